@@ -1,0 +1,121 @@
+"""The message JSON shape: Mailsac's, as its WebSocket prints it, and the one that every listener receives.
+
+Nobody after :func:`encode` parses a message again: the same bytes travel through Redis to every socket.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """An address of a header field, RFC 5322 section 3.4; ``name`` is "" when the header gives none."""
+
+    address: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One mail for one inbox.
+
+    ``_id`` is missing: the bus gives it in the same step that stores the message, see :func:`with_id`.
+    """
+
+    inbox: str  # canonical address of the envelope recipient, RFC 5321 RCPT TO
+    original_inbox: str  # differs from inbox only when the mail was rerouted (alias, catch-all)
+    domain: str
+    received: datetime  # aware; when the mail reached its receiving server
+    raw: bytes  # the very bytes that came
+    sender: tuple[Mailbox, ...] = ()
+    to: tuple[Mailbox, ...] = ()
+    cc: tuple[Mailbox, ...] = ()
+    bcc: tuple[Mailbox, ...] = ()
+    subject: str = ""
+    headers: tuple[tuple[str, str], ...] = ()  # in order; lower-case names, unfolded values
+    text: str = ""
+    html: str = ""
+    attachments: tuple[str, ...] = ()  # MD5 of each attachment, lower-case hex
+    links: tuple[str, ...] = ()
+    ip: str = ""  # the SMTP client that handed the mail to via; "" = not known
+    via: str = ""  # the receiving server; "" = not known
+    rtls: bool = False  # received over TLS; False = no, or not known
+    spam: float | None = None  # 0.0 to 1.0; None = not known
+    raw_synthesized: bool = False  # raw was rebuilt from parsed fields: DKIM will not verify
+
+
+def encode(message: Message) -> bytes:
+    """The message as JSON bytes without ``_id``; :func:`with_id` completes it.
+
+    ``raw`` is text that turns back into the original bytes: encode it as UTF-8, or as latin-1 when
+    ``"rawEncoding": "latin1"`` stands beside it.
+    """
+    raw, encoding = _raw_text(message.raw)
+    shape: dict[str, Any] = {
+        "to": _mailboxes(message.to),
+        "from": _mailboxes(message.sender),
+        "cc": _mailboxes(message.cc),
+        "bcc": _mailboxes(message.bcc),
+        "subject": message.subject,
+        "inbox": message.inbox,
+        "originalInbox": message.original_inbox,
+        "domain": message.domain,
+        "received": _timestamp(message.received),
+        "raw": raw,
+        **encoding,
+        "size": len(message.raw),
+        "rtls": message.rtls,
+        "ip": message.ip,
+        "spam": message.spam,
+        "headers": _headers(message.headers),
+        "text": message.text,
+        "html": message.html,
+        "attachments": list(message.attachments) or None,
+        "links": list(message.links),
+        "via": message.via,
+    }
+    if message.raw_synthesized:
+        shape["rawSynthesized"] = True
+    return orjson.dumps(shape)
+
+
+def with_id(encoded: bytes, message_id: str) -> bytes:
+    """The whole frame: what the bus does in its script, for those who hold both parts.
+
+    ``message_id`` must need no JSON escaping; ids of the bus are ``[a-z0-9-]``.
+    """
+    return b'{"_id":"%b",%b' % (message_id.encode("ascii"), memoryview(encoded)[1:])
+
+
+def _raw_text(raw: bytes) -> tuple[str, dict[str, str]]:
+    try:
+        return raw.decode("utf-8"), {}
+    except UnicodeDecodeError:
+        return raw.decode("latin-1"), {"rawEncoding": "latin1"}
+
+
+def _mailboxes(mailboxes: tuple[Mailbox, ...]) -> list[dict[str, str]]:
+    return [{"address": mailbox.address, "name": mailbox.name} for mailbox in mailboxes]
+
+
+def _timestamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _headers(headers: tuple[tuple[str, str], ...]) -> dict[str, str | list[str]]:
+    """A repeated header becomes a list, in the order of the message; the others stay plain text."""
+    shape: dict[str, str | list[str]] = {}
+    for name, value in headers:
+        known = shape.get(name)
+        if known is None:
+            shape[name] = value
+        elif isinstance(known, list):
+            known.append(value)
+        else:
+            shape[name] = [known, value]
+    return shape
