@@ -24,7 +24,7 @@ class Mailbox:
 class Message:
     """One mail for one inbox.
 
-    ``_id`` is missing: the bus gives it in the same step that stores the message, see :func:`with_id`.
+    ``_id`` is missing: the bus gives it in the same step that stores the message.
     """
 
     inbox: str  # canonical address of the envelope recipient, RFC 5321 RCPT TO
@@ -50,7 +50,7 @@ class Message:
 
 
 def encode(message: Message) -> bytes:
-    """The message as JSON bytes without ``_id``; :func:`with_id` completes it.
+    """The message as JSON bytes, a non-empty object without ``_id``: publish.lua puts that in front.
 
     ``raw`` is text that turns back into the original bytes: encode it as UTF-8, or as latin-1 when
     ``"rawEncoding": "latin1"`` stands beside it.
@@ -82,14 +82,6 @@ def encode(message: Message) -> bytes:
     if message.raw_synthesized:
         shape["rawSynthesized"] = True
     return orjson.dumps(shape)
-
-
-def with_id(encoded: bytes, message_id: str) -> bytes:
-    """The whole frame: what the bus does in its script, for those who hold both parts.
-
-    ``message_id`` must need no JSON escaping; ids of the bus are ``[a-z0-9-]``.
-    """
-    return b'{"_id":"%b",%b' % (message_id.encode("ascii"), memoryview(encoded)[1:])
 
 
 def _raw_text(raw: bytes) -> tuple[str, dict[str, str]]:

@@ -1,0 +1,74 @@
+"""Every Redis key and channel, in one place.
+
+Keys of one inbox share the hash tag ``{inbox}``, so that Redis Cluster keeps them in one slot and one script
+may use them together; keys of one account share ``{account}``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+PREFIX = "relay:"
+
+CONTROL = f"{PREFIX}control"  # channel: what was revoked, released or switched off, see bus.Notice
+ACCOUNTS = f"{PREFIX}accounts"  # set of account ids
+
+
+def inbox_channel(inbox: str) -> str:
+    """Channel: the doorbell of one inbox."""
+    return f"{PREFIX}inbox:{inbox}"
+
+
+def domain_channel(domain: str) -> str:
+    """Channel: the doorbell of all inboxes of one domain."""
+    return f"{PREFIX}domain:{domain}"
+
+
+def address(inbox: str) -> str:
+    """Hash: who reserved the address and what happens to its mail, see accounts/addresses.py."""
+    return f"{PREFIX}{{{inbox}}}:address"
+
+
+def meta(inbox: str) -> str:
+    """Hash: ``epoch`` (random), ``seq`` (of the last message), ``ms`` (of the last message)."""
+    return f"{PREFIX}{{{inbox}}}:meta"
+
+
+def letterbox(inbox: str) -> str:
+    """Stream: the kept messages of an inbox; entry ids are ``<ms>-<seq>``, field ``m`` is the message JSON."""
+    return f"{PREFIX}{{{inbox}}}:letters"
+
+
+def inbox_tag(inbox: str) -> str:
+    """The part of a message id that names its inbox: 10 hex digits of SHA-256."""
+    return hashlib.sha256(inbox.encode()).hexdigest()[:10]
+
+
+def domain(name: str) -> str:
+    """Hash: who owns a custom domain, and whether that is proven, see accounts/domains.py."""
+    return f"{PREFIX}domain:{{{name}}}"
+
+
+def account(account_id: str) -> str:
+    """Hash: ``address_credits``, ``created``."""
+    return f"{PREFIX}account:{{{account_id}}}"
+
+
+def account_keys(account_id: str) -> str:
+    """Set: key hashes of an account."""
+    return f"{PREFIX}account:{{{account_id}}}:keys"
+
+
+def account_addresses(account_id: str) -> str:
+    """Set: addresses that an account reserved, or is about to: the address hash decides."""
+    return f"{PREFIX}account:{{{account_id}}}:addresses"
+
+
+def account_domains(account_id: str) -> str:
+    """Set: domains that an account added; the domain hash decides."""
+    return f"{PREFIX}account:{{{account_id}}}:domains"
+
+
+def api_key(key_hash: str) -> str:
+    """Hash: ``account``, ``hint``, ``label``, ``source``, ``created`` of the key with this SHA-256."""
+    return f"{PREFIX}key:{{{key_hash}}}"

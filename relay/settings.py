@@ -1,0 +1,197 @@
+"""``RELAY_*`` -> one frozen, typed :class:`Settings`; the only reader of the environment.
+
+A wrong value, and a ``RELAY_`` name that is no setting, end the start with one message that names them all.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+
+from relay.address import BadAddress, canonical_domain
+from relay.errors import ConfigError
+
+PREFIX = "RELAY_"
+EMBEDDED = "memory://"  # Redis inside the process (fakeredis)
+_REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+
+def _comma_list(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _redis_url(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    if url != EMBEDDED and urlsplit(url).scheme not in _REDIS_SCHEMES:
+        raise ValueError("must be redis://, rediss://, unix:// or memory://")
+    return value
+
+
+def _http_url(value: str) -> str:
+    if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).netloc):
+        raise ValueError("must begin with http:// or https:// and name a host")
+    return value.rstrip("/")
+
+
+def _domains(value: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(canonical_domain(domain) for domain in value)
+    except BadAddress as exc:
+        raise ValueError(str(exc)) from exc
+
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_comma_list)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_comma_list)]
+
+
+class Settings(BaseModel):
+    """All settings; the field ``name`` is the variable ``RELAY_NAME``. README.md has the same table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
+
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen on; 0.0.0.0 in a container")
+    port: Port = Field(8000, description="TCP port of senders, sockets and REST; 0 picks a free one")
+    internal_port: Port | None = Field(
+        None,
+        description="second TCP port for /livez, /readyz and /metrics alone; unset: they are on RELAY_PORT",
+    )
+    workers: int = Field(1, ge=1, le=256, description="processes that share the port; more than 1 needs a Redis")
+    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
+        SecretStr(EMBEDDED),
+        description="redis://, rediss:// or unix:// URL of a Redis 6.2 or newer; memory:// is inside the process",
+    )
+    redis_timeout_seconds: float = Field(
+        5.0, gt=0, le=60, description="limit of every call to Redis; over it the sender is told 503"
+    )
+    accounts_file: Path | None = Field(None, description="TOML file with accounts, loaded at start")
+    domains: Annotated[Words, AfterValidator(_domains)] = Field(
+        (), description="comma list of shared domains on which any account may reserve addresses"
+    )
+    dns_servers: Words = Field(
+        (),
+        description="comma list of host[:port] asked for TXT proofs of domains; empty: the system's resolvers",
+    )
+    public_url: Annotated[str, AfterValidator(_http_url)] = Field(
+        "",
+        description="how clients reach this service, such as https://relay.example.com; used in texts only",
+    )
+    trusted_proxies: str = Field(
+        "127.0.0.1,::1",
+        description="comma list of proxies (address, network or *) whose X-Forwarded-For is believed",
+    )
+    max_message_bytes: int = Field(
+        25 * 1024 * 1024, ge=1024, description="bytes of one mail as posted; over it the sender is told 413"
+    )
+    socket_buffer_bytes: int = Field(
+        1024 * 1024, ge=4096, description="bytes that may wait for one slow socket; over it: close 4408"
+    )
+    max_sockets_per_account: int = Field(
+        1000, ge=1, description="open sockets of one account in one process; over it: close 4429"
+    )
+    max_addresses_per_socket: int = Field(
+        128, ge=1, description="addresses and domains that one socket may listen to; over it: close 4400"
+    )
+    max_refusals_per_minute: int = Field(
+        60, ge=1, description="refused socket attempts of one client address; over it: 429 before the upgrade"
+    )
+    ping_seconds: float = Field(
+        25.0,
+        ge=1,
+        le=3600,
+        description="time between pings to a socket; without an answer in 10 s it is closed",
+    )
+    keep_messages: int = Field(1000, ge=1, description="messages kept per inbox for a listener that comes back")
+    keep_seconds: int = Field(7 * 24 * 3600, ge=60, description="time that a message is kept")
+    replay_limit: int = Field(1000, ge=1, description="messages replayed to one socket that resumes")
+    drain_seconds: float = Field(
+        20.0, ge=0, le=3600, description="time over which sockets are closed and posts finished after SIGTERM"
+    )
+    frames: Literal["message", "envelope"] = Field(
+        "message", description="frame format of a socket that does not say: message or envelope"
+    )
+    log_format: Literal["json", "console"] = Field(
+        "json", description="json: one object a line; console: for people"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least level that is logged: debug, info, warning or error"
+    )
+    raw_secret: Secrets = Field(
+        (), description="secrets of POST /inbound/raw, comma list for rotation; unset: there is no such route"
+    )
+    mailsac_secret: Secrets = Field(
+        (), description="secrets of POST /inbound/mailsac, comma list for rotation; unset: no such route"
+    )
+
+    @property
+    def embedded(self) -> bool:
+        """Whether Redis is inside this process, and its data ends with it."""
+        return self.redis_url.get_secret_value() == EMBEDDED
+
+    def sender_secrets(self) -> dict[str, tuple[str, ...]]:
+        """The secrets of each sender that has any, by sender name ("raw", "mailsac", …)."""
+        return {
+            name.removesuffix("_secret"): tuple(secret.get_secret_value() for secret in getattr(self, name))
+            for name in type(self).model_fields
+            if name.endswith("_secret") and getattr(self, name)
+        }
+
+
+def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
+    """Settings from the environment (``os.environ`` when None), overridden by flags that are not None.
+
+    Raises ConfigError with one line for each thing that is wrong.
+    """
+    environ = os.environ if environ is None else environ
+    given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+    fields = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
+    problems = [_unknown(name, fields) for name in sorted(given) if name not in fields]
+    values: dict[str, Any] = {fields[name]: value for name, value in given.items() if name in fields and value}
+    values |= {name: value for name, value in flags.items() if value is not None}
+    try:
+        settings = Settings(**values)
+    except ValidationError as exc:
+        raise ConfigError([*problems, *_wrong(exc)]) from None
+    problems += _contradictions(settings)
+    if problems:
+        raise ConfigError(problems)
+    return settings
+
+
+def _unknown(name: str, fields: Mapping[str, str]) -> str:
+    if name.startswith((f"{PREFIX}PORT_", f"{PREFIX}SERVICE_")):
+        return f"{name} is not a setting; Kubernetes made it for a Service: set enableServiceLinks: false"
+    near = difflib.get_close_matches(name, fields, n=1, cutoff=0.75)
+    return f"{name} is not a setting" + (f"; do you mean {near[0]}?" if near else "")
+
+
+def _wrong(exc: ValidationError) -> list[str]:
+    return [
+        f"{PREFIX}{str(error['loc'][0]).upper()}: {error['msg'].removeprefix('Value error, ')}"
+        for error in exc.errors(include_url=False, include_input=False, include_context=False)
+    ]
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    problems = []
+    if settings.embedded and settings.workers > 1:
+        problems.append("RELAY_WORKERS: more than one process needs a Redis that they share: set RELAY_REDIS_URL")
+    if settings.internal_port and settings.internal_port == settings.port:
+        problems.append("RELAY_INTERNAL_PORT: must differ from RELAY_PORT")
+    return problems
