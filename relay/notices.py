@@ -33,4 +33,7 @@ class Notice:
     def decode(cls, payload: bytes) -> Notice | None:
         """The notice in a payload; None when it is none of ours (a newer version's, say)."""
         kind, _, name = payload.decode("utf-8", "replace").partition("\n")
-        return cls(Kind(kind), name) if kind in Kind else None
+        try:
+            return cls(Kind(kind), name)
+        except ValueError:
+            return None

@@ -52,13 +52,14 @@ def connect(url: str, *, timeout_seconds: float) -> Store:
     if url == EMBEDDED:
         client: Client = fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer(version=(7,)))
         return Store(client, timeout_seconds=timeout_seconds)
+    tcp = {} if url.startswith("unix:") else {"socket_keepalive": True}
     pool = redis_asyncio.BlockingConnectionPool.from_url(
         url,
         max_connections=_MAX_CONNECTIONS,
         timeout=timeout_seconds,
         socket_timeout=timeout_seconds,
         socket_connect_timeout=timeout_seconds,
-        socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
+        **tcp,
     )
     return Store(redis_asyncio.Redis(connection_pool=pool), timeout_seconds=timeout_seconds)
