@@ -60,7 +60,7 @@ def account_keys(account_id: str) -> str:
 
 
 def account_addresses(account_id: str) -> str:
-    """Set: addresses that an account reserved, or is about to: the address hash decides."""
+    """Sorted set: addresses that an account reserved, or is about to (score: when, Unix ms); the hash decides."""
     return f"{PREFIX}account:{{{account_id}}}:addresses"
 
 
@@ -69,6 +69,11 @@ def account_domains(account_id: str) -> str:
     return f"{PREFIX}account:{{{account_id}}}:domains"
 
 
+def domain_proof(account_id: str, name: str) -> str:
+    """Hash: ``token``, ``created``, ``updated``, ``errors`` of the proof that an account is asked for."""
+    return f"{PREFIX}account:{{{account_id}}}:domain:{name}"
+
+
 def api_key(key_hash: str) -> str:
-    """Hash: ``account``, ``hint``, ``label``, ``source``, ``created`` of the key with this SHA-256."""
+    """Hash: ``account``, ``hash``, ``label``, ``source``, ``created`` of the key with this SHA-256."""
     return f"{PREFIX}key:{{{key_hash}}}"

@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from relay.address import domain_of
+
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
@@ -22,14 +24,8 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One mail for one inbox.
+    """One mail, as far as it is the same for all its recipients; :func:`address` adds the rest."""
 
-    ``_id`` is missing: the bus gives it in the same step that stores the message.
-    """
-
-    inbox: str  # canonical address of the envelope recipient, RFC 5321 RCPT TO
-    original_inbox: str  # differs from inbox only when the mail was rerouted (alias, catch-all)
-    domain: str
     received: datetime  # aware; when the mail reached its receiving server
     raw: bytes  # the very bytes that came
     sender: tuple[Mailbox, ...] = ()
@@ -50,7 +46,7 @@ class Message:
 
 
 def encode(message: Message) -> bytes:
-    """The message as JSON bytes, a non-empty object without ``_id``: publish.lua puts that in front.
+    """The mail as the bytes of a JSON object, once for all its recipients.
 
     ``raw`` is text that turns back into the original bytes: encode it as UTF-8, or as latin-1 when
     ``"rawEncoding": "latin1"`` stands beside it.
@@ -62,9 +58,6 @@ def encode(message: Message) -> bytes:
         "cc": _mailboxes(message.cc),
         "bcc": _mailboxes(message.bcc),
         "subject": message.subject,
-        "inbox": message.inbox,
-        "originalInbox": message.original_inbox,
-        "domain": message.domain,
         "received": _timestamp(message.received),
         "raw": raw,
         **encoding,
@@ -82,6 +75,17 @@ def encode(message: Message) -> bytes:
     if message.raw_synthesized:
         shape["rawSynthesized"] = True
     return orjson.dumps(shape)
+
+
+def address(encoded: bytes, inbox: str, original_inbox: str = "") -> bytes:
+    """The message for one inbox: the encoded mail with ``inbox``, ``originalInbox`` and ``domain``.
+
+    ``inbox`` is the canonical address of the envelope recipient (RFC 5321 RCPT TO); ``original_inbox`` differs
+    only when the mail was rerouted (alias, catch-all), "" = it was not. ``_id`` is still missing: publish.lua puts
+    it in front, in the same step that stores the message.
+    """
+    envelope = {"inbox": inbox, "originalInbox": original_inbox or inbox, "domain": domain_of(inbox)}
+    return b"%b,%b" % (orjson.dumps(envelope)[:-1], encoded[1:])
 
 
 def _raw_text(raw: bytes) -> tuple[str, dict[str, str]]:

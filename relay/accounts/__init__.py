@@ -1,0 +1,41 @@
+"""Accounts, their keys, addresses and domains, and who may listen to what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from relay.accounts.accounts import AccountBook
+from relay.accounts.addresses import Addresses
+from relay.accounts.api_keys import ApiKeys
+from relay.accounts.domains import Domains
+from relay.accounts.gate import Gate, hash_key
+from relay.accounts.txt import TxtResolver
+from relay.settings import Settings
+from relay.store import Store
+
+__all__ = ["Accounts", "hash_key"]
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """The parts of this room, built together; they hold nothing but the store."""
+
+    accounts: AccountBook
+    keys: ApiKeys
+    addresses: Addresses
+    domains: Domains
+    gate: Gate
+
+    @classmethod
+    def build(cls, store: Store, settings: Settings) -> Accounts:
+        """Connects nothing yet. Raises ConfigError: RELAY_DNS_SERVERS cannot be read."""
+        keys = ApiKeys(store)
+        addresses = Addresses(store, shared_domains=settings.domains)
+        resolver = TxtResolver(settings.dns_servers)
+        return cls(
+            accounts=AccountBook(store),
+            keys=keys,
+            addresses=addresses,
+            domains=Domains(store, addresses, resolver, shared=frozenset(settings.domains)),
+            gate=Gate(store, keys),
+        )

@@ -1,0 +1,106 @@
+"""Accounts: who may reserve addresses, and how many."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import cast
+
+from relay import keys
+from relay.accounts import script
+from relay.errors import BadRequest, NotFound
+from relay.store import Store
+
+DEFAULT_CREDITS = 50
+MAX_CREDITS = 1_000_000
+ACCOUNT_ID = re.compile(r"[A-Za-z0-9._@+-]{1,64}")
+
+# KEYS: account. ARGV: address_credits, created. Replies 1 when the account is new.
+_CREATE = """
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], 'address_credits', ARGV[1], 'created', ARGV[2])
+return 1
+"""
+
+# KEYS: account. ARGV: address_credits. Replies 0 when there is no such account.
+_UPDATE = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'address_credits', ARGV[1])
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account. ``address_credits`` is how many addresses it may reserve, used ones included."""
+
+    id: str
+    address_credits: int
+    created_ms: int  # Unix time in milliseconds
+
+
+class AccountBook:
+    """All accounts. Raises Unavailable when Redis is away, from every method."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def create(self, account_id: str, *, address_credits: int = DEFAULT_CREDITS) -> Account:
+        """A new account. Raises BadRequest: the id is malformed or taken."""
+        if not await self._create(account_id, address_credits):
+            raise BadRequest(f"account {account_id} exists already", member="id")
+        return await self.get(account_id)
+
+    async def put(self, account_id: str, *, address_credits: int = DEFAULT_CREDITS) -> Account:
+        """Creates the account, or sets the credits of the one that there is. Raises BadRequest."""
+        if not await self._create(account_id, address_credits):
+            return await self.update(account_id, address_credits=address_credits)
+        return await self.get(account_id)
+
+    async def update(self, account_id: str, *, address_credits: int) -> Account:
+        """Sets the credits; addresses beyond a lower number stay reserved. Raises BadRequest, NotFound."""
+        _check(account_id, address_credits)
+        async with self._store.call() as client:
+            there = await script.run(client, _UPDATE, [keys.account(account_id)], address_credits)
+        if not there:
+            raise NotFound(f"there is no account {account_id}")
+        return await self.get(account_id)
+
+    async def get(self, account_id: str) -> Account:
+        """One account. Raises NotFound."""
+        _check(account_id, 0)
+        async with self._store.call() as client:
+            fields = cast("script.Fields", await client.hgetall(keys.account(account_id)))
+        if not fields:
+            raise NotFound(f"there is no account {account_id}")
+        return _account(account_id, fields)
+
+    async def list(self) -> list[Account]:
+        """All accounts, by id."""
+        async with self._store.call() as client:
+            ids = await script.members(client, keys.ACCOUNTS)
+            async with client.pipeline(transaction=False) as pipe:
+                for account_id in ids:
+                    pipe.hgetall(keys.account(account_id))
+                rows = await pipe.execute()
+        # Without fields: its creation ended between the two writes.
+        return [_account(account_id, fields) for account_id, fields in zip(ids, rows, strict=True) if fields]
+
+    async def _create(self, account_id: str, address_credits: int) -> bool:
+        _check(account_id, address_credits)
+        async with self._store.call() as client:
+            # The list first: an account that works but is not listed could not be found again.
+            await client.sadd(keys.ACCOUNTS, account_id)
+            args = (address_credits, script.now_ms())
+            return bool(await script.run(client, _CREATE, [keys.account(account_id)], *args))
+
+
+def _check(account_id: str, address_credits: int) -> None:
+    if not ACCOUNT_ID.fullmatch(account_id):
+        raise BadRequest("an account id is 1 to 64 characters of A-Z a-z 0-9 . _ @ + -", member="id")
+    if not 0 <= address_credits <= MAX_CREDITS:
+        raise BadRequest(f"address credits are 0 to {MAX_CREDITS}", member="address_credits")
+
+
+def _account(account_id: str, fields: script.Fields) -> Account:
+    return Account(account_id, script.number(fields, "address_credits"), script.number(fields, "created"))

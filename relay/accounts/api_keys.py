@@ -1,0 +1,176 @@
+"""API keys: made or given, kept as SHA-256 only, shown once.
+
+A key has 192 random bits, so a plain hash is enough: there is no short secret behind it to be guessed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from relay import keys
+from relay.accounts import script
+from relay.errors import BadRequest, NotFound
+from relay.notices import Kind, Notice
+from relay.store import Client, Store
+
+_PREFIX = "rk_"
+_ID_LENGTH = 12
+_HASHED = re.compile(r"sha256:([0-9a-f]{64})")
+# Visible ASCII, so that it fits in a header and a query; long enough that nobody gives "test" to a real server.
+_GIVEN = re.compile(r"[!-~]{16,200}")
+
+# KEYS: key. ARGV: account, then hash members. Replies the account that has the key.
+_ADD = """
+local owner = redis.call('HGET', KEYS[1], 'account')
+if owner then return owner end
+redis.call('HSET', KEYS[1], 'account', ARGV[1], unpack(ARGV, 2))
+return ARGV[1]
+"""
+
+# KEYS: key. ARGV: account, control channel, notice. Replies 1 when the key was the account's and is gone.
+_REVOKE = """
+if redis.call('HGET', KEYS[1], 'account') ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """What may be shown of a key: never the key itself."""
+
+    id: str  # the first 12 hex digits of its SHA-256
+    label: str  # "" when it has none
+    source: str  # who brought it: "file", "cli", …
+    created_ms: int  # Unix time in milliseconds
+    hash: str = field(repr=False)  # SHA-256, hex
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """The answer to ``add``; the only place where a generated key is ever seen."""
+
+    id: str
+    key: str | None = field(repr=False)  # None when the caller gave the key, or its hash
+
+
+class ApiKeys:
+    """All API keys. Raises Unavailable when Redis is away, from every method."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def add(
+        self, account_id: str, key: str | None = None, *, label: str = "", source: str = "cli"
+    ) -> NewKey:
+        """Gives an account one more key: a new one, ``key``, or the key of the hash ``sha256:<64 hex>``.
+
+        A key that the account has already stays as it is. Raises BadRequest: malformed, or another account's;
+        NotFound: no such account.
+        """
+        made = None if key else _PREFIX + secrets.token_urlsafe(24)
+        key_hash = hash_of(made or key or "")
+        async with self._store.call() as client:
+            if not await client.exists(keys.account(account_id)):
+                raise NotFound(f"there is no account {account_id}")
+            # The set first: a key that works but is not listed could not be revoked by its id.
+            await client.sadd(keys.account_keys(account_id), key_hash)
+            fields = {"hash": key_hash, "label": label, "source": source, "created": str(script.now_ms())}
+            row = [keys.api_key(key_hash)]
+            owner: bytes = await script.run(client, _ADD, row, account_id, *script.flat(fields))
+            if owner.decode() != account_id:
+                await client.srem(keys.account_keys(account_id), key_hash)
+                raise BadRequest("this key belongs to another account; each account needs its own", member="key")
+        return NewKey(key_hash[:_ID_LENGTH], made)
+
+    async def revoke(self, account_id: str, key: str) -> ApiKey:
+        """Ends a key of an account, given by its id or whole, and with it every socket that it opened.
+
+        Raises NotFound.
+        """
+        key_hash = hash_key(key)
+        async with self._store.call() as client:
+            found = [
+                row for row in await _rows(client, account_id) if key in (row.id, row.hash) or row.hash == key_hash
+            ]
+            for row in found:
+                notice = Notice(Kind.KEY, row.hash).encode().decode()
+                await script.run(client, _REVOKE, [keys.api_key(row.hash)], account_id, keys.CONTROL, notice)
+                await client.srem(keys.account_keys(account_id), row.hash)
+        if not found:
+            raise NotFound(f"account {account_id} has no such key")
+        return found[0]
+
+    async def list(self, account_id: str) -> list[ApiKey]:
+        """The keys of an account, oldest first; [] for an account that does not exist."""
+        async with self._store.call() as client:
+            return await _rows(client, account_id)
+
+    async def find(self, key: str) -> str | None:
+        """The account id of a key; None when there is no such key. Takes any text."""
+        key_hash = hash_key(key)
+        async with self._store.call() as client:
+            row = cast("list[bytes | None]", await client.hmget(keys.api_key(key_hash), FIELDS))
+        return account_of_row(key_hash, row)
+
+
+FIELDS = ["account", "hash"]  # what account_of_row reads
+
+
+def account_of_row(key_hash: str, row: Sequence[bytes | None]) -> str | None:
+    """The account id, when ``row`` (the FIELDS of a key) is the key with this hash; else None.
+
+    Finding the row by a hash already hides how near a wrong key came; comparing in constant time keeps it so
+    whatever the store does to look a row up.
+    """
+    account_id, stored = row
+    if account_id is None or stored is None or not hmac.compare_digest(stored, key_hash.encode()):
+        return None
+    return account_id.decode()
+
+
+def hash_key(key: str) -> str:
+    """SHA-256 of a key, 64 hex digits. Takes any text, lone surrogates included."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def hash_of(key: str) -> str:
+    """The hash of a key as an operator gives it: ``sha256:<hex>``, or the key. Raises BadRequest."""
+    if hashed := _HASHED.fullmatch(key):
+        return hashed[1]
+    if key.startswith("sha256:"):
+        raise BadRequest("a key hash is sha256: and 64 lower-case hex digits", member="key")
+    if not _GIVEN.fullmatch(key):
+        raise BadRequest("a key is 16 to 200 characters of visible ASCII, without spaces", member="key")
+    return hash_key(key)
+
+
+async def _rows(client: Client, account_id: str) -> list[ApiKey]:
+    hashes = await script.members(client, keys.account_keys(account_id))
+    async with client.pipeline(transaction=False) as pipe:
+        for key_hash in hashes:
+            pipe.hgetall(keys.api_key(key_hash))
+        rows = cast("list[script.Fields]", await pipe.execute())
+    mine = [
+        _api_key(key_hash, fields)
+        for key_hash, fields in zip(hashes, rows, strict=True)
+        if script.text(fields, "account") == account_id
+    ]
+    return sorted(mine, key=lambda row: (row.created_ms, row.id))
+
+
+def _api_key(key_hash: str, fields: script.Fields) -> ApiKey:
+    return ApiKey(
+        key_hash[:_ID_LENGTH],
+        script.text(fields, "label"),
+        script.text(fields, "source"),
+        script.number(fields, "created"),
+        key_hash,
+    )

@@ -1,0 +1,207 @@
+"""Custom domains: added by anybody, owned by the first account that proves it in the DNS.
+
+The hash of a domain exists only while somebody owns it, and its ``owner`` routes all mail of the domain. What an
+account is asked to prove stands in a hash of its own, so that a pending claim stands in nobody's way.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import cast
+
+from relay import keys
+from relay.accounts import script
+from relay.accounts.addresses import Addresses
+from relay.accounts.txt import NoRecords, TxtResolver
+from relay.address import domain_of
+from relay.errors import BadRequest, NotFound, Unauthorized
+from relay.notices import Kind, Notice
+from relay.store import Client, Store
+
+TOKEN_PREFIX = "relay-verify="  # noqa: S105 - a label in public DNS, not a password
+DOMAINS_LIMIT = 100  # of one account, pending ones included
+_MISSING = "there is no such TXT record yet"
+
+# KEYS: domain. ARGV: account. Replies the owner. ``since`` is Redis' own clock, like the ids of letters.
+_OWN = """
+local owner = redis.call('HGET', KEYS[1], 'owner')
+if owner then return owner end
+local time = redis.call('TIME')
+local since = string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'since', since)
+return ARGV[1]
+"""
+
+# KEYS: domain. ARGV: account, control channel, notice.
+_DISOWN = """
+if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return 1
+"""
+
+# KEYS: the account's domains, the proof. ARGV: domain, token, Unix ms, limit.
+_ADD = """
+if redis.call('EXISTS', KEYS[2]) == 1 then return 'there' end
+if redis.call('SCARD', KEYS[1]) >= tonumber(ARGV[4]) then return 'full' end
+redis.call('SADD', KEYS[1], ARGV[1])
+redis.call('HSET', KEYS[2], 'token', ARGV[2], 'created', ARGV[3], 'updated', ARGV[3], 'errors', '')
+return 'done'
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """A domain that an account added."""
+
+    name: str  # canonical
+    owner: str  # account id; "" until verified
+    verification_txt: str  # the TXT value to set at the domain
+    last_verification_errors: str  # "" when there are none
+    created_ms: int  # Unix time in milliseconds
+    updated_ms: int
+
+    @property
+    def verified(self) -> bool:
+        """Whether its mail is the account's."""
+        return bool(self.owner)
+
+
+class Domains:
+    """All custom domains. Names given to it are canonical. Every method raises Unavailable."""
+
+    def __init__(
+        self, store: Store, addresses: Addresses, resolver: TxtResolver, *, shared: frozenset[str]
+    ) -> None:
+        self._store = store
+        self._addresses = addresses
+        self._resolver = resolver
+        self._shared = shared
+
+    async def add(self, account_id: str, name: str) -> Domain:
+        """Notes a domain to be verified.
+
+        Raises BadRequest: added already, shared by all, or too many; Unauthorized: another account owns it.
+        """
+        self._check_not_shared(name)
+        async with self._store.call() as client:
+            owner = cast("bytes | None", await client.hget(keys.domain(name), "owner"))
+            if owner is not None and owner.decode() != account_id:
+                raise Unauthorized(f"{name} belongs to another account")
+            outcome = await _note(client, account_id, name)
+        if outcome == b"there":
+            raise BadRequest(f"{name} is added already; see its verificationTxt with GET /api/domains/{name}")
+        if outcome == b"full":
+            raise BadRequest(f"an account has at most {DOMAINS_LIMIT} domains; remove one first")
+        return await self.get(account_id, name)
+
+    async def declare(self, account_id: str, name: str) -> None:
+        """Makes the account the owner because the operator's file says so, without asking the DNS.
+
+        Raises BadRequest: shared by all; Unauthorized: another account owns it.
+        """
+        self._check_not_shared(name)
+        await self._own(account_id, name)
+        async with self._store.call() as client:
+            await _note(client, account_id, name, limit=2**31)
+
+    async def verify(self, account_id: str, name: str) -> Domain:
+        """Asks the DNS for the proof. What is wrong stands in ``last_verification_errors``.
+
+        Raises NotFound: not added; Unauthorized: another account proved it first.
+        """
+        domain = await self.get(account_id, name)
+        if domain.verified:
+            return domain
+        errors = await self._missing_proof(domain)
+        if not errors:
+            await self._own(account_id, name)
+        async with self._store.call() as client:
+            proof = keys.domain_proof(account_id, name)
+            # Only into a proof that still exists: the domain may have been removed meanwhile.
+            update = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], unpack(ARGV)) end"
+            await script.run(client, update, [proof], "errors", errors, "updated", script.now_ms())
+        return await self.get(account_id, name)
+
+    async def list(self, account_id: str) -> list[Domain]:
+        """The account's domains, by name."""
+        async with self._store.call() as client:
+            names = await script.members(client, keys.account_domains(account_id))
+            found = await _read(client, account_id, names)
+        return [domain for domain in found if domain is not None]
+
+    async def get(self, account_id: str, name: str) -> Domain:
+        """One domain of the account. Raises NotFound: the account did not add it."""
+        async with self._store.call() as client:
+            (found,) = await _read(client, account_id, [name])
+        if found is None:
+            raise NotFound(f"{name} is not a domain of this account; add it with POST /api/domains/{name}")
+        return found
+
+    async def remove(self, account_id: str, name: str) -> None:
+        """Gives a domain up. Raises NotFound; BadRequest: addresses on it are still reserved.
+
+        Those would keep the account's hand on mail of a domain that may be another's tomorrow.
+        """
+        await self.get(account_id, name)
+        on_it = [r.address for r in await self._addresses.list(account_id) if domain_of(r.address) == name]
+        if on_it:
+            shown = ", ".join(on_it[:5]) + (", …" if len(on_it) > 5 else "")
+            raise BadRequest(f"{len(on_it)} addresses on {name} are reserved; release them first: {shown}")
+        async with self._store.call() as client:
+            notice = Notice(Kind.DOMAIN, name).encode().decode()
+            await script.run(client, _DISOWN, [keys.domain(name)], account_id, keys.CONTROL, notice)
+            async with client.pipeline(transaction=True) as pipe:
+                pipe.delete(keys.domain_proof(account_id, name))
+                pipe.srem(keys.account_domains(account_id), name)
+                await pipe.execute()
+
+    def _check_not_shared(self, name: str) -> None:
+        if name in self._shared:
+            raise BadRequest(f"{name} is shared by all accounts here; reserve addresses on it instead")
+
+    async def _own(self, account_id: str, name: str) -> None:
+        async with self._store.call() as client:
+            owner: bytes = await script.run(client, _OWN, [keys.domain(name)], account_id)
+        if owner.decode() != account_id:
+            raise Unauthorized(f"{name} belongs to another account")
+
+    async def _missing_proof(self, domain: Domain) -> str:
+        """What stands between the domain and its proof; "" when nothing does."""
+        try:
+            values = await self._resolver.strings(domain.name)
+        except NoRecords as exc:
+            return str(exc)
+        if domain.verification_txt.encode() in values:
+            return ""
+        return f"{_MISSING}; found {len(values)} other TXT values at {domain.name}"
+
+
+async def _note(client: Client, account_id: str, name: str, *, limit: int = DOMAINS_LIMIT) -> bytes:
+    names = [keys.account_domains(account_id), keys.domain_proof(account_id, name)]
+    token = TOKEN_PREFIX + secrets.token_hex(20)
+    return cast("bytes", await script.run(client, _ADD, names, name, token, script.now_ms(), limit))
+
+
+async def _read(client: Client, account_id: str, names: list[str]) -> list[Domain | None]:
+    async with client.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.hgetall(keys.domain_proof(account_id, name))
+            pipe.hget(keys.domain(name), "owner")
+        replies = await pipe.execute()
+    pairs = zip(names, replies[::2], replies[1::2], strict=True)
+    return [_domain(name, proof, owner == account_id.encode(), account_id) for name, proof, owner in pairs]
+
+
+def _domain(name: str, proof: script.Fields, owned: bool, account_id: str) -> Domain | None:
+    if not proof:
+        return None
+    return Domain(
+        name=name,
+        owner=account_id if owned else "",
+        verification_txt=script.text(proof, "token"),
+        last_verification_errors=script.text(proof, "errors"),
+        created_ms=script.number(proof, "created"),
+        updated_ms=script.number(proof, "updated"),
+    )

@@ -1,0 +1,181 @@
+"""The accounts file (``RELAY_ACCOUNTS_FILE``): TOML in which the operator declares accounts.
+
+Loading it is idempotent, and many processes may do so at once. What the file does not name stays as it is, with
+one exception: a key that came from the file, and is gone from it, is revoked.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from relay.accounts import Accounts
+from relay.accounts.accounts import ACCOUNT_ID, DEFAULT_CREDITS, MAX_CREDITS
+from relay.accounts.api_keys import hash_of
+from relay.address import canonical_address, canonical_domain
+from relay.errors import BadRequest, ConfigError, NotFound, Unauthorized
+
+_SOURCE = "file"  # ApiKey.source of keys that the file brought
+
+
+def _address(text: str) -> str:
+    try:
+        return canonical_address(text)
+    except BadRequest as exc:
+        raise ValueError(str(exc)) from exc
+
+
+def _domain(text: str) -> str:
+    try:
+        return canonical_domain(text)
+    except BadRequest as exc:
+        raise ValueError(str(exc)) from exc
+
+
+def _key(text: str) -> str:
+    """From here on only its hash is known; error texts of ``hash_of`` do not repeat the key."""
+    try:
+        return hash_of(text)
+    except BadRequest as exc:
+        raise ValueError(str(exc)) from exc
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class DeclaredAddress(_Model):
+    """``{ address, enablews }``."""
+
+    address: Annotated[str, AfterValidator(_address)]
+    enablews: bool = False
+
+
+class DeclaredAccount(_Model):
+    """One ``[[accounts]]`` table. Keys stand here as SHA-256, 64 hex digits, however they were given."""
+
+    id: str = Field(pattern=rf"^(?:{ACCOUNT_ID.pattern})\z")
+    keys: list[Annotated[str, AfterValidator(_key)]] = []
+    key_hashes: list[Annotated[str, Field(pattern=r"^sha256:"), AfterValidator(_key)]] = []
+    address_credits: int = Field(DEFAULT_CREDITS, ge=0, le=MAX_CREDITS)
+    domains: list[Annotated[str, AfterValidator(_domain)]] = []
+    addresses: list[DeclaredAddress] = []
+
+    @model_validator(mode="after")
+    def _enough_credits(self) -> DeclaredAccount:
+        if len(self.addresses) > self.address_credits:
+            raise ValueError(
+                f"{len(self.addresses)} addresses are declared, but address_credits is {self.address_credits}"
+            )
+        return self
+
+
+async def load(path: Path, accounts: Accounts) -> int:
+    """Brings the accounts to what the file says; the answer is how many it names.
+
+    Raises ConfigError with one line for each thing that is wrong; Unavailable: Redis is away, some may be done.
+    """
+    declared = read(path)
+    problems: list[str] = []
+    for index, account in enumerate(declared):
+        problems += await _apply(f"accounts[{index}]", account, accounts)
+    if problems:
+        raise ConfigError(problems)
+    return len(declared)
+
+
+def read(path: Path) -> list[DeclaredAccount]:
+    """The accounts of a file. Raises ConfigError; its lines name members, never the value of a key."""
+    try:
+        tables = tomllib.loads(path.read_bytes().decode())
+    except OSError as exc:
+        raise ConfigError([f"RELAY_ACCOUNTS_FILE: {path} cannot be read: {exc.strerror}"]) from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError([f"RELAY_ACCOUNTS_FILE: {path} is not UTF-8"]) from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError([f"RELAY_ACCOUNTS_FILE: {path} is not TOML: {exc}"]) from exc
+    return _parse(tables)
+
+
+def _parse(tables: dict[str, Any]) -> list[DeclaredAccount]:
+    entries = tables.pop("accounts", [])
+    problems = [f"{name}: is not known here; the file has [[accounts]] tables only" for name in tables]
+    if not isinstance(entries, list):
+        raise ConfigError([*problems, "accounts: write [[accounts]], with double brackets"])
+    parsed: list[tuple[str, DeclaredAccount]] = []
+    for index, entry in enumerate(entries):
+        where = f"accounts[{index}]"
+        try:
+            parsed.append((where, DeclaredAccount.model_validate(entry)))
+        except ValidationError as exc:
+            problems += _wrong(where, exc)
+    problems += _twice(parsed)
+    if problems:
+        raise ConfigError(problems)
+    return [account for _, account in parsed]
+
+
+def _wrong(where: str, exc: ValidationError) -> Iterator[str]:
+    for error in exc.errors(include_url=False, include_input=False, include_context=False):
+        member = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"])
+        text = "is not known here" if error["type"] == "extra_forbidden" else error["msg"]
+        yield f"{where}{member}: {text.removeprefix('Value error, ')}"
+
+
+def _twice(parsed: Sequence[tuple[str, DeclaredAccount]]) -> Iterator[str]:
+    seen: dict[tuple[str, str], str] = {}
+    for where, account in parsed:
+        for kind, value, member in _unique(account):
+            first = seen.setdefault((kind, value), f"{where}.{member}")
+            if first != f"{where}.{member}":
+                shown = f"the same {kind}" if kind == "key" else f"{kind} {value}"
+                yield f"{where}.{member}: {shown} stands at {first} already"
+
+
+def _unique(account: DeclaredAccount) -> Iterator[tuple[str, str, str]]:
+    """What may stand in the file once: kind, value, member."""
+    yield "id", account.id, "id"
+    for name in ("keys", "key_hashes"):
+        for index, key_hash in enumerate(getattr(account, name)):
+            yield "key", key_hash, f"{name}[{index}]"
+    for index, domain in enumerate(account.domains):
+        yield "domain", domain, f"domains[{index}]"
+    for index, declared in enumerate(account.addresses):
+        yield "address", declared.address, f"addresses[{index}].address"
+
+
+async def _apply(where: str, account: DeclaredAccount, accounts: Accounts) -> list[str]:
+    """Applies one account; the answer is what could not be done.
+
+    Domains come before addresses: an address on an own domain keeps the mail that the domain caught for it.
+    """
+    await accounts.accounts.put(account.id, address_credits=account.address_credits)
+    problems: list[str] = []
+    for kind, value, member in _unique(account):
+        try:
+            if kind == "domain":
+                await accounts.domains.declare(account.id, value)
+            elif kind == "key":
+                await accounts.keys.add(account.id, f"sha256:{value}", source=_SOURCE)
+        except (BadRequest, Unauthorized) as exc:
+            problems.append(f"{where}.{member}: {exc}")
+    for index, declared in enumerate(account.addresses):
+        try:
+            await accounts.addresses.declare(account.id, declared.address, enablews=declared.enablews)
+        except Unauthorized as exc:
+            problems.append(f"{where}.addresses[{index}].address: {exc}")
+    await _revoke_gone(account, accounts)
+    return problems
+
+
+async def _revoke_gone(account: DeclaredAccount, accounts: Accounts) -> None:
+    declared = {*account.keys, *account.key_hashes}
+    for row in await accounts.keys.list(account.id):
+        if row.source == _SOURCE and row.hash not in declared:
+            with suppress(NotFound):  # another process that loads the same file was faster
+                await accounts.keys.revoke(account.id, row.hash)

@@ -1,0 +1,170 @@
+"""What all REST paths share: who calls, what the body says, and how an error is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from relay.accounts.gate import Gate
+from relay.errors import BadRequest, RelayError, TooLarge
+
+BODY_LIMIT_BYTES = 64 * 1024
+BODY_KEY = "_mailsacKey"  # the API key as a member of the body or of the query, as Mailsac's clients may send it
+_SHOWN_ERRORS = 20
+_WITH_BODY = ("POST", "PUT")
+
+
+class Json(Response):
+    """JSON by orjson: UTF-8, no NaN."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return orjson.dumps(content)
+
+
+class InvalidBody(BadRequest):
+    """Members of the body are wrong; the answer names each."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        """``problems`` are member and text."""
+        self.problems = problems
+        super().__init__("; ".join(f"{member}: {text}" for member, text in problems))
+
+    def body(self) -> dict[str, Any]:
+        errors = [{"member": member, "message": text} for member, text in self.problems]
+        return super().body() | {"validationErrors": errors}
+
+
+class Body(BaseModel):
+    """Base of what a path takes: types as they are in JSON, and no member that is not named."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+AnyBody = TypeVar("AnyBody", bound=Body)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An authenticated request."""
+
+    account_id: str
+    request: Request
+    members: Mapping[str, Any]  # of the JSON body, without the key; {} when there is none
+
+    def path(self, name: str) -> str:
+        """A part of the path, percent-decoded."""
+        return str(self.request.path_params[name])
+
+    def body(self, model: type[AnyBody]) -> AnyBody:
+        """The body, read as ``model``. Raises InvalidBody."""
+        try:
+            return model.model_validate(self.members)
+        except ValidationError as exc:
+            raise _invalid(exc) from None
+
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+def route(path: str, gate: Gate, handlers: Mapping[str, Handler]) -> Route:
+    """A path with a handler for each of its methods; one route, so that a 405 can name them all."""
+
+    async def endpoint(request: Request) -> Response:
+        handler = handlers["GET" if request.method == "HEAD" else request.method]
+        return await handler(await _call(request, gate))
+
+    return Route(path, endpoint, methods=list(handlers))
+
+
+async def _call(request: Request, gate: Gate) -> Call:
+    members: dict[str, Any] = {}
+    key = _key_outside(request)
+    # A stranger's body is not read before the key, unless the key can only be in it.
+    account_id = await gate.account_of(key) if key or request.method not in _WITH_BODY else None
+    if request.method in _WITH_BODY:
+        members = _members(await _read(request))
+        inside = members.pop(BODY_KEY, "")
+        if not isinstance(inside, str):
+            raise BadRequest(f"{BODY_KEY} must be text", member=BODY_KEY)
+        account_id = account_id or await gate.account_of(inside)
+    return Call(account_id or "", request, members)
+
+
+def _key_outside(request: Request) -> str:
+    """The API key of the headers or the query; "" when there is none."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    return request.headers.get("mailsac-key") or bearer or request.query_params.get(BODY_KEY) or ""
+
+
+async def _read(request: Request) -> bytes:
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > BODY_LIMIT_BYTES:
+                raise TooLarge(f"the body is over {BODY_LIMIT_BYTES} bytes")
+    except ClientDisconnect as exc:
+        raise BadRequest("the request ended before its body did") from exc
+    return bytes(body)
+
+
+def _members(body: bytes) -> dict[str, Any]:
+    """The JSON object of a body, whatever its Content-Type: ``curl -d`` says it is a form."""
+    if not body.strip():
+        return {}
+    try:
+        members = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise BadRequest(f"the body is not JSON: {exc}") from exc
+    if not isinstance(members, dict):
+        raise BadRequest('the body is not a JSON object, such as {"enablews": true}')
+    return members
+
+
+def _invalid(exc: ValidationError) -> InvalidBody:
+    problems = []
+    for error in exc.errors(include_url=False, include_input=False, include_context=False)[:_SHOWN_ERRORS]:
+        parts = (f"[{part}]" if isinstance(part, int) else f".{part[:80]}" for part in error["loc"])
+        text = "is not known here" if error["type"] == "extra_forbidden" else error["msg"]
+        problems.append(("".join(parts).removeprefix("."), text.removeprefix("Value error, ")))
+    return InvalidBody(problems)
+
+
+async def on_relay_error(request: Request, exc: Exception) -> Response:
+    """The answer to any RelayError, for ``Starlette(exception_handlers={RelayError: …})``."""
+    if not isinstance(exc, RelayError):
+        raise exc
+    return Json(exc.body(), exc.status, dict(exc.headers))
+
+
+async def on_http_error(request: Request, exc: Exception) -> Response:
+    """The answer to Starlette's own errors: JSON below /api (no such path, wrong method), else plain text."""
+    if not isinstance(exc, HTTPException):
+        raise exc
+    text = exc.detail
+    if exc.status_code == 404:
+        text = "there is no such path; the reference is at /docs"
+    elif exc.status_code == 405:
+        allowed = (exc.headers or {}).get("Allow", "")
+        text = f"{request.method} is not for this path" + (f"; it takes {allowed}" if allowed else "")
+    if request.scope["path"].startswith("/api/"):
+        return Json({"error": text, "message": text}, exc.status_code, exc.headers)
+    return PlainTextResponse(text, exc.status_code, exc.headers)
+
+
+def iso(unix_ms: int) -> str:
+    """ISO 8601 in UTC with milliseconds and Z."""
+    moment = datetime.fromtimestamp(unix_ms // 1000, UTC).replace(microsecond=unix_ms % 1000 * 1000)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

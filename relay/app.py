@@ -1,0 +1,143 @@
+"""The composition root: the one place that builds everything and hands each part what it needs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from relay import api, store
+from relay.accounts import Accounts
+from relay.accounts import file as accounts_file
+from relay.bus import Bus
+from relay.errors import Unavailable
+from relay.inbound.door import Door as InboundDoor
+from relay.inbound.mailsac import Mailsac
+from relay.inbound.raw import Raw
+from relay.inbound.sender import Sender
+from relay.metrics import CONTENT_TYPE, Metrics
+from relay.node import Node
+from relay.settings import Settings
+from relay.stream.door import Door as StreamDoor
+
+log = structlog.get_logger()
+
+_RETRY_SECONDS = 1.0
+
+# Each sender by the name of its setting (RELAY_<NAME>_SECRET) and of its path (/inbound/<name>).
+SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {"raw": Raw, "mailsac": Mailsac}
+
+
+class Service:
+    """One process's whole service. ``app`` is the public ASGI application, ``internal`` the operator's."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Connects nothing yet. Raises ConfigError: the accounts file cannot be read."""
+        self.settings = settings
+        self._declared = accounts_file.read(settings.accounts_file) if settings.accounts_file else None
+        self.store = store.connect(
+            settings.redis_url.get_secret_value(), timeout_seconds=settings.redis_timeout_seconds
+        )
+        self.metrics = Metrics()
+        self.accounts = Accounts.build(self.store, settings)
+        self.bus = Bus(self.store, keep_messages=settings.keep_messages, keep_seconds=settings.keep_seconds)
+        self.node = Node(
+            self.bus,
+            self.accounts.gate,
+            self.metrics,
+            max_sockets_per_account=settings.max_sockets_per_account,
+        )
+        self._inbound = InboundDoor(self.bus, self.metrics, max_message_bytes=settings.max_message_bytes)
+        self._stream = StreamDoor(self.node, self.metrics, settings)
+        self._accounts_loaded = asyncio.Event()
+        self._leaving = False
+        self.failed: asyncio.Future[None] | None = None  # set while running; ends with the error that ended it
+        self.internal = Starlette(routes=self._internal_routes()) if settings.internal_port is not None else None
+        self.app = self._app()
+
+    def _app(self) -> Starlette:
+        routes: list[BaseRoute] = [
+            *self._inbound.routes(self._senders()),
+            *self._stream.routes(),
+            *api.routes(self.accounts),
+            *([] if self.internal else self._internal_routes()),
+        ]
+        return Starlette(
+            routes=routes,
+            lifespan=self._lifespan,
+            exception_handlers=api.exception_handlers(),
+        )
+
+    def _senders(self) -> list[Sender]:
+        return [SENDERS[name](secrets) for name, secrets in self.settings.sender_secrets().items()]
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        running = asyncio.create_task(self._run(), name="service")
+        self.failed = asyncio.get_running_loop().create_future()
+        running.add_done_callback(self._ended)
+        try:
+            yield
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await self.store.close()
+
+    def _ended(self, running: asyncio.Task[None]) -> None:
+        if self.failed and not self.failed.done() and not running.cancelled() and (error := running.exception()):
+            self.failed.set_exception(error)
+
+    async def _run(self) -> None:
+        """Owns every background task. Ends only when one of them fails for good, or when cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.node.run(), name="node")
+            tasks.create_task(self._load_accounts(), name="accounts")
+
+    async def _load_accounts(self) -> None:
+        """Applies the accounts file, as often as it takes. Raises ConfigError: it contradicts what is stored."""
+        while self._declared is not None:
+            try:
+                await accounts_file.apply(self._declared, self.accounts)
+                break
+            except Unavailable as error:
+                log.warning("accounts.waiting", error=str(error), retry_seconds=_RETRY_SECONDS)
+                await asyncio.sleep(_RETRY_SECONDS)
+        self._accounts_loaded.set()
+
+    @property
+    def ready(self) -> bool:
+        """Whether this process should get traffic."""
+        return self.node.connected and self._accounts_loaded.is_set() and not self._leaving
+
+    async def leave(self) -> None:
+        """Stops being ready, and closes the sockets, spread over ``RELAY_DRAIN_SECONDS`` at most."""
+        self._leaving = True
+        await self._stream.leave(seconds=self.settings.drain_seconds)
+
+    def _internal_routes(self) -> list[Route]:
+        return [
+            Route("/livez", self._livez),
+            Route("/readyz", self._readyz),
+            Route("/metrics", self._metrics),
+        ]
+
+    async def _livez(self, _request: Request) -> Response:
+        """Alive means: this process answers. Redis is not asked, or its outage would restart every pod."""
+        return PlainTextResponse("ok\n")
+
+    async def _readyz(self, _request: Request) -> Response:
+        checks = {
+            "redis": self.node.connected,
+            "accounts": self._accounts_loaded.is_set(),
+            "staying": not self._leaving,
+        }
+        return JSONResponse({"ready": self.ready, **checks}, status_code=200 if self.ready else 503)
+
+    async def _metrics(self, _request: Request) -> Response:
+        return Response(self.metrics.render(), media_type=CONTENT_TYPE)

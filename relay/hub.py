@@ -1,0 +1,137 @@
+"""Who listens in this process, by channel. No network; nothing waits, so nobody can hold up anybody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from relay import keys
+from relay.errors import TOO_MANY_SOCKETS, Close, Refused
+from relay.notices import Kind, Notice
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Letter:
+    """One message on its way out; every listener gets the same object."""
+
+    owner: str  # account that may read it
+    inbox: str
+    entry: str  # "<ms>-<seq>", the letterbox entry; rises within an inbox
+    frame: bytes  # the message JSON
+    variants: dict[str, object] = field(default_factory=dict)  # what the door out makes of it, once for all
+
+
+class Listener(Protocol):
+    """One socket, as the hub sees it."""
+
+    account: str
+    key_hash: str
+    addresses: frozenset[str]
+    domains: frozenset[str]
+
+    def deliver(self, letter: Letter) -> None:
+        """Takes a letter. Never waits and never raises; a listener that is too slow ends itself."""
+
+    def end(self, close: Close, text: str) -> None:
+        """Ends the socket with this close, told in this sentence. The first call counts."""
+
+
+class Hub:
+    """The listeners of this process. ``on_change`` is told each channel that gets its first, or loses its last."""
+
+    def __init__(self, *, max_sockets_per_account: int, on_change: Callable[[str], None]) -> None:
+        self._max_sockets_per_account = max_sockets_per_account
+        self._on_change = on_change
+        self._watched: dict[Listener, None] = {}  # in order of arrival
+        self._by_channel: dict[str, dict[Listener, None]] = {}
+        self._sockets: dict[str, int] = {}  # account -> listeners that count against its limit
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    def __iter__(self) -> Iterator[Listener]:
+        return iter(tuple(self._watched))
+
+    def wants(self, channel: str) -> bool:
+        """Whether anybody here listens to the channel."""
+        return channel in self._by_channel
+
+    def channels(self) -> Iterable[str]:
+        """All channels that somebody here listens to."""
+        return self._by_channel.keys()
+
+    def watch(self, listener: Listener) -> None:
+        """From now on :meth:`concerned` finds the listener; it gets no mail yet."""
+        self._watched[listener] = None
+
+    def admit(self, listener: Listener) -> None:
+        """From now on the listener gets mail. Its account is known by now. Raises Refused (4429)."""
+        count = self._sockets.get(listener.account, 0)
+        if count >= self._max_sockets_per_account:
+            raise Refused(
+                TOO_MANY_SOCKETS,
+                f"{count} sockets of this account are open here; the limit is {self._max_sockets_per_account}."
+                " Close some, or listen to several addresses on one socket",
+            )
+        self._sockets[listener.account] = count + 1
+        for channel in channels_of(listener):
+            if channel not in self._by_channel:
+                self._by_channel[channel] = {}
+                self._on_change(channel)
+            self._by_channel[channel][listener] = None
+
+    def remove(self, listener: Listener) -> None:
+        """Forgets the listener, whatever it had reached."""
+        self._watched.pop(listener, None)
+        admitted = False
+        for channel in channels_of(listener):
+            listeners = self._by_channel.get(channel, {})
+            if listener not in listeners:
+                continue
+            admitted = True
+            del listeners[listener]
+            if not listeners:
+                del self._by_channel[channel]
+                self._on_change(channel)
+        if admitted:
+            self._forget_socket(listener.account)
+
+    def _forget_socket(self, account: str) -> None:
+        left = self._sockets[account] - 1
+        if left:
+            self._sockets[account] = left
+        else:
+            del self._sockets[account]
+
+    def deliver(self, channel: str, letter: Letter) -> int:
+        """Hands a letter to everybody on the channel who may have it; returns to how many.
+
+        The owner is compared here once more: a socket whose right has just ended may still be in the table.
+        """
+        by_domain = channel != keys.inbox_channel(letter.inbox)
+        count = 0
+        for listener in tuple(self._by_channel.get(channel, ())):
+            # Who listens to the address and to its domain hears both doorbells, and takes the address's.
+            if listener.account == letter.owner and not (by_domain and letter.inbox in listener.addresses):
+                listener.deliver(letter)
+                count += 1
+        return count
+
+    def concerned(self, notice: Notice) -> list[Listener]:
+        """The listeners whose right may have ended by what the notice tells."""
+        match notice.kind:
+            case Kind.KEY:
+                return [listener for listener in self._watched if listener.key_hash == notice.name]
+            case Kind.ADDRESS:
+                return [listener for listener in self._watched if notice.name in listener.addresses]
+            case Kind.DOMAIN:
+                return [listener for listener in self._watched if notice.name in listener.domains]
+
+
+def channels_of(listener: Listener) -> list[str]:
+    """The doorbells that a listener needs."""
+    return [
+        *map(keys.inbox_channel, listener.addresses),
+        *map(keys.domain_channel, listener.domains),
+    ]

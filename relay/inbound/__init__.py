@@ -1,0 +1,1 @@
+"""The door in: webhooks of mail senders, one file a sender."""

@@ -1,0 +1,219 @@
+"""``POST /inbound/<sender>``: reads within a limit, has the sender prove and parse, publishes, answers.
+
+The answer to a sender decides whether mail is lost, bounced or sent again. 200 means that Redis has every
+accepted message; 503 asks for another try; 4xx says that another try would end the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import orjson
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from relay.address import BadAddress, canonical_address
+from relay.bus import Bus, Published, Unwanted
+from relay.errors import BadRequest, RelayError, TooLarge, Unavailable
+from relay.inbound.sender import Delivery, Post, Sender
+from relay.message import Message, address, encode
+from relay.metrics import Metrics
+
+log = structlog.get_logger()
+
+# A recipient list longer than this is a mistake or an attack; RFC 5321 section 4.5.3.1.8 asks for 100.
+MAX_RECIPIENTS = 1000
+# Above this a body is worked on in a thread, so that no other request or socket waits for it: the Rust and C
+# parts release the GIL. Below, handing over would cost more than the work.
+_THREAD_BYTES = 128 * 1024
+# All bodies together may hold this many of the largest mail; beyond, senders are asked to come again.
+_BODIES_IN_MEMORY = 16
+
+
+# Messages published at once for one post: enough to fill a pipeline, few enough to fit in memory.
+_BYTES_AT_ONCE = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """A mail for one recipient; the mail itself is encoded once for all."""
+
+    inbox: str
+    original_inbox: str
+    encoded: bytes
+
+
+class _Report:
+    """What became of each recipient of a post: the answer to the sender, the log line, the counters."""
+
+    def __init__(self) -> None:
+        self.accepted: list[dict[str, str]] = []
+        self.rejected: list[dict[str, str]] = []
+
+    def accept(self, inbox: str, message_id: str) -> None:
+        self.accepted.append({"inbox": inbox, "_id": message_id})
+
+    def reject(self, inbox: str, reason: str) -> None:
+        self.rejected.append({"inbox": inbox, "reason": reason})
+
+    def response(self) -> Response:
+        answer = {"accepted": self.accepted, "rejected": self.rejected}
+        return Response(orjson.dumps(answer), media_type="application/json")
+
+
+class Door:
+    """The door in, for all senders that have a secret."""
+
+    def __init__(self, bus: Bus, metrics: Metrics, *, max_message_bytes: int) -> None:
+        self._bus = bus
+        self._metrics = metrics
+        self._max_message_bytes = max_message_bytes
+        self._bytes_held = 0
+
+    def routes(self, senders: Iterable[Sender]) -> list[Route]:
+        """One route a sender; who has no secret is not among them, and its path does not exist."""
+        return [self._route(sender) for sender in senders]
+
+    def _route(self, sender: Sender) -> Route:
+        async def endpoint(request: Request) -> Response:
+            if request.method == "HEAD":  # some senders look whether the URL is there before they save it
+                return Response()
+            return await self._answer(sender, request)
+
+        return Route(f"/inbound/{sender.name}", endpoint, methods=["POST", "HEAD"], name=f"inbound.{sender.name}")
+
+    async def _answer(self, sender: Sender, request: Request) -> Response:
+        try:
+            response = await self._take(sender, request)
+        except RelayError as error:
+            # The bytes that a sender could not prove, or we could not read, are nobody's mail: not kept.
+            self._metrics.inbound.labels(sender.name, str(error.status)).inc()
+            log.warning("inbound.refused", sender=sender.name, status=error.status, error=str(error))
+            raise
+        self._metrics.inbound.labels(sender.name, "200").inc()
+        return response
+
+    async def _take(self, sender: Sender, request: Request) -> Response:
+        held = 0
+        try:
+            body = bytearray()
+            limit = sender.body_limit(self._max_message_bytes)
+            _refuse_declared(request, limit)
+            async for chunk in request.stream():
+                held += len(chunk)
+                self._hold(len(chunk))
+                if held > limit:
+                    raise _too_large(limit)
+                body += chunk
+            post = Post(request.headers, request.query_params, bytes(body), datetime.now(UTC))
+            del body
+            return await self._publish(sender, post)
+        except ClientDisconnect:
+            raise BadRequest("the connection ended before the body did") from None
+        finally:
+            self._bytes_held -= held
+
+    def _hold(self, size: int) -> None:
+        self._bytes_held += size
+        if self._bytes_held > _BODIES_IN_MEMORY * self._max_message_bytes:
+            raise Unavailable("too much mail is coming in at once; try again")
+
+    async def _publish(self, sender: Sender, post: Post) -> Response:
+        report = _Report()
+        if len(post.body) > _THREAD_BYTES:
+            letters = await asyncio.to_thread(self._read, sender, post, report)
+        else:
+            letters = self._read(sender, post, report)
+        for batch in _batches(letters):
+            outcomes = await asyncio.gather(*map(self._publish_one, batch))
+            for letter, outcome in zip(batch, outcomes, strict=True):
+                if isinstance(outcome, Published):
+                    report.accept(letter.inbox, outcome.message_id)
+                else:
+                    report.reject(letter.inbox, outcome.reason)
+        self._tell(sender, len(post.body), report)
+        return report.response()
+
+    async def _publish_one(self, letter: _Letter) -> Published | Unwanted:
+        message = address(letter.encoded, letter.inbox, letter.original_inbox)
+        return await self._bus.publish(letter.inbox, message)
+
+    def _tell(self, sender: Sender, size_bytes: int, report: _Report) -> None:
+        log.info(
+            "inbound.taken",
+            sender=sender.name,
+            size_bytes=size_bytes,
+            accepted=[one["_id"] for one in report.accepted],
+            rejected=[one["reason"] for one in report.rejected],
+        )
+        if report.accepted:
+            self._metrics.recipients.labels(sender.name, "accepted").inc(len(report.accepted))
+        for one in report.rejected:
+            self._metrics.recipients.labels(sender.name, one["reason"]).inc()
+
+    def _read(self, sender: Sender, post: Post, report: _Report) -> list[_Letter]:
+        """Proof, parser, and a letter for each recipient. Pure but for the report; may run in a thread."""
+        sender.verify(post)
+        letters: list[_Letter] = []
+        for delivery in sender.parse(post):
+            if len(delivery.raw) > self._max_message_bytes:
+                raise _too_large(self._max_message_bytes)
+            if len(delivery.recipients) > MAX_RECIPIENTS:
+                raise BadRequest(f"more than {MAX_RECIPIENTS} recipients in one post; post the mail in parts")
+            letters += _letters(delivery, report)
+        return letters
+
+
+def _letters(delivery: Delivery, report: _Report) -> Iterator[_Letter]:
+    encoded = encode(_message(delivery))
+    inboxes: dict[str, None] = {}  # one letter each, although a recipient may be named twice
+    for recipient in delivery.recipients:
+        try:
+            inboxes[canonical_address(recipient)] = None
+        except BadAddress:
+            report.reject(recipient[:320], "not an address")
+    return (_Letter(inbox, delivery.rerouted_from, encoded) for inbox in inboxes)
+
+
+def _batches(letters: Sequence[_Letter]) -> Iterator[Sequence[_Letter]]:
+    at_once = max(1, _BYTES_AT_ONCE // max((len(letter.encoded) for letter in letters), default=1))
+    for start in range(0, len(letters), at_once):
+        yield letters[start : start + at_once]
+
+
+def _message(delivery: Delivery) -> Message:
+    parts = delivery.parts
+    return Message(
+        received=delivery.received,
+        raw=delivery.raw,
+        sender=parts.sender,
+        to=parts.to,
+        cc=parts.cc,
+        bcc=parts.bcc,
+        subject=parts.subject,
+        headers=parts.headers,
+        text=parts.text,
+        html=parts.html,
+        attachments=parts.attachments,
+        links=parts.links,
+        ip=delivery.ip,
+        via=delivery.via,
+        rtls=delivery.rtls,
+        spam=delivery.spam,
+        raw_synthesized=delivery.raw_synthesized,
+    )
+
+
+def _refuse_declared(request: Request, limit: int) -> None:
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
+        raise _too_large(limit)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"the mail is larger than {limit} bytes, the limit here (RELAY_MAX_MESSAGE_BYTES)")

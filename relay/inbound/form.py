@@ -1,0 +1,143 @@
+"""Forms as bytes: ``multipart/form-data`` (RFC 7578) and ``application/x-www-form-urlencoded``.
+
+Starlette's own form layer caps a field at 1 MiB and decodes it, which cuts off and damages mail; senders need
+the bytes. The caller has limited the body; here only the number of fields is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartCallbacks, MultipartParser, parse_options_header
+
+from relay.errors import BadRequest, UnsupportedMediaType
+
+MAX_FIELDS = 2000  # a mail's headers as fields, and some hundred attachments; each costs about 1 KiB
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One form field; ``value`` holds its bytes as they came."""
+
+    name: str
+    value: bytes
+    filename: str | None = None  # None: no file. "" is a file without a name
+    content_type: str = ""  # of a multipart field; "" when it gives none
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Fields in order. Names are case-sensitive and may repeat."""
+
+    fields: tuple[Field, ...]
+
+    def all(self, name: str) -> list[Field]:
+        """Every field of that name, in order."""
+        return [field for field in self.fields if field.name == name]
+
+    def last(self, name: str) -> bytes | None:
+        """The last value of that name; None when there is none.
+
+        The last counts because senders append their own fields (and signatures) to those of the mail.
+        """
+        found = self.all(name)
+        return found[-1].value if found else None
+
+
+def parse_form(content_type: str, body: bytes) -> Form:
+    """The form in a body. Raises BadRequest (malformed) or UnsupportedMediaType (no form)."""
+    media_type, options = parse_options_header(content_type)
+    if media_type == b"application/x-www-form-urlencoded":
+        return Form(tuple(_urlencoded(body)))
+    if media_type == b"multipart/form-data":
+        return _multipart(options.get(b"boundary", b""), body)
+    raise UnsupportedMediaType("the Content-Type must be multipart/form-data or application/x-www-form-urlencoded")
+
+
+def _urlencoded(body: bytes) -> Iterator[Field]:
+    pairs = body.split(b"&", MAX_FIELDS) if body else []
+    if len(pairs) > MAX_FIELDS:
+        raise _too_many()
+    for pair in pairs:
+        name, _, value = pair.partition(b"=")
+        if pair:
+            yield Field(_text(_unquote(name)), _unquote(value))
+
+
+def _unquote(value: bytes) -> bytes:
+    return unquote_to_bytes(value.replace(b"+", b" "))
+
+
+def _multipart(boundary: bytes, body: bytes) -> Form:
+    parts = _Parts()
+    if not boundary or len(boundary) > 200:  # RFC 2046 allows 70
+        raise BadRequest("the Content-Type names no usable multipart boundary")
+    try:
+        parser = MultipartParser(boundary, parts.callbacks())
+        parser.write(body)
+        parser.finalize()
+    except FormParserError as exc:
+        raise BadRequest("the multipart form is malformed") from exc
+    if not parts.ended:
+        raise BadRequest("the multipart form ends before its closing boundary")
+    return Form(tuple(parts.fields))
+
+
+@dataclass(slots=True)
+class _Parts:
+    """Collects what the parser reports. Data comes as slices of one buffer, so a part is joined once."""
+
+    fields: list[Field] = field(default_factory=list)
+    ended: bool = False
+    _headers: dict[bytes, bytes] = field(default_factory=dict)
+    _name: list[bytes] = field(default_factory=list)
+    _value: list[bytes] = field(default_factory=list)
+    _data: list[bytes] = field(default_factory=list)
+
+    def callbacks(self) -> MultipartCallbacks:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": lambda data, start, end: self._name.append(data[start:end]),
+            "on_header_value": lambda data, start, end: self._value.append(data[start:end]),
+            "on_header_end": self._end_header,
+            "on_part_data": lambda data, start, end: self._data.append(data[start:end]),
+            "on_part_end": self._end,
+            "on_end": self._finish,
+        }
+
+    def _begin(self) -> None:
+        if len(self.fields) >= MAX_FIELDS:
+            raise _too_many()
+        self._headers, self._data = {}, []
+
+    def _end_header(self) -> None:
+        self._headers[b"".join(self._name).lower()] = b"".join(self._value)
+        self._name, self._value = [], []
+
+    def _end(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        if b"name" not in options:
+            raise BadRequest("a part of the multipart form has no name")
+        filename = options.get(b"filename")
+        self.fields.append(
+            Field(
+                name=_text(options[b"name"]),
+                value=b"".join(self._data),
+                filename=None if filename is None else _text(filename),
+                content_type=_text(self._headers.get(b"content-type", b"")),
+            )
+        )
+
+    def _finish(self) -> None:
+        self.ended = True
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
+def _too_many() -> BadRequest:
+    return BadRequest(f"the form has more than {MAX_FIELDS} fields")

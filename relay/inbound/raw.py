@@ -1,0 +1,107 @@
+"""``POST /inbound/raw``: the mail itself as body (message/rfc822), its envelope beside it.
+
+For scripts, MTA pipes (Postfix, Exim), Cloudflare Email Workers, and tests. Envelope: ``X-Envelope-To``
+headers, or ``to`` in the query; ``X-Envelope-Remote-IP`` and ``X-Envelope-TLS`` (on, true or 1) where known.
+``X-Envelope-From`` (or ``from``) may be there; the message shape has no place for it. Proof: the shared
+secret, or a Standard Webhooks signature.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from relay import mime
+from relay.errors import BadRequest, UnsupportedMediaType
+from relay.inbound.sender import Delivery, Post
+from relay.inbound.signature import is_standard, verify_shared_secret, verify_standard
+from relay.mime import Parts
+
+_CANNOT_BE_A_MAIL = ("application/json", "multipart/form-data")  # what people post to the wrong sender's URL
+_QUOTING = re.compile(r'\\.|[",]')
+# Where a receiving server notes the envelope recipient in the mail itself, in order of trust.
+_RECIPIENT_HEADERS = ("delivered-to", "x-original-to", "x-forwarded-to")
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """The sender ``raw``."""
+
+    secrets: tuple[str, ...]
+    name: str = "raw"
+
+    def body_limit(self, max_message_bytes: int) -> int:
+        """The body is the mail."""
+        return max_message_bytes
+
+    def verify(self, post: Post) -> None:
+        """Raises NotProven."""
+        if is_standard(post.headers):
+            verify_standard(post, self.secrets, now=post.received)
+        else:
+            verify_shared_secret(post, self.secrets)
+
+    def parse(self, post: Post) -> Sequence[Delivery]:
+        """One mail. Raises BadRequest or UnsupportedMediaType."""
+        media_type = post.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type in _CANNOT_BE_A_MAIL:
+            raise UnsupportedMediaType(
+                f"the body must be the mail itself (Content-Type: message/rfc822), not {media_type}"
+            )
+        raw = _without_mbox_line(post.body)
+        parts = mime.parse(raw)
+        return [
+            Delivery(
+                recipients=_envelope_recipients(post) or (_recipient_in(parts),),
+                raw=raw,
+                parts=parts,
+                received=post.received,
+                ip=post.headers.get("x-envelope-remote-ip", "").strip(),
+                rtls=post.headers.get("x-envelope-tls", "").strip().lower() in ("on", "true", "yes", "1"),
+            )
+        ]
+
+
+def _without_mbox_line(body: bytes) -> bytes:
+    """An mbox "From " line stands before the message, it is no part of it (RFC 4155)."""
+    return body.partition(b"\n")[2] if body.startswith(b"From ") else body
+
+
+def _envelope_recipients(post: Post) -> tuple[str, ...]:
+    # ASGI decodes header bytes as latin-1; addresses are UTF-8 (RFC 6532).
+    lines = [
+        value.encode("latin-1", "replace").decode("utf-8", "replace")
+        for value in post.headers.getlist("x-envelope-to")
+    ] or post.query.getlist("to")
+    found = (part.strip().removeprefix("<").removesuffix(">") for line in lines for part in _split(line))
+    return tuple(recipient for recipient in found if recipient)
+
+
+def _split(line: str) -> Iterator[str]:
+    """The line cut at its commas; those inside a quoted local part (RFC 5321 section 4.1.2) are its own."""
+    start, quoted = 0, False
+    for token in _QUOTING.finditer(line):
+        if token[0] == '"':
+            quoted = not quoted
+        elif token[0] == "," and not quoted:
+            yield line[start : token.start()]
+            start = token.end()
+    yield line[start:]
+
+
+def _recipient_in(parts: Parts) -> str:
+    """The recipient that the mail itself names, when it names exactly one."""
+    headers: dict[str, str] = {}
+    for name, value in parts.headers:
+        headers.setdefault(name, value)  # the top-most is the last server's
+    for name in _RECIPIENT_HEADERS:
+        if recipient := headers.get(name, "").strip().removeprefix("<").removesuffix(">"):
+            return recipient
+    if len(parts.to) == 1 and not parts.cc and not parts.bcc:
+        return parts.to[0].address
+    raise BadRequest(
+        "no recipient: name the envelope recipient in an X-Envelope-To header or in ?to=; it is taken from the"
+        " mail only when Delivered-To, X-Original-To or a single To names it",
+        member="X-Envelope-To",
+    )

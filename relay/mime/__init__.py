@@ -1,0 +1,104 @@
+"""RFC 5322 bytes -> the parts of a Message."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from relay.errors import NotAMail
+from relay.message import Mailbox
+from relay.mime import addresses, charset, headers, links, tree
+
+__all__ = ["Parts", "parse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a mail says. No string holds a lone surrogate: all survive JSON in UTF-8."""
+
+    headers: tuple[tuple[str, str], ...]  # in order; lower-case names; unfolded, not decoded from RFC 2047
+    sender: tuple[Mailbox, ...]  # From
+    to: tuple[Mailbox, ...]
+    cc: tuple[Mailbox, ...]
+    bcc: tuple[Mailbox, ...]
+    subject: str  # decoded, one line; the first when there are several
+    text: str  # the mail's own text/plain, lines end with "\n"; "" when absent
+    html: str  # likewise text/html
+    attachments: tuple[str, ...]  # MD5 of each other leaf's decoded bytes, lower-case hex
+    links: tuple[str, ...]  # http and https URLs of text and html, in order, each once
+
+
+def parse(raw: bytes) -> Parts:
+    """The parts of a mail, as good as can be made of broken ones.
+
+    Raises: NotAMail: empty, or not beginning with a header field. Nothing else.
+    """
+    raw = _checked(raw)
+    block = headers.split(raw, 0, len(raw))
+    fields = [(name.decode("ascii"), headers.text(value)) for name, value in block.fields]
+    text, html, attachments = _bodies(raw, block)
+    return Parts(
+        headers=tuple(fields),
+        sender=_mailboxes(fields, "from"),
+        to=_mailboxes(fields, "to"),
+        cc=_mailboxes(fields, "cc"),
+        bcc=_mailboxes(fields, "bcc"),
+        subject=_subject(fields),
+        text=text,
+        html=html,
+        attachments=attachments,
+        links=links.find(text, html),
+    )
+
+
+def _checked(raw: bytes) -> bytes:
+    if not raw:
+        raise NotAMail("the body is empty; a mail begins with a header field such as 'From: a@example.com'")
+    if not headers.begins(raw):
+        raise NotAMail(
+            "the body does not begin with a header field; the first line of a mail is a name of printable ASCII, "
+            "a colon and a value, such as 'From: a@example.com'"
+        )
+    if b"\n" not in raw:
+        return raw.replace(b"\r", b"\n")  # lines of a mail that has only CR would else be one line
+    return raw
+
+
+def _mailboxes(fields: list[tuple[str, str]], wanted: str) -> tuple[Mailbox, ...]:
+    """Of all fields of that name, within ``MAX_DECODED`` characters; what is cut off goes back to a comma."""
+    found: list[Mailbox] = []
+    left = headers.MAX_DECODED
+    for name, value in fields:
+        if name == wanted and left > 0:
+            found += addresses.mailboxes(value if len(value) <= left else value[:left].rpartition(",")[0])
+            left -= len(value)
+    return tuple(found)
+
+
+_LINE_BREAKS = re.compile(r"[\r\n]+")
+
+
+def _subject(fields: list[tuple[str, str]]) -> str:
+    for name, value in fields:
+        if name == "subject":
+            return _LINE_BREAKS.sub(" ", headers.decode_words(value[: headers.MAX_DECODED]))
+    return ""
+
+
+def _bodies(raw: bytes, block: headers.Block) -> tuple[str, str, tuple[str, ...]]:
+    """Text, HTML and the digests of the rest. Several texts are joined, each beginning on a line of its own."""
+    bodies: dict[str, list[str]] = {"text/plain": [], "text/html": []}
+    attachments: list[str] = []
+    for leaf in tree.leaves(raw, block):
+        if leaf.attached or leaf.kind not in bodies:
+            attachments.append(hashlib.md5(leaf.content, usedforsecurity=False).hexdigest())
+        else:
+            bodies[leaf.kind].append(charset.decode(leaf.content, leaf.charset))
+    return _joined(bodies["text/plain"]), _joined(bodies["text/html"]), tuple(attachments)
+
+
+def _joined(bodies: list[str]) -> str:
+    """One text with "\\n" at every line's end: JSON readers compare it with strings they wrote themselves."""
+    bodies = [body.replace("\r\n", "\n").replace("\r", "\n") for body in bodies if body]
+    return "".join(body if body.endswith("\n") else body + "\n" for body in bodies[:-1]) + "".join(bodies[-1:])

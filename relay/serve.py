@@ -1,0 +1,200 @@
+"""A process: its listening sockets, its signals, the owner of its tasks, its exit code.
+
+Exit codes: 0 stopped on request; 1 something failed that should not; 2 the configuration is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import structlog
+import uvicorn
+import uvloop
+import websockets.http11
+
+from relay.app import Service
+from relay.errors import ConfigError
+from relay.settings import Settings
+
+log = structlog.get_logger()
+
+EXIT_STOPPED = 0
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+
+# After this a peer that acknowledges nothing is gone, whatever waits for it. On the listening socket, because
+# accepted ones inherit it: a client that stopped reading could otherwise never be closed (its close frame waits
+# behind a full buffer), and would hold up the end of the process.
+_TCP_USER_TIMEOUT_MS = 20_000
+_BACKLOG = 4096  # connections that a restart may bring at once; the kernel caps it at net.core.somaxconn
+_PONG_SECONDS = 10.0
+_MAX_CLIENT_FRAME_BYTES = 4096  # clients have nothing to say on this socket
+_POSTS_FINISH_SECONDS = 10.0  # for requests under way when the sockets have been closed
+
+# websockets limits the request line to 8 KiB; 128 addresses of 254 characters need more.
+websockets.http11.MAX_LINE_LENGTH = 64 * 1024
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A bound TCP socket for IPv4 or IPv6. Raises ConfigError: the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TCP_USER_TIMEOUT_MS)
+        sock.bind((host, port))
+        sock.listen(_BACKLOG)
+    except OSError as exc:
+        sock.close()
+        raise ConfigError([f"cannot listen on {host} port {port}: {exc.strerror or exc}"]) from exc
+    sock.setblocking(False)
+    return sock
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: it would end the sockets at once, and raise the signal again."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.taking_requests = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.taking_requests.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Process:
+    """Serves until told to stop; one :class:`Service` on its sockets, in one event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        public: socket.socket,
+        internal: socket.socket | None = None,
+        *,
+        on_started: Callable[[Service], None] = lambda _service: None,
+    ) -> None:
+        """``on_started`` is called once, in the event loop, when requests are taken. Raises ConfigError."""
+        self.service = Service(settings)
+        self._settings = settings
+        self._on_started = on_started
+        self._servers = [(self._server(self.service.app, lifespan=True), public)]
+        if self.service.internal and internal:
+            self._servers.append((self._server(self.service.internal, lifespan=False), internal))
+        self._stopping = asyncio.Event()
+
+    def _server(self, app: object, *, lifespan: bool) -> _Server:
+        return _Server(
+            uvicorn.Config(
+                app,  # type: ignore[arg-type]  # Starlette is an ASGI application
+                http="httptools",
+                ws="websockets-sansio",
+                lifespan="on" if lifespan else "off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=True,
+                forwarded_allow_ips=self._settings.trusted_proxies,
+                ws_max_size=_MAX_CLIENT_FRAME_BYTES,
+                ws_ping_interval=self._settings.ping_seconds,
+                ws_ping_timeout=_PONG_SECONDS,
+                ws_per_message_deflate=False,
+                timeout_graceful_shutdown=round(_POSTS_FINISH_SECONDS),
+            )
+        )
+
+    def stop(self) -> None:
+        """Asks for a graceful end; the second time, for one at once."""
+        if self._stopping.is_set():
+            for server, _ in self._servers:
+                server.force_exit = True
+                server.should_exit = True
+        self._stopping.set()
+
+    async def run(self) -> int:
+        """Returns the exit code when everything has ended."""
+        servers = [
+            asyncio.create_task(server.serve(sockets=[sock]), name="server") for server, sock in self._servers
+        ]
+        leaving = asyncio.create_task(self._leave_when_told(), name="leave")
+        watching = asyncio.create_task(self._watch(), name="watch")
+        try:
+            await asyncio.wait([*servers, watching], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for server, _ in self._servers:
+                server.should_exit = True
+            ends = await asyncio.gather(*servers, return_exceptions=True)
+            leaving.cancel()
+            watching.cancel()
+            ends += await asyncio.gather(leaving, watching, return_exceptions=True)
+        return self._exit_code([end for end in ends if isinstance(end, BaseException)])
+
+    async def _watch(self) -> None:
+        """Returns when requests are no longer worth taking: the service's own tasks have failed. Raises why."""
+        for server, _ in self._servers:
+            await server.taking_requests.wait()
+        self._on_started(self.service)
+        assert self.service.failed is not None  # noqa: S101  # uvicorn has started: the lifespan has set it
+        await self.service.failed
+
+    async def _leave_when_told(self) -> None:
+        await self._stopping.wait()
+        log.info("service.leaving", sockets=len(self.service.node.hub))
+        await self.service.leave()
+        for server, _ in self._servers:
+            server.should_exit = True
+
+    def _exit_code(self, ends: list[BaseException]) -> int:
+        errors = [end for end in ends if not isinstance(end, asyncio.CancelledError)]
+        for error in errors:
+            causes = error.exceptions if isinstance(error, BaseExceptionGroup) else (error,)
+            if configs := [cause for cause in causes if isinstance(cause, ConfigError)]:
+                log.error("service.misconfigured", problems=configs[0].problems)
+                return EXIT_CONFIG
+            log.error("service.failed", exc_info=error)
+        log.info("service.stopped")
+        return EXIT_FAILED if errors else EXIT_STOPPED
+
+
+def open_sockets(settings: Settings) -> tuple[socket.socket, socket.socket | None]:
+    """The public and the internal listening socket. Raises ConfigError."""
+    public = listening_socket(settings.host, settings.port)
+    if settings.internal_port is None:
+        return public, None
+    return public, listening_socket(settings.host, settings.internal_port)
+
+
+def run_process(settings: Settings, public: socket.socket, internal: socket.socket | None) -> int:
+    """Serves in this process until SIGTERM or SIGINT; returns the exit code. Raises ConfigError."""
+
+    async def main() -> int:
+        process = Process(settings, public, internal, on_started=_announce)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, process.stop)
+        return await process.run()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main())
+
+
+def _announce(service: Service) -> None:
+    settings = service.settings
+    log.info(
+        "service.started",
+        senders=sorted(settings.sender_secrets()),
+        redis="embedded" if settings.embedded else "external",
+    )
+    if settings.embedded:
+        log.warning(
+            "store.embedded", hint="mail and accounts end with this process; set RELAY_REDIS_URL to keep them"
+        )

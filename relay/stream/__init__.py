@@ -1,0 +1,1 @@
+"""The door out: the WebSocket endpoint and what it writes."""

@@ -1,0 +1,116 @@
+"""``GET /incoming-messages``, upgraded: who may listen is let in, who may not is told why.
+
+The socket is accepted only when its subscriptions are confirmed, so a client that sees it open misses nothing
+from then on. A refusal is accepted too, told in a control frame and closed: a browser shows no HTTP body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from starlette.responses import JSONResponse
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from relay.errors import LEAVING, OUR_FAULT, Close, Refused, TooManyRequests, Unavailable
+from relay.hub import Listener
+from relay.metrics import Metrics
+from relay.node import Node
+from relay.settings import Settings
+from relay.stream import frames
+from relay.stream.portable import PortableListener, say_goodbye
+from relay.stream.refusals import Refusals
+from relay.stream.request import SUBPROTOCOL, ListenRequest, parse
+
+log = structlog.get_logger()
+
+_PAUSE_BETWEEN_CLOSES_SECONDS = 0.01  # at most; clients that were closed together come back together
+
+
+class Door:
+    """The door out."""
+
+    def __init__(self, node: Node, metrics: Metrics, settings: Settings) -> None:
+        self._node = node
+        self._metrics = metrics
+        self._settings = settings
+        self._refusals = Refusals(max_per_minute=settings.max_refusals_per_minute)
+        self._leaving = False
+
+    def routes(self) -> list[WebSocketRoute]:
+        """The one endpoint."""
+        return [WebSocketRoute("/incoming-messages", self._endpoint)]
+
+    async def leave(self, *, seconds: float) -> None:
+        """Closes all sockets with 1012, spread over at most ``seconds``; new ones are refused from now on."""
+        self._leaving = True
+        listeners: list[Listener] = list(self._node.hub)
+        pause = min(_PAUSE_BETWEEN_CLOSES_SECONDS, seconds / max(len(listeners), 1))
+        for listener in listeners:
+            listener.end(LEAVING, "this process is leaving; connect again")
+            await asyncio.sleep(pause)
+
+    async def _endpoint(self, websocket: WebSocket) -> None:
+        client = websocket.client.host if websocket.client else ""
+        if self._refusals.too_many(client):
+            too_many = TooManyRequests("too many refused attempts from this address; wait a minute")
+            await websocket.send_denial_response(
+                JSONResponse(too_many.body(), too_many.status, headers=dict(too_many.headers))
+            )
+            return
+        try:
+            await self._listen(websocket)
+        except Refused as refused:
+            if not refused.close.retry:
+                self._refusals.count(client)
+            log.info("socket.refused", code=refused.close.code, error=refused.text, client=client)
+            await self._refuse(websocket, refused)
+        except Unavailable as error:
+            log.warning("socket.unavailable", error=str(error))
+            await self._refuse(websocket, Refused(OUR_FAULT, str(error)))
+        except WebSocketDisconnect:
+            pass  # the client left during the handshake
+
+    async def _listen(self, websocket: WebSocket) -> None:
+        request = self._parse(websocket)
+        listener = PortableListener(request, limit_bytes=self._settings.socket_buffer_bytes)
+        async with self._node.listening(listener, request.account):
+            await websocket.accept(subprotocol=_chosen(websocket))
+            if request.frames == "envelope":
+                await websocket.send_text(frames.listening(request.addresses, request.domains))
+            log.info(
+                "socket.open",
+                account=listener.account,
+                addresses=len(request.addresses),
+                domains=len(request.domains),
+            )
+            with self._metrics.sockets.track_inprogress():
+                close = await listener.carry(websocket)
+        self._tell_end(listener, close)
+
+    def _parse(self, websocket: WebSocket) -> ListenRequest:
+        if self._leaving:
+            raise Refused(LEAVING, "this process is leaving; connect again")
+        return parse(
+            websocket,
+            default_frames=self._settings.frames,
+            max_addresses=self._settings.max_addresses_per_socket,
+        )
+
+    def _tell_end(self, listener: Listener, close: Close | None) -> None:
+        if close is None:
+            log.info("socket.left", account=listener.account)
+            return
+        self._metrics.closed.labels(str(close.code)).inc()
+        log.info("socket.closed", account=listener.account, code=close.code, reason=close.reason)
+
+    async def _refuse(self, websocket: WebSocket, refused: Refused) -> None:
+        self._metrics.closed.labels(str(refused.close.code)).inc()
+        await websocket.accept(subprotocol=_chosen(websocket))
+        await say_goodbye(websocket, refused)
+
+
+def _chosen(websocket: WebSocket) -> str | None:
+    """RFC 6455 section 4.2.2: only what the client offered may be chosen."""
+    return SUBPROTOCOL if SUBPROTOCOL in websocket.scope.get("subprotocols", ()) else None

@@ -1,0 +1,100 @@
+"""A listening socket over plain ASGI: works under every server, and under a test client.
+
+The hub hands letters over without waiting; they wait here, limited in bytes, until the one writer sends them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from relay.errors import SLOW, Close, Refused
+from relay.hub import Letter
+from relay.stream import frames
+from relay.stream.request import ListenRequest
+
+_LAST_WORDS_SECONDS = 5.0  # a client that reads nothing does not get to see its close frame
+
+
+class PortableListener:
+    """One socket: a :class:`relay.hub.Listener` that queues, and :meth:`carry` that sends."""
+
+    def __init__(self, request: ListenRequest, *, limit_bytes: int) -> None:
+        self.account = ""
+        self.key_hash = request.key_hash
+        self.addresses = request.addresses
+        self.domains = request.domains
+        self._format = request.frames
+        self._limit_bytes = limit_bytes
+        self._waiting: deque[Letter] = deque()
+        self._waiting_bytes = 0  # with the letter that is being sent
+        self._filled = asyncio.Event()
+        self._end: Refused | None = None
+        self._ended = asyncio.Event()
+
+    def deliver(self, letter: Letter) -> None:
+        """See :class:`relay.hub.Listener`. One letter always fits, however large: else it could never be had."""
+        if self._end:
+            return
+        if self._waiting_bytes and self._waiting_bytes + len(letter.frame) > self._limit_bytes:
+            self.end(SLOW, f"more than {self._limit_bytes} bytes were waiting for this socket; read faster")
+            return
+        self._waiting.append(letter)
+        self._waiting_bytes += len(letter.frame)
+        self._filled.set()
+
+    def end(self, close: Close, text: str) -> None:
+        """See :class:`relay.hub.Listener`. What still waits is not sent: its right, or its reader, is gone."""
+        if self._end is None:
+            self._end = Refused(close, text)
+            self._waiting.clear()
+            self._ended.set()
+
+    async def carry(self, websocket: WebSocket) -> Close | None:
+        """Sends until the client leaves (None) or the socket is ended (its close). The socket is closed then."""
+        tasks = (
+            asyncio.create_task(_watch(websocket), name="stream.watch"),
+            asyncio.create_task(self._send(websocket), name="stream.send"),
+            asyncio.create_task(self._ended.wait(), name="stream.end"),
+        )
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect):
+                raise result
+        if self._end is None:
+            return None
+        await say_goodbye(websocket, self._end)
+        return self._end.close
+
+    async def _send(self, websocket: WebSocket) -> None:
+        while True:
+            while self._waiting:
+                letter = self._waiting.popleft()
+                await websocket.send_text(frames.text(letter, self._format))
+                self._waiting_bytes -= len(letter.frame)
+            await self._filled.wait()
+            self._filled.clear()
+
+
+async def _watch(websocket: WebSocket) -> None:
+    """Returns when the client is gone. What a client sends is ignored; the server limits its size."""
+    while websocket.client_state is WebSocketState.CONNECTED:
+        await websocket.receive()
+
+
+async def say_goodbye(websocket: WebSocket, refused: Refused) -> None:
+    """The reason as a control frame, then the close; gives up on a client that does not read. Never raises."""
+    try:
+        async with asyncio.timeout(_LAST_WORDS_SECONDS):
+            if refused.close is not SLOW:
+                await websocket.send_text(frames.refusal(refused))
+            await websocket.close(refused.close.code, refused.close.reason)
+    except (TimeoutError, WebSocketDisconnect, RuntimeError):
+        pass  # RuntimeError is Starlette's answer to a socket that is closed already
