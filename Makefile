@@ -1,0 +1,86 @@
+# relay: everything a person (or the CI job, .ci/run) does with this checkout.
+# Needs python3 >= 3.11 and make, nothing else; everything lands in .venv/.
+
+PYTHON       ?= python3
+ARGS         ?=
+COVERAGE_MIN ?= 90
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+PY    := $(BIN)/python
+STAMP := $(VENV)/.installed
+
+# pip: no advice about newer pips, no questions, and no packages from outside of the lock
+# because of a constraint file that this person has for another project.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+unexport PIP_CONSTRAINT PYTHONHOME PYTHONPATH
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format bench lock clean
+
+help:  ## this list
+	@echo "make <target>:"
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) \
+	  | while IFS='|' read -r target text; do printf '  %-8s %s\n' "$$target" "$$text"; done
+
+install: $(STAMP)  ## make .venv with everything that the lock file names
+	@:
+
+run: $(STAMP)  ## run the service with a demo account, and say how to try it; ARGS="..." are passed on
+	@$(BIN)/relay demo $(ARGS)
+
+test: $(STAMP)  ## run all tests, with coverage; some of them: make test COVERAGE_MIN=0 ARGS="tests/deploy -k lock"
+	@$(PY) -m pytest --cov --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE_MIN) $(ARGS)
+
+check: $(STAMP)  ## lint, formatting and types; changes nothing
+	@$(PY) -m ruff check
+	@$(PY) -m ruff format --check
+	@$(PY) -m mypy
+
+format: $(STAMP)  ## format, and mend what the linter can mend
+	@$(PY) -m ruff check --fix-only
+	@$(PY) -m ruff format
+
+bench: $(STAMP)  ## measure; numbers are of this machine
+	@test -e bench/__main__.py || { echo "bench/ does not exist yet: there is nothing to measure." >&2; exit 1; }
+	@$(PY) -m bench $(ARGS)
+
+clean:  ## remove .venv and all caches
+	@rm -rf $(VENV) dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Every package at its current version, for every Python >= 3.11 and every platform ("universal": the differences are
+# markers in the file). uv is installed here and not by `make install`, because few ever lock, and whoever does wants
+# the current one for the same reason as the current packages; what it writes is text, read in review, and has the
+# hashes. The first file bounds the second, the second the third, so that a package has one version in all of them.
+# No header with the command and no index in the output: both may tell where the author of the lock works. The system's
+# certificates, as pip does: in many networks no others are of use.
+LOCK = $(PY) -m uv pip compile --quiet --system-certs --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+       --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+lock: $(PY)  ## move every package to its current version: requirements*.lock
+	@echo "Looking for current versions ..."
+	@$(PY) -m pip install --quiet --upgrade uv
+	@$(LOCK) pyproject.toml --output-file requirements.lock
+	@$(LOCK) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	  | $(LOCK) - --constraint requirements-dev.lock --output-file requirements-build.lock
+	@echo "Written: requirements.lock requirements-dev.lock requirements-build.lock. Now: make install test"
+
+# Two steps, because pip cannot check hashes of a directory: first what the lock names, build backend included, then
+# this package alone, which must neither bring (--no-deps) nor build with (--no-build-isolation) anything else.
+$(STAMP): requirements-dev.lock pyproject.toml | $(PY)
+	@echo "Installing what requirements-dev.lock names into $(VENV) (the first time takes a minute) ..."
+	@$(PY) -m pip install --quiet --require-hashes --requirement requirements-dev.lock
+	@$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+	@echo "Ready: make run, make test, or $(BIN)/relay --help"
+
+# No prerequisites: the interpreter's own date is older than anything here. Missing or dangling (a Python that has been
+# removed) is the only reason to make it anew.
+$(PY):
+	@command -v "$(PYTHON)" >/dev/null 2>&1 || { echo "relay needs Python 3.11 or newer, and there is no $(PYTHON). Install one, or say which: make install PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "relay needs Python 3.11 or newer; $(PYTHON) is $$("$(PYTHON)" -V 2>&1 | head -n 1). Say which one to use: make install PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@"$(PYTHON)" -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }

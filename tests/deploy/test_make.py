@@ -1,0 +1,223 @@
+"""The Makefile and .ci/run: what a newcomer meets first, above all when something is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TARGETS = ["install", "run", "test", "check", "format", "bench", "lock", "clean", "help"]
+SYSTEM_PATH = "/usr/bin:/bin"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with nothing but what make and .ci/run read."""
+    folder = tmp_path / "a checkout"  # a blank in the path is what breaks scripts first
+    folder.mkdir()
+    for name in ("Makefile", "pyproject.toml", "requirements-dev.lock"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / ".ci", folder / ".ci")
+    return folder
+
+
+def run(
+    *command: str, folder: Path, path: str = SYSTEM_PATH, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={"PATH": path, "HOME": str(folder)} | variables,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def program(file: Path, text: str) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"#!/bin/sh\n{text}\n")
+    file.chmod(0o755)
+    return file
+
+
+def installed(checkout: Path) -> Path:
+    """As after `make install`, but python only says what it is asked to run."""
+    python = program(checkout / ".venv" / "bin" / "python", 'echo "python $*"')
+    program(checkout / ".venv" / "bin" / "relay", 'echo "relay $*"')
+    (checkout / ".venv" / ".installed").touch()
+    return python
+
+
+def test_make_alone_tells_every_target(checkout: Path) -> None:
+    done = run("make", folder=checkout)
+    assert done.returncode == 0
+    told = {line.split()[0] for line in done.stdout.splitlines()[1:]}
+    assert told == set(TARGETS)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            'case "$1" in -V) echo Python 3.10.4;; *) exit 1;; esac',
+            "needs Python 3.11 or newer; ./python is Python 3.10.4",
+        ),
+        ('case "$*" in *ensurepip*) exit 1;; esac', "./python has no venv module"),
+    ],
+)
+def test_a_python_that_will_not_do_is_named_in_one_line(checkout: Path, body: str, said: str) -> None:
+    program(checkout / "python", body)
+    done = run("make", "install", "PYTHON=./python", folder=checkout)
+    assert done.returncode != 0
+    ours = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert len(ours) == 1
+    assert said in ours[0]
+    assert not (checkout / ".venv").exists()
+
+
+def test_the_oldest_python_is_that_of_the_package(checkout: Path) -> None:
+    wanted = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]["requires-python"]
+    major, minor = wanted.removeprefix(">=").split(".")
+    assert f"sys.version_info < ({major}, {minor})" in (checkout / "Makefile").read_text()
+
+
+def test_no_python_at_all_is_named_too(checkout: Path) -> None:
+    done = run("make", "install", "PYTHON=python-that-is-not-there", folder=checkout)
+    assert done.returncode != 0
+    assert "there is no python-that-is-not-there" in done.stderr
+
+
+def test_a_failed_install_is_tried_again(checkout: Path) -> None:
+    # As python -m venv when the disk is full: python is there, pip is not.
+    program(
+        checkout / "python", 'case "$*" in *-m\\ venv*) mkdir -p .venv/bin; touch .venv/bin/python; exit 1;; esac'
+    )
+    assert run("make", "install", "PYTHON=./python", folder=checkout).returncode != 0
+    assert not (checkout / ".venv").exists()
+
+
+def test_install_is_hashed_then_alone_and_once(checkout: Path) -> None:
+    installed(checkout)
+    (checkout / ".venv" / ".installed").unlink()
+    done = run("make", "install", folder=checkout)
+    steps = [line for line in done.stdout.splitlines() if line.startswith("python ")]
+    assert steps == [
+        "python -m pip install --quiet --require-hashes --requirement requirements-dev.lock",
+        "python -m pip install --quiet --no-deps --no-build-isolation --editable .",
+    ]
+    assert run("make", "install", folder=checkout).stdout == ""
+
+
+@pytest.mark.parametrize("changed", ["pyproject.toml", "requirements-dev.lock"])
+def test_install_again_when_its_sources_changed(checkout: Path, changed: str) -> None:
+    installed(checkout)
+    stamp = (checkout / ".venv" / ".installed").stat()
+    os.utime(checkout / changed, (stamp.st_atime + 10, stamp.st_mtime + 10))
+    assert "pip install" in run("make", "install", folder=checkout).stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "lines"),
+    [
+        ("run", ["relay demo --port 1"]),
+        ("check", ["python -m ruff check", "python -m ruff format --check", "python -m mypy"]),
+        ("format", ["python -m ruff check --fix-only", "python -m ruff format"]),
+        (
+            "test",
+            ["python -m pytest --cov --cov-report=term-missing:skip-covered --cov-fail-under=90 --port 1"],
+        ),
+    ],
+)
+def test_targets_run_from_the_environment(checkout: Path, target: str, lines: list[str]) -> None:
+    installed(checkout)
+    stamp = (checkout / ".venv" / ".installed").stat()
+    for name in ("pyproject.toml", "requirements-dev.lock"):
+        os.utime(checkout / name, (stamp.st_atime - 10, stamp.st_mtime - 10))
+    done = run("make", target, "ARGS=--port 1", folder=checkout)
+    assert (done.returncode, done.stdout.splitlines()) == (0, lines)
+
+
+def test_bench_says_whether_it_exists(checkout: Path) -> None:
+    installed(checkout)
+    done = run("make", "bench", folder=checkout)
+    assert done.returncode != 0
+    assert "bench/ does not exist yet" in done.stderr
+    (checkout / "bench").mkdir()
+    (checkout / "bench" / "__main__.py").touch()
+    assert run("make", "bench", folder=checkout).stdout.splitlines()[-1].strip() == "python -m bench"
+
+
+# --- .ci/run -----------------------------------------------------------------------------------------------------
+
+
+def ci(
+    checkout: Path, *programs: str, make: str = 'echo "make $* in $PWD"', user: int = 0
+) -> subprocess.CompletedProcess[str]:
+    """Run .ci/run from another folder, where these programs, and what bash needs, are all that there is."""
+    folder = checkout.parent / "bin"
+    for name in programs:
+        program(folder / name, f'echo "{name} $*"')
+    program(folder / "make", make)
+    program(folder / "id", f"echo {user}")
+    for name in ("bash", "dirname"):
+        found = shutil.which(name, path=SYSTEM_PATH)
+        assert found
+        (folder / name).symlink_to(found)
+    elsewhere = checkout.parent / "elsewhere"
+    elsewhere.mkdir()
+    return run(str(checkout / ".ci" / "run"), folder=elsewhere, path=str(folder))
+
+
+def test_ci_is_executable() -> None:
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_ci_installs_nothing_that_is_there(checkout: Path) -> None:
+    done = ci(checkout, "redis-server", "chromium", "apt-get")
+    assert done.returncode == 0, done.stderr
+    assert "apt-get install" not in done.stdout
+    assert [line for line in done.stdout.splitlines() if line.startswith("make ")] == [
+        f"make check in {checkout}",
+        f"make test in {checkout}",
+    ]
+
+
+def test_ci_installs_what_is_missing_after_one_update(checkout: Path) -> None:
+    done = ci(checkout, "apt-get")
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stdout.splitlines() if line.startswith("apt-get ")] == [
+        "apt-get update -qq",
+        "apt-get install -y -qq --no-install-recommends redis-server",
+        "apt-get install -y -qq --no-install-recommends chromium",
+    ]
+
+
+def test_ci_goes_on_when_apt_fails(checkout: Path) -> None:
+    program(checkout.parent / "bin" / "apt-get", "exit 100")
+    done = ci(checkout)
+    assert done.returncode == 0, done.stderr
+    assert "redis-server: could not be installed; going on without" in done.stdout
+    assert f"make test in {checkout}" in done.stdout
+
+
+@pytest.mark.parametrize(("programs", "user"), [((), 0), (("apt-get",), 1000)])
+def test_ci_goes_on_where_it_cannot_install(checkout: Path, programs: tuple[str, ...], user: int) -> None:
+    done = ci(checkout, *programs, user=user)
+    assert done.returncode == 0, done.stderr
+    assert "apt-get install" not in done.stdout
+    assert "redis-server: missing; not installed" in done.stdout
+    assert f"make test in {checkout}" in done.stdout
+
+
+def test_ci_stops_at_the_first_failure(checkout: Path) -> None:
+    done = ci(checkout, "redis-server", "chromium", make='echo "make $*"; exit 3')
+    assert done.returncode == 3
+    assert "make check" in done.stdout
+    assert "make test" not in done.stdout
