@@ -36,12 +36,11 @@ def configure(log_format: Literal["json", "console"], level: str) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(least)
-    for noisy in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "asyncio"):
-        logger = logging.getLogger(noisy)
-        logger.handlers.clear()
-        logger.propagate = True
-        logger.setLevel(max(least, logging.WARNING))
+    # Libraries log URLs with their queries at INFO (uvicorn the WebSocket's, HTTP clients all): WARNING at least.
+    root.setLevel(max(least, logging.WARNING))
+    logging.getLogger("relay").setLevel(least)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
+        logging.getLogger(name).setLevel(logging.NOTSET)  # uvicorn sets them to INFO
 
 
 def _renderers(log_format: Literal["json", "console"]) -> list[Processor]:

@@ -62,4 +62,4 @@ def connect(url: str, *, timeout_seconds: float) -> Store:
         retry=Retry(NoBackoff(), 0),
         **tcp,
     )
-    return Store(redis_asyncio.Redis(connection_pool=pool), timeout_seconds=timeout_seconds)
+    return Store(redis_asyncio.Redis.from_pool(pool), timeout_seconds=timeout_seconds)

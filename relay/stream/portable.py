@@ -29,21 +29,35 @@ class PortableListener:
         self._format = request.frames
         self._limit_bytes = limit_bytes
         self._waiting: deque[Letter] = deque()
-        self._waiting_bytes = 0  # with the letter that is being sent
+        self._waiting_bytes = 0  # of letters within the limit; not of the one under way
+        self._large_waiting = False  # one letter beyond the limit has a place of its own
         self._filled = asyncio.Event()
         self._end: Refused | None = None
         self._ended = asyncio.Event()
 
     def deliver(self, letter: Letter) -> None:
-        """See :class:`relay.hub.Listener`. One letter always fits, however large: else it could never be had."""
+        """See :class:`relay.hub.Listener`.
+
+        However large a mail is, the socket that gets it is not slow for that: one letter beyond the limit may
+        wait beside those within it.
+        """
         if self._end:
             return
-        if self._waiting_bytes and self._waiting_bytes + len(letter.frame) > self._limit_bytes:
+        size = len(letter.frame)
+        large = size > self._limit_bytes
+        if self._large_waiting if large else self._waiting_bytes + size > self._limit_bytes:
             self.end(SLOW, f"more than {self._limit_bytes} bytes were waiting for this socket; read faster")
             return
         self._waiting.append(letter)
-        self._waiting_bytes += len(letter.frame)
+        self._count(letter, waits=True)
         self._filled.set()
+
+    def _count(self, letter: Letter, *, waits: bool) -> None:
+        size = len(letter.frame)
+        if size > self._limit_bytes:
+            self._large_waiting = waits
+        else:
+            self._waiting_bytes += size if waits else -size
 
     def end(self, close: Close, text: str) -> None:
         """See :class:`relay.hub.Listener`. What still waits is not sent: its right, or its reader, is gone."""
@@ -77,8 +91,8 @@ class PortableListener:
         while True:
             while self._waiting:
                 letter = self._waiting.popleft()
+                self._count(letter, waits=False)
                 await websocket.send_text(frames.text(letter, self._format))
-                self._waiting_bytes -= len(letter.frame)
             await self._filled.wait()
             self._filled.clear()
 
