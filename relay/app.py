@@ -16,7 +16,7 @@ from relay import api, store
 from relay.accounts import Accounts
 from relay.accounts import file as accounts_file
 from relay.bus import Bus
-from relay.errors import Unavailable
+from relay.errors import ConfigError, Unavailable
 from relay.inbound.door import Door as InboundDoor
 from relay.inbound.mailsac import Mailsac
 from relay.inbound.raw import Raw
@@ -100,7 +100,11 @@ class Service:
             tasks.create_task(self._load_accounts(), name="accounts")
 
     async def _load_accounts(self) -> None:
-        """Applies the accounts file, as often as it takes. Raises ConfigError: it contradicts what is stored."""
+        """Applies the accounts file, as often as it takes.
+
+        What contradicts the store is logged and left out: a user who reserved what the file names for another
+        must not be able to keep the service from starting.
+        """
         while self._declared is not None:
             try:
                 await accounts_file.apply(self._declared, self.accounts)
@@ -108,6 +112,9 @@ class Service:
             except Unavailable as error:
                 log.warning("accounts.waiting", error=str(error), retry_seconds=_RETRY_SECONDS)
                 await asyncio.sleep(_RETRY_SECONDS)
+            except ConfigError as error:
+                log.error("accounts.conflict", problems=error.problems)  # noqa: TRY400  # the problems say all
+                break
         self._accounts_loaded.set()
 
     @property

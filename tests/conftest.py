@@ -1,8 +1,11 @@
-"""What every test may use. A test has one limit for all that it waits for: pyproject.toml, ``timeout``."""
+"""What every test may use, and the one limit for all that a test waits for."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+import functools
+import inspect
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,26 @@ import redis
 
 from tests import harness
 from tests.redis_server import RedisServer
+
+_TEST_SECONDS = 40.0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """An event that never comes fails its own test, with the line that waited for it.
+
+    pytest-timeout's signal is lost inside uvloop, so it only stands behind this for tests without a loop.
+    """
+    test = pyfuncitem.obj
+    if inspect.iscoroutinefunction(test):
+
+        @functools.wraps(test)
+        async def limited(*args: Any, **kwargs: Any) -> None:
+            async with asyncio.timeout(_TEST_SECONDS):
+                await test(*args, **kwargs)
+
+        pyfuncitem.obj = limited
+    return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,6 @@ if ARGV[2] == '' then
 else
   redis.call('XTRIM', KEYS[2], 'MINID', ARGV[2])
 end
-redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 3))
 return 'done'
 """

@@ -41,6 +41,13 @@ redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1
 """
 
+# KEYS: proof. ARGV: members. Replies 0 when the proof is gone: the domain was removed meanwhile.
+_UPDATE = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV))
+return 1
+"""
+
 # KEYS: the account's domains, the proof. ARGV: domain, token, Unix ms, limit.
 _ADD = """
 if redis.call('EXISTS', KEYS[2]) == 1 then return 'there' end
@@ -119,9 +126,9 @@ class Domains:
             await self._own(account_id, name)
         async with self._store.call() as client:
             proof = keys.domain_proof(account_id, name)
-            # Only into a proof that still exists: the domain may have been removed meanwhile.
-            update = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], unpack(ARGV)) end"
-            await script.run(client, update, [proof], "errors", errors, "updated", script.now_ms())
+            there = await script.run(client, _UPDATE, [proof], "errors", errors, "updated", script.now_ms())
+            if not there:
+                await _disown(client, account_id, name)
         return await self.get(account_id, name)
 
     async def list(self, account_id: str) -> list[Domain]:
@@ -150,8 +157,7 @@ class Domains:
             shown = ", ".join(on_it[:5]) + (", …" if len(on_it) > 5 else "")
             raise BadRequest(f"{len(on_it)} addresses on {name} are reserved; release them first: {shown}")
         async with self._store.call() as client:
-            notice = Notice(Kind.DOMAIN, name).encode().decode()
-            await script.run(client, _DISOWN, [keys.domain(name)], account_id, keys.CONTROL, notice)
+            await _disown(client, account_id, name)
             async with client.pipeline(transaction=True) as pipe:
                 pipe.delete(keys.domain_proof(account_id, name))
                 pipe.srem(keys.account_domains(account_id), name)
@@ -182,6 +188,11 @@ async def _note(client: Client, account_id: str, name: str, *, limit: int = DOMA
     names = [keys.account_domains(account_id), keys.domain_proof(account_id, name)]
     token = TOKEN_PREFIX + secrets.token_hex(20)
     return cast("bytes", await script.run(client, _ADD, names, name, token, script.now_ms(), limit))
+
+
+async def _disown(client: Client, account_id: str, name: str) -> None:
+    notice = Notice(Kind.DOMAIN, name).encode().decode()
+    await script.run(client, _DISOWN, [keys.domain(name)], account_id, keys.CONTROL, notice)
 
 
 async def _read(client: Client, account_id: str, names: list[str]) -> list[Domain | None]:

@@ -76,16 +76,9 @@ class DeclaredAccount(_Model):
 
 
 async def load(path: Path, accounts: Accounts) -> int:
-    """Brings the accounts to what the file says; the answer is how many it names.
-
-    Raises ConfigError with one line for each thing that is wrong; Unavailable: Redis is away, some may be done.
-    """
+    """Reads a file and applies it; the answer is how many accounts it names. Raises as its two steps do."""
     declared = read(path)
-    problems: list[str] = []
-    for index, account in enumerate(declared):
-        problems += await _apply(f"accounts[{index}]", account, accounts)
-    if problems:
-        raise ConfigError(problems)
+    await apply(declared, accounts)
     return len(declared)
 
 
@@ -147,6 +140,19 @@ def _unique(account: DeclaredAccount) -> Iterator[tuple[str, str, str]]:
         yield "domain", domain, f"domains[{index}]"
     for index, declared in enumerate(account.addresses):
         yield "address", declared.address, f"addresses[{index}].address"
+
+
+async def apply(declared: Sequence[DeclaredAccount], accounts: Accounts) -> None:
+    """Brings the accounts to what the file says. Applying it again, or in several processes at once, is harmless.
+
+    Raises ConfigError with one line for each thing that contradicts what is stored; Unavailable: Redis is away,
+    some may be done, apply it again.
+    """
+    problems: list[str] = []
+    for index, account in enumerate(declared):
+        problems += await _apply(f"accounts[{index}]", account, accounts)
+    if problems:
+        raise ConfigError(problems)
 
 
 async def _apply(where: str, account: DeclaredAccount, accounts: Accounts) -> list[str]:

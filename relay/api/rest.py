@@ -63,8 +63,12 @@ class Call:
     members: Mapping[str, Any]  # of the JSON body, without the key; {} when there is none
 
     def path(self, name: str) -> str:
-        """A part of the path, percent-decoded."""
-        return str(self.request.path_params[name])
+        """A part of the path, percent-decoded. Raises BadRequest: it is not UTF-8."""
+        text = str(self.request.path_params[name])
+        # What servers put for bytes that are not UTF-8: many paths would become one name.
+        if "\ufffd" in text:
+            raise BadRequest(f"the {name} in the path is not percent-encoded UTF-8", member=name)
+        return text
 
     def body(self, model: type[AnyBody]) -> AnyBody:
         """The body, read as ``model``. Raises InvalidBody."""

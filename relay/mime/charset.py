@@ -74,7 +74,7 @@ def _table(source: str) -> Mapping[str, str]:
     return MappingProxyType({label: codec for codec, _, labels in rows for label in (codec, *labels.split())})
 
 
-_CODECS = _table(_ALIASES)
+CODECS = _table(_ALIASES)
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 
 
@@ -84,7 +84,7 @@ def decode(content: bytes, label: str = "") -> str:
     Never raises, never holds a lone surrogate, never begins with a byte order mark. Bytes without a meaning in the
     charset become U+FFFD.
     """
-    codec = _CODECS.get(label.lower(), "") if len(label) < 40 else ""
+    codec = CODECS.get(label.lower(), "") if len(label) < 40 else ""
     if content.isascii() and not codec.startswith(("iso2022", "hz", "utf-16", "utf-32")):
         return content.decode("ascii")  # every other allowed codec has ASCII at its bottom
     return _decode(content, codec).removeprefix("\ufeff")

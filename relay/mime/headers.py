@@ -112,9 +112,9 @@ def parameters(value: bytes) -> dict[bytes, bytes]:
 
 
 # RFC 2047 section 2, with the spaces and question marks inside that are forbidden there and seen in mail. The text
-# holds no "=?", so that a scan ends at the next word at the latest: linear, whatever comes.
+# holds no "=?" but in "=?=" (padding, then the end), so that a scan ends at the next word at the latest: linear.
 _WORD = re.compile(
-    r"=\?([^?*\s]{1,64}+)(?:\*[^?\s]{0,64}+)?\?([QqBb])\?([^?=]*+(?:(?:=(?!\?)|\?(?!=))[^?=]*+)*+)\?="
+    r"=\?([^?*\s]{1,64}+)(?:\*[^?\s]{0,64}+)?\?([QqBb])\?([^?=]*+(?:(?:=(?!\?(?!=))|\?(?!=))[^?=]*+)*+)\?="
 )
 
 

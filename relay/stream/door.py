@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 
 import structlog
+from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from relay.errors import LEAVING, OUR_FAULT, Close, Refused, TooManyRequests, Unavailable
+from relay.errors import LEAVING, OUR_FAULT, Refused, TooManyRequests, Unavailable
 from relay.hub import Listener
 from relay.metrics import Metrics
 from relay.node import Node
@@ -38,9 +39,12 @@ class Door:
         self._refusals = Refusals(max_per_minute=settings.max_refusals_per_minute)
         self._leaving = False
 
-    def routes(self) -> list[WebSocketRoute]:
-        """The one endpoint."""
-        return [WebSocketRoute("/incoming-messages", self._endpoint)]
+    def routes(self) -> list[BaseRoute]:
+        """The one endpoint, and a word for those who meet it without a WebSocket."""
+        return [
+            WebSocketRoute("/incoming-messages", self._endpoint),
+            Route("/incoming-messages", _upgrade_required),
+        ]
 
     async def leave(self, *, seconds: float) -> None:
         """Closes all sockets with 1012, spread over at most ``seconds``; new ones are refused from now on."""
@@ -86,8 +90,13 @@ class Door:
                 domains=len(request.domains),
             )
             with self._metrics.sockets.track_inprogress():
-                close = await listener.carry(websocket)
-        self._tell_end(listener, close)
+                end = await listener.carry(websocket)
+        if end is None:
+            log.info("socket.left", account=listener.account)
+            return
+        self._metrics.closed.labels(str(end.close.code)).inc()
+        log.info("socket.closed", account=listener.account, code=end.close.code, reason=end.close.reason)
+        await say_goodbye(websocket, end)
 
     def _parse(self, websocket: WebSocket) -> ListenRequest:
         if self._leaving:
@@ -98,17 +107,17 @@ class Door:
             max_addresses=self._settings.max_addresses_per_socket,
         )
 
-    def _tell_end(self, listener: Listener, close: Close | None) -> None:
-        if close is None:
-            log.info("socket.left", account=listener.account)
-            return
-        self._metrics.closed.labels(str(close.code)).inc()
-        log.info("socket.closed", account=listener.account, code=close.code, reason=close.reason)
-
     async def _refuse(self, websocket: WebSocket, refused: Refused) -> None:
         self._metrics.closed.labels(str(refused.close.code)).inc()
         await websocket.accept(subprotocol=_chosen(websocket))
         await say_goodbye(websocket, refused)
+
+
+async def _upgrade_required(_request: Request) -> JSONResponse:
+    """Plain HTTP; also what a proxy makes of an upgrade that it does not pass on."""
+    error = "this is a WebSocket: the request has no Upgrade header, or a proxy on the way removed it"
+    headers = {"upgrade": "websocket", "connection": "upgrade"}
+    return JSONResponse({"error": error, "message": error}, 426, headers=headers)  # RFC 9110 section 15.5.22
 
 
 def _chosen(websocket: WebSocket) -> str | None:

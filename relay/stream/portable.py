@@ -66,8 +66,8 @@ class PortableListener:
             self._waiting.clear()
             self._ended.set()
 
-    async def carry(self, websocket: WebSocket) -> Close | None:
-        """Sends until the client leaves (None) or the socket is ended (its close). The socket is closed then."""
+    async def carry(self, websocket: WebSocket) -> Refused | None:
+        """Sends until the client leaves (None), or the socket is ended: then the caller says goodbye."""
         tasks = (
             asyncio.create_task(_watch(websocket), name="stream.watch"),
             asyncio.create_task(self._send(websocket), name="stream.send"),
@@ -82,10 +82,7 @@ class PortableListener:
         for result in results:
             if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect):
                 raise result
-        if self._end is None:
-            return None
-        await say_goodbye(websocket, self._end)
-        return self._end.close
+        return self._end
 
     async def _send(self, websocket: WebSocket) -> None:
         while True:

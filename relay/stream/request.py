@@ -19,7 +19,7 @@ _MAX_QUERY_CHARS = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ListenRequest:
-    """Addresses and domains are canonical; ``account`` is the one that the client claims, None = it claims none."""
+    """Addresses and domains are canonical; ``account`` is the one that the client claims, None = none."""
 
     key_hash: str
     account: str | None

@@ -1,0 +1,69 @@
+"""REST over both stores, by HTTP: an app of these routes alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+
+from relay import api, settings
+from relay.accounts import Accounts
+from relay.store import Store, connect
+from tests.accounts.dns_server import DnsServer
+
+BASE = "http://relay.test"
+ANN_KEY, BOB_KEY = "the-key-of-ann-in-tests", "the-key-of-bob-in-tests"
+
+
+@pytest.fixture
+async def store(redis_url: str) -> AsyncIterator[Store]:
+    """An empty store."""
+    store = connect(redis_url, timeout_seconds=10)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def dns() -> AsyncIterator[DnsServer]:
+    async with DnsServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def accounts(store: Store, dns: DnsServer) -> Accounts:
+    """Ann and bob, each with a key; mailsac.com is shared."""
+    accounts = Accounts.build(store, settings.load({}, domains=("mailsac.com",), dns_servers=(dns.address,)))
+    for account_id, key in (("ann", ANN_KEY), ("bob", BOB_KEY)):
+        await accounts.accounts.create(account_id)
+        await accounts.keys.add(account_id, key)
+    return accounts
+
+
+@pytest.fixture
+def transport(accounts: Accounts) -> httpx2.ASGITransport:
+    """The app. An error that nobody answers is raised in the test."""
+    app = Starlette(routes=api.routes(accounts), exception_handlers=api.exception_handlers())
+    return httpx2.ASGITransport(app=app)
+
+
+@pytest.fixture
+async def anonymous(transport: httpx2.ASGITransport) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client without a key."""
+    async with httpx2.AsyncClient(transport=transport, base_url=BASE) as client:
+        yield client
+
+
+@pytest.fixture
+async def ann(transport: httpx2.ASGITransport) -> AsyncIterator[httpx2.AsyncClient]:
+    headers = {"Mailsac-Key": ANN_KEY}
+    async with httpx2.AsyncClient(transport=transport, base_url=BASE, headers=headers) as client:
+        yield client
+
+
+@pytest.fixture
+async def bob(transport: httpx2.ASGITransport) -> AsyncIterator[httpx2.AsyncClient]:
+    headers = {"Mailsac-Key": BOB_KEY}
+    async with httpx2.AsyncClient(transport=transport, base_url=BASE, headers=headers) as client:
+        yield client

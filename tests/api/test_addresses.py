@@ -1,0 +1,279 @@
+"""REST of addresses: paths, shapes and statuses as Mailsac's clients know them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import httpx2
+import pytest
+
+from relay import keys
+from relay.accounts import Accounts
+from relay.notices import Kind, Notice
+from relay.store import Store
+from tests.accounts.control import listen
+from tests.api.conftest import ANN_KEY
+
+pytestmark = pytest.mark.anyio
+
+USER1 = "user1@mailsac.com"
+PATH = f"/api/addresses/{USER1}"
+OBJECT = {
+    "_id": USER1,
+    "owner": "ann",
+    "info": "",
+    "enablews": False,
+    "forward": "",
+    "webhook": "",
+    "webhookSlack": "",
+    "webhookSlackToFrom": False,
+    "catchAll": None,
+    "password": None,
+    "encryptedInbox": None,
+}
+
+
+def _without_times(shown: dict[str, Any]) -> dict[str, Any]:
+    for name in ("created", "updated"):
+        assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", shown.pop(name))
+    return shown
+
+
+async def test_the_two_commands_of_the_documentation_work_to_the_letter(anonymous: httpx2.AsyncClient) -> None:
+    # curl -X POST -H "Mailsac-Key: YOUR_API_KEY_HERE" https://mailsac.com/api/addresses/user1@mailsac.com
+    reserved = await anonymous.post(PATH, headers={"Mailsac-Key": ANN_KEY})
+    assert (reserved.status_code, _without_times(reserved.json())) == (200, OBJECT)
+    # curl -H 'Mailsac-Key: YOUR_API_KEY_HERE' -X PUT
+    #   https://mailsac.com/api/private-address-forwarding/user1@mailsac.com -d '{"enablews": true}'
+    changed = await anonymous.put(
+        f"/api/private-address-forwarding/{USER1}",
+        headers={"Mailsac-Key": ANN_KEY, "Content-Type": "application/x-www-form-urlencoded"},
+        content=b'{"enablews": true}',
+    )
+    assert (changed.status_code, _without_times(changed.json())) == (200, OBJECT | {"enablews": True})
+    assert changed.headers["content-type"] == "application/json"
+
+
+async def test_the_list_has_the_own_addresses(ann: httpx2.AsyncClient, bob: httpx2.AsyncClient) -> None:
+    assert (await ann.get("/api/addresses")).json() == []
+    objects = [(await ann.post(f"/api/addresses/{name}@mailsac.com")).json() for name in ("a", "b")]
+    assert (await ann.get("/api/addresses")).json() == objects
+    assert (await bob.get("/api/addresses")).json() == []
+
+
+async def test_get_shows_the_own_and_the_free_and_hides_the_others(
+    ann: httpx2.AsyncClient, bob: httpx2.AsyncClient
+) -> None:
+    free = await ann.get(PATH)
+    assert free.status_code == 200
+    assert "owner" not in free.json()
+    assert (free.json()["_id"], free.json()["created"]) == (USER1, None)
+    reserved = (await ann.post(PATH, json={"info": "mine"})).json()
+    assert (await ann.get(PATH)).json() == reserved
+    hidden = await bob.get(PATH)
+    assert hidden.status_code == 401
+    assert "ann" not in hidden.text
+    assert "mine" not in hidden.text
+
+
+async def test_another_accounts_address_is_401_for_every_call(
+    ann: httpx2.AsyncClient, bob: httpx2.AsyncClient
+) -> None:
+    await ann.post(PATH)
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        answer = await bob.request(method, PATH)
+        assert (answer.status_code, answer.json()["error"]) == (401, f"{USER1} belongs to another account")
+    bulk = await bob.post("/api/private-addresses-bulk", json={"addresses": ["free@mailsac.com", USER1]})
+    assert (bulk.status_code, bulk.json()["error"]) == (401, f"{USER1} belongs to another account")
+    assert (await bob.get("/api/addresses")).json() == []
+
+
+async def test_what_cannot_be_reserved_says_why(ann: httpx2.AsyncClient, accounts: Accounts) -> None:
+    await ann.post(PATH)
+    again = await ann.post(PATH)
+    assert (again.status_code, again.json()["error"]) == (400, f"{USER1} is reserved by this account already")
+    elsewhere = await ann.post("/api/addresses/a@elsewhere.example")
+    assert elsewhere.status_code == 400
+    assert "POST /api/domains/elsewhere.example" in elsewhere.json()["error"]
+    await accounts.accounts.update("ann", address_credits=1)
+    full = await ann.post("/api/addresses/user2@mailsac.com")
+    assert full.status_code == 400
+    assert "1 of 1 are used, 0 are left" in full.json()["error"]
+
+
+async def test_put_and_delete_want_a_reservation(ann: httpx2.AsyncClient) -> None:
+    for method in ("PUT", "DELETE"):
+        answer = await ann.request(method, PATH)
+        assert answer.status_code == 400
+        assert f"reserve it with POST /api/addresses/{USER1}" in answer.json()["error"]
+
+
+async def test_members_are_set_kept_and_cleared(ann: httpx2.AsyncClient) -> None:
+    full = {
+        "enablews": True,
+        "info": "für Tests, a\tb\nc\u0000",
+        "forward": "Ann@Elsewhere.Example",
+        "webhook": "https://example.com/hook?x=1",
+        "webhookSlack": "http://[::1]:8080/",
+        "webhookSlackToFrom": True,
+    }
+    shown = (await ann.post(PATH, json=full)).json()
+    assert _without_times(shown) == OBJECT | full | {"forward": "ann@elsewhere.example"}
+    kept = (await ann.put(PATH, json={"info": "new"})).json()
+    assert _without_times(kept) == OBJECT | full | {"forward": "ann@elsewhere.example", "info": "new"}
+    for empty in (dict.fromkeys(full), dict.fromkeys(full, "") | {"enablews": False, "webhookSlackToFrom": False}):
+        await ann.put(PATH, json=full)
+        assert _without_times((await ann.put(PATH, json=empty)).json()) == OBJECT
+
+
+@pytest.mark.parametrize(
+    ("members", "member"),
+    [
+        ({"enablews": 1}, "enablews"),
+        ({"enablews": "true"}, "enablews"),
+        ({"enablews": []}, "enablews"),
+        ({"enabledws": True}, "enabledws"),
+        ({"info": "x" * 1001}, "info"),
+        ({"info": {}}, "info"),
+        ({"forward": "nobody"}, "forward"),
+        ({"forward": "a@b, c@d"}, "forward"),
+        ({"webhook": "javascript:alert(1)"}, "webhook"),
+        ({"webhook": "https://"}, "webhook"),
+        ({"webhook": "https://a b"}, "webhook"),
+        ({"webhook": "https://a\x00b"}, "webhook"),
+        ({"webhook": "https://a/\n"}, "webhook"),
+        ({"webhook": "https://a\r\nX: y"}, "webhook"),
+        ({"webhook": "http://[::1"}, "webhook"),
+        ({"webhook": "https://a/" + "x" * 2048}, "webhook"),
+        ({"webhookSlackToFrom": "no"}, "webhookSlackToFrom"),
+        ({"webhook_slack": "https://a"}, "webhook_slack"),
+        ({"owner": "bob"}, "owner"),
+        ({"declared": "1"}, "declared"),
+    ],
+)
+async def test_a_wrong_member_changes_nothing(
+    ann: httpx2.AsyncClient, members: dict[str, Any], member: str
+) -> None:
+    before = (await ann.post(PATH)).json()
+    for path in (PATH, f"/api/private-address-forwarding/{USER1}"):
+        answer = await ann.put(path, json=members | {"info": members.get("info", "changed")})
+        assert answer.status_code == 400
+        assert [error["member"] for error in answer.json()["validationErrors"]] == [member]
+    assert (await ann.get(PATH)).json() == before
+    assert (await ann.post("/api/addresses/other@mailsac.com", json=members)).status_code == 400
+    assert len((await ann.get("/api/addresses")).json()) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "canonical"),
+    [
+        ("User1@MAILSAC.com", "user1@mailsac.com"),
+        ("user1%40mailsac.com", "user1@mailsac.com"),
+        ("a%2Fb%2fc@mailsac.com", "a/b/c@mailsac.com"),
+        ("a%2Bb@mailsac.com", "a+b@mailsac.com"),
+        ("a+b@mailsac.com", "a+b@mailsac.com"),
+        ("%22a%20b%22@mailsac.com", '"a b"@mailsac.com'),
+        ("d%C3%BCrst@mailsac.com", "dürst@mailsac.com"),
+        ("a@b%C3%BCcher.example", "a@xn--bcher-kva.example"),
+        ("a@xn--bcher-kva.example", "a@xn--bcher-kva.example"),
+    ],
+)
+async def test_an_address_in_a_path_is_made_canonical(
+    ann: httpx2.AsyncClient, accounts: Accounts, path: str, canonical: str
+) -> None:
+    await accounts.domains.declare("ann", "xn--bcher-kva.example")
+    reserved = await ann.post(f"/api/addresses/{path}")
+    assert (reserved.status_code, reserved.json().get("_id")) == (200, canonical)
+    for other in (f"/api/addresses/{path}", f"/api/addresses/{path.swapcase().replace('%C3', '%c3')}"):
+        assert (await ann.get(other)).json()["_id"] == canonical
+    assert (await ann.get(f"/api/addresses/{path}/availability")).json()["email"] == canonical
+    assert (await ann.delete(f"/api/addresses/{path}")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("nobody", "@", "a@", "@mailsac.com", "a@@b", "a@b@mailsac.com", "a b@mailsac.com", "a@-.com"),
+        *("a%00@mailsac.com", "a@mailsac%00.com", "a@[1.2.3.4]", "a" * 300 + "@mailsac.com"),
+    ],
+)
+async def test_what_is_no_address_is_400_and_named(ann: httpx2.AsyncClient, path: str) -> None:
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        answer = await ann.request(method, f"/api/addresses/{path}")
+        assert answer.status_code == 400
+        assert answer.json()["validationErrors"][0]["member"] == "email"
+        assert "is not a mail address" in answer.json()["error"]
+    assert (await ann.get(f"/api/addresses/{path}/availability")).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["%FF@mailsac.com", "%ED%A0%80@mailsac.com", "a@%C3.example"])
+async def test_a_path_that_is_not_utf_8_is_400(ann: httpx2.AsyncClient, path: str) -> None:
+    answer = await ann.post(f"/api/addresses/{path}")
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "the email in the path is not percent-encoded UTF-8"
+
+
+async def test_availability(ann: httpx2.AsyncClient, bob: httpx2.AsyncClient) -> None:
+    path = f"{PATH}/availability"
+    assert (await ann.get(path)).json() == {"available": True, "email": USER1, "owned": False}
+    await ann.post(PATH)
+    for client in (ann, bob):
+        assert (await client.get(path)).json() == {"available": False, "email": USER1, "owned": True}
+
+
+@pytest.mark.parametrize("query", ["", "?deleteAddressMessages=true", "?deleteAddressMessages=false"])
+async def test_released_mail_is_gone_whatever_was_asked(ann: httpx2.AsyncClient, store: Store, query: str) -> None:
+    await ann.post(PATH, json={"enablews": True})
+    await store.client.xadd(keys.letterbox(USER1), {"m": b"{}"})
+    async with listen(store) as control:
+        answer = await ann.delete(f"{PATH}{query}")
+        assert (answer.status_code, answer.json()["_id"]) == (200, USER1)
+        assert await control.heard() == [Notice(Kind.ADDRESS, USER1)]
+    assert await store.client.exists(keys.letterbox(USER1)) == 0
+    assert (await ann.delete(PATH)).status_code == 400
+
+
+async def test_switching_off_is_told_to_every_process(ann: httpx2.AsyncClient, store: Store) -> None:
+    await ann.post(PATH, json={"enablews": True})
+    async with listen(store) as control:
+        await ann.put(PATH, json={"enablews": None})
+        assert await store.client.hget(keys.address(USER1), "enablews") == b"0"
+        assert await control.heard() == [Notice(Kind.ADDRESS, USER1)]
+
+
+async def test_bulk_answers_the_list_of_objects(ann: httpx2.AsyncClient) -> None:
+    answer = await ann.post("/api/private-addresses-bulk", json={"addresses": [USER1.upper(), "b@mailsac.com"]})
+    assert answer.status_code == 200
+    assert _without_times(answer.json()[0]) == OBJECT
+    assert [shown["_id"] for shown in answer.json()] == [USER1, "b@mailsac.com"]
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({}, "addresses: Field required"),
+        ({"addresses": []}, "addresses: List should have at least 1 item"),
+        (
+            {"addresses": [f"a{n}@mailsac.com" for n in range(101)]},
+            "addresses: List should have at most 100 items",
+        ),
+        ({"addresses": USER1}, "addresses: Input should be a valid list"),
+        ({"addresses": [USER1, 1]}, "addresses[1]: Input should be a valid string"),
+        ({"addresses": [USER1, "nobody"]}, "'nobody' is not a mail address"),
+        ({"addresses": [USER1, "User1@mailsac.com"]}, "user1@mailsac.com is named more than once"),
+        ({"addresses": [f"a{n}@mailsac.com" for n in range(51)]}, "0 of 50 are used, 50 are left and 51 needed"),
+        ({"addresses": [USER1], "all": True}, "all: is not known here"),
+    ],
+)
+async def test_bulk_refuses_and_reserves_nothing(ann: httpx2.AsyncClient, body: dict[str, Any], text: str) -> None:
+    answer = await ann.post("/api/private-addresses-bulk", json=body)
+    assert answer.status_code == 400
+    assert text in answer.json()["error"]
+    assert (await ann.get("/api/addresses")).json() == []
+
+
+async def test_of_fifty_posts_by_two_accounts_one_is_200(ann: httpx2.AsyncClient, bob: httpx2.AsyncClient) -> None:
+    answers = await asyncio.gather(*((ann, bob)[n % 2].post(PATH) for n in range(50)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 24 + [401] * 25
