@@ -111,8 +111,9 @@ class Bus:
         async with self._store.call() as client:
             await client.ping()
 
-    def link(self) -> Link:
+    async def link(self) -> Link:
         """A new, not yet connected, link to the doorbells."""
+        await self._store.forget_idle_connections()
         return Link(self._store.client, self._store)
 
 

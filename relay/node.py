@@ -110,7 +110,7 @@ class Node:
         """Owns the link; never returns. Ends only when cancelled."""
         pause = _FIRST_PAUSE_SECONDS
         while True:
-            link = self._bus.link()
+            link = await self._bus.link()
             try:
                 await self._serve(link)
             except* RelayError as group:
@@ -126,9 +126,9 @@ class Node:
 
     async def _serve(self, link: Link) -> None:
         async with asyncio.TaskGroup() as tasks:
-            await self._subscribe(link, [keys.CONTROL])
-            self._changed = set(self.hub.channels())
-            self._level_now.set()
+            self._changed.clear()
+            # Redis answers in order: when the last is confirmed, all are, and this process is ready.
+            await self._subscribe(link, [*self.hub.channels(), keys.CONTROL])
             tasks.create_task(self._read(link), name="node.read")
             tasks.create_task(self._level(link), name="node.level")
             tasks.create_task(self._audit(), name="node.audit")

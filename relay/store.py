@@ -39,6 +39,10 @@ class Store:
         except (RedisError, OSError, TimeoutError) as exc:
             raise Unavailable(f"Redis does not answer ({type(exc).__name__}); try again") from exc
 
+    async def forget_idle_connections(self) -> None:
+        """Closes what is not in use: after a restart of Redis, each such connection would fail one more call."""
+        await self.client.connection_pool.disconnect(inuse_connections=False)
+
     async def close(self) -> None:
         """Ends all connections."""
         await self.client.aclose()

@@ -116,7 +116,9 @@ class Socket:
 
 
 @asynccontextmanager
-async def relay(redis_url: str, folder: Path, **overrides: Any) -> AsyncIterator[Relay]:
+async def relay(
+    redis_url: str, folder: Path, *, until_ready: bool = True, **overrides: Any
+) -> AsyncIterator[Relay]:
     """A running relay with the accounts above; ready, and stopped gracefully afterwards."""
     accounts = folder / "accounts.toml"
     if not accounts.exists():
@@ -143,7 +145,8 @@ async def relay(redis_url: str, folder: Path, **overrides: Any) -> AsyncIterator
     waiting.cancel()
     async with _client(ports[0]) as http, _client(ports[1]) as operator:
         running_relay = Relay(process, ports[0], http, operator)
-        await running_relay.until_ready()
+        if until_ready:
+            await running_relay.until_ready()
         try:
             yield running_relay
         finally:

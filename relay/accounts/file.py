@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from relay.accounts import Accounts
 from relay.accounts.accounts import ACCOUNT_ID, DEFAULT_CREDITS, MAX_CREDITS
@@ -62,17 +62,9 @@ class DeclaredAccount(_Model):
     id: str = Field(pattern=rf"^(?:{ACCOUNT_ID.pattern})\z")
     keys: list[Annotated[str, AfterValidator(_key)]] = []
     key_hashes: list[Annotated[str, Field(pattern=r"^sha256:"), AfterValidator(_key)]] = []
-    address_credits: int = Field(DEFAULT_CREDITS, ge=0, le=MAX_CREDITS)
+    address_credits: int = Field(DEFAULT_CREDITS, ge=0, le=MAX_CREDITS)  # does not limit the addresses below
     domains: list[Annotated[str, AfterValidator(_domain)]] = []
     addresses: list[DeclaredAddress] = []
-
-    @model_validator(mode="after")
-    def _enough_credits(self) -> DeclaredAccount:
-        if len(self.addresses) > self.address_credits:
-            raise ValueError(
-                f"{len(self.addresses)} addresses are declared, but address_credits is {self.address_credits}"
-            )
-        return self
 
 
 async def load(path: Path, accounts: Accounts) -> int:

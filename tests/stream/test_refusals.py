@@ -16,9 +16,9 @@ from tests.harness import ACCOUNT, ADDRESS, DOMAIN, KEY, OTHER_ADDRESS, OTHER_KE
 pytestmark = pytest.mark.anyio
 
 
-async def refused(relay: Relay, headers: dict[str, str] | None = None, **query: str) -> tuple[int, dict[str, Any]]:
+async def refused(relay: Relay, **query: str) -> tuple[int, dict[str, Any]]:
     """The close code and the control frame before it."""
-    async with connect(relay.socket_url(**query), additional_headers=headers, proxy=None) as socket:
+    async with connect(relay.socket_url(**query), proxy=None) as socket:
         return await told(socket)
 
 
