@@ -37,9 +37,17 @@ def _comma_list(value: object) -> object:
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
+    """What is wrong deeper inside (a query, say) :func:`relay.store.connect` finds. No part of it is repeated."""
     url = value.get_secret_value()
-    if url != EMBEDDED and urlsplit(url).scheme not in _REDIS_SCHEMES:
-        raise ValueError("must be redis://, rediss://, unix:// or memory://")
+    if url == EMBEDDED:
+        return value
+    try:
+        parts = urlsplit(url)
+        reachable = parts.scheme == "unix" or (parts.hostname and parts.port is not False)
+    except ValueError:
+        raise ValueError("cannot be read; is the port a number, and the password percent-encoded?") from None
+    if parts.scheme not in _REDIS_SCHEMES or not reachable:
+        raise ValueError("must be redis://host, rediss://host, unix:///path or memory://")
     return value
 
 

@@ -16,7 +16,7 @@ from redis import RedisError
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from relay.errors import Unavailable
+from relay.errors import ConfigError, Unavailable
 from relay.settings import EMBEDDED
 
 Client = redis_asyncio.Redis
@@ -51,19 +51,26 @@ class Store:
 def connect(url: str, *, timeout_seconds: float) -> Store:
     """A store for a Redis URL, or for ``memory://``: a Redis of its own inside this process.
 
-    Connects on first use. Replies are bytes.
+    Connects on first use. Replies are bytes. Raises ConfigError: the URL cannot be meant.
     """
     if url == EMBEDDED:
         client: Client = fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer(version=(7,)))
         return Store(client, timeout_seconds=timeout_seconds)
     tcp = {} if url.startswith("unix:") else {"socket_keepalive": True}
-    pool = redis_asyncio.BlockingConnectionPool.from_url(
-        url,
-        max_connections=_MAX_CONNECTIONS,
-        timeout=timeout_seconds,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
-        **tcp,
-    )
+    try:
+        pool = redis_asyncio.BlockingConnectionPool.from_url(
+            url,
+            max_connections=_MAX_CONNECTIONS,
+            timeout=timeout_seconds,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            retry=Retry(NoBackoff(), 0),
+            **tcp,
+        )
+        pool.make_connection()  # type: ignore[no-untyped-call]  # connects nothing; meets unknown options
+    except (ValueError, TypeError) as exc:
+        # Without the text of exc: it may repeat the URL, and so the password.
+        raise ConfigError(
+            [f"RELAY_REDIS_URL: has an option that redis-py refuses ({type(exc).__name__})"]
+        ) from None
     return Store(redis_asyncio.Redis.from_pool(pool), timeout_seconds=timeout_seconds)
