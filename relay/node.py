@@ -110,9 +110,8 @@ class Node:
         """Owns the link; never returns. Ends only when cancelled."""
         pause = _FIRST_PAUSE_SECONDS
         while True:
-            link = await self._bus.link()
             try:
-                await self._serve(link)
+                await self._serve()
             except* RelayError as group:
                 log.warning("bus.lost", error=str(group.exceptions[0]))
             except* Exception:
@@ -120,18 +119,22 @@ class Node:
             finally:
                 pause = _FIRST_PAUSE_SECONDS if self.connected else min(pause * 2, _LONGEST_PAUSE_SECONDS)
                 self._disconnected()
-                await link.close()
             # Jitter: all nodes lost Redis in the same moment, and would all come back in the same moment.
             await asyncio.sleep(pause * random.SystemRandom().uniform(0.5, 1.5))
 
-    async def _serve(self, link: Link) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            self._changed.clear()
-            # Redis answers in order: when the last is confirmed, all are, and this process is ready.
-            await self._subscribe(link, [*self.hub.channels(), keys.CONTROL])
-            tasks.create_task(self._read(link), name="node.read")
-            tasks.create_task(self._level(link), name="node.level")
-            tasks.create_task(self._audit(), name="node.audit")
+    async def _serve(self) -> None:
+        """One link's life. Raises when it, or what is done over it, fails."""
+        link = await self._bus.link()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._changed.clear()
+                # Redis answers in order: when the last is confirmed, all are, and this process is ready.
+                await self._subscribe(link, [*self.hub.channels(), keys.CONTROL])
+                tasks.create_task(self._read(link), name="node.read")
+                tasks.create_task(self._level(link), name="node.level")
+                tasks.create_task(self._audit(), name="node.audit")
+        finally:
+            await link.close()
 
     def _disconnected(self) -> None:
         self.connected = False

@@ -98,7 +98,7 @@ class Settings(BaseModel):
     )
     public_url: Annotated[str, AfterValidator(_http_url)] = Field(
         "",
-        description="how clients reach this service, such as https://relay.example.com; used in texts only",
+        description="how clients reach this service: https://relay.example.com (for senders and pages to come)",
     )
     trusted_proxies: str = Field(
         "127.0.0.1,::1",
@@ -127,7 +127,9 @@ class Settings(BaseModel):
     )
     keep_messages: int = Field(1000, ge=1, description="messages kept per inbox for a listener that comes back")
     keep_seconds: int = Field(7 * 24 * 3600, ge=60, description="time that a message is kept")
-    replay_limit: int = Field(1000, ge=1, description="messages replayed to one socket that resumes")
+    replay_limit: int = Field(
+        1000, ge=1, description="messages replayed to one socket that resumes (which is still to come)"
+    )
     drain_seconds: float = Field(
         20.0, ge=0, le=3600, description="time over which sockets are closed and posts finished after SIGTERM"
     )
