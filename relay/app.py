@@ -29,6 +29,7 @@ from relay.stream.door import Door as StreamDoor
 log = structlog.get_logger()
 
 _RETRY_SECONDS = 1.0
+_TURN_BYTES = 64 * 1024  # one read of a socket to Redis brings about as much
 
 # Each sender by the name of its setting (RELAY_<NAME>_SECRET) and of its path (/inbound/<name>).
 SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {"raw": Raw, "mailsac": Mailsac}
@@ -52,6 +53,7 @@ class Service:
             self.accounts.gate,
             self.metrics,
             max_sockets_per_account=settings.max_sockets_per_account,
+            turn_bytes=min(_TURN_BYTES, settings.socket_buffer_bytes // 2),
         )
         self._inbound = InboundDoor(self.bus, self.metrics, max_message_bytes=settings.max_message_bytes)
         self._stream = StreamDoor(self.node, self.metrics, settings)

@@ -43,10 +43,14 @@ class Gate(Protocol):
 class Node:
     """Follows the bus for the listeners of this process."""
 
-    def __init__(self, bus: Bus, gate: Gate, metrics: Metrics, *, max_sockets_per_account: int) -> None:
+    def __init__(
+        self, bus: Bus, gate: Gate, metrics: Metrics, *, max_sockets_per_account: int, turn_bytes: int
+    ) -> None:
+        """``turn_bytes``: after delivering so many, sockets get a turn to write; less than one may hold back."""
         self._bus = bus
         self._gate = gate
         self._metrics = metrics
+        self._turn_bytes = turn_bytes
         self.hub = Hub(max_sockets_per_account=max_sockets_per_account, on_change=self._channel_changed)
         self._changed: set[str] = set()  # channels whose subscription may differ from what the hub wants
         self._level_now = asyncio.Event()
@@ -163,10 +167,15 @@ class Node:
         await link.subscribe(channels)
 
     async def _read(self, link: Link) -> None:
+        delivered_bytes = 0
         while True:
+            if delivered_bytes > self._turn_bytes:
+                # What Redis has sent is taken without waiting; a socket that cannot write meanwhile looks slow.
+                delivered_bytes = 0
+                await asyncio.sleep(0)
             match await link.receive():
                 case Doorbell() as doorbell:
-                    await self._deliver(doorbell)
+                    delivered_bytes += await self._deliver(doorbell)
                 case Confirmed(channel):
                     self._confirmed(channel)
                 case Notice() as notice:
@@ -194,16 +203,18 @@ class Node:
         log.info("bus.connected")
         self._suspect(list(self.hub))
 
-    async def _deliver(self, doorbell: Doorbell) -> None:
+    async def _deliver(self, doorbell: Doorbell) -> int:
+        """Hands one message to the hub; the answer is its size in bytes."""
         frame = doorbell.frame
         if frame is None:
             # In line, not beside it: a smaller message behind this one must not overtake it.
             frame = await self._bus.fetch(doorbell.inbox, doorbell.entry)
         if frame is None:
             log.warning("letter.gone", inbox=doorbell.inbox, entry=doorbell.entry)
-            return
+            return 0
         letter = Letter(doorbell.owner, doorbell.inbox, doorbell.entry, frame)
         self._metrics.delivered.inc(self.hub.deliver(doorbell.channel, letter))
+        return len(frame)
 
     def _suspect(self, listeners: Collection[Listener]) -> None:
         self._suspects.update(dict.fromkeys(listeners))
