@@ -26,6 +26,8 @@ EXIT_STOPPED = 0
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
 
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 # After this a peer that acknowledges nothing is gone, whatever waits for it. On the listening socket, because
 # accepted ones inherit it: a client that stopped reading could otherwise never be closed (its close frame waits
 # behind a full buffer), and would hold up the end of the process.
@@ -179,8 +181,10 @@ def run_process(settings: Settings, public: socket.socket, internal: socket.sock
     async def main() -> int:
         process = Process(settings, public, internal, on_started=_announce)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDING_SIGNALS:
             loop.add_signal_handler(number, process.stop)
+        # Who started us may have held them back until somebody listens for them.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
         return await process.run()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

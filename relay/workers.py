@@ -16,7 +16,7 @@ from typing import NoReturn
 import structlog
 
 from relay.errors import ConfigError
-from relay.serve import EXIT_CONFIG, EXIT_FAILED, EXIT_STOPPED, run_process
+from relay.serve import ENDING_SIGNALS, EXIT_CONFIG, EXIT_FAILED, EXIT_STOPPED, run_process
 from relay.settings import Settings
 
 log = structlog.get_logger()
@@ -37,10 +37,11 @@ class Workers:
 
     def run(self) -> int:
         """Returns when all workers have ended: 0 after a signal, else the code of the one that failed."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDING_SIGNALS:
             signal.signal(number, self._pass_on)
         for _ in range(self._settings.workers):
-            self._start()
+            if not self._stopping:
+                self._start()
         while self._started:
             pid, status = os.wait()
             self._ended(pid, os.waitstatus_to_exitcode(status))
@@ -52,10 +53,14 @@ class Workers:
             os.kill(pid, number)
 
     def _start(self) -> None:
+        # Held back around the fork: a signal must not reach a child that still has our handler, nor us before we
+        # know the child. The child takes them from its own loop on.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
         pid = os.fork()
         if pid == 0:
             self._work()
         self._started[pid] = time.monotonic()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
         log.info("worker.started", pid=pid)
 
     def _work(self) -> NoReturn:

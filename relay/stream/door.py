@@ -44,6 +44,7 @@ class Door:
         return [
             WebSocketRoute("/incoming-messages", self._endpoint),
             Route("/incoming-messages", _upgrade_required),
+            WebSocketRoute("/{path:path}", _no_such_socket),
         ]
 
     async def leave(self, *, seconds: float) -> None:
@@ -118,6 +119,11 @@ async def _upgrade_required(_request: Request) -> JSONResponse:
     error = "this is a WebSocket: the request has no Upgrade header, or a proxy on the way removed it"
     headers = {"upgrade": "websocket", "connection": "upgrade"}
     return JSONResponse({"error": error, "message": error}, 426, headers=headers)  # RFC 9110 section 15.5.22
+
+
+async def _no_such_socket(websocket: WebSocket) -> None:
+    error = "there is no WebSocket at this path; it is /incoming-messages"
+    await websocket.send_denial_response(JSONResponse({"error": error, "message": error}, 404))
 
 
 def _chosen(websocket: WebSocket) -> str | None:

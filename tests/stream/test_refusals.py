@@ -137,6 +137,14 @@ async def test_plain_http_is_told_that_this_is_a_websocket(relay: Relay) -> None
     assert answer.headers["upgrade"] == "websocket"
 
 
+async def test_another_path_is_told_the_right_one(relay: Relay) -> None:
+    with pytest.raises(InvalidStatus) as caught:
+        async with connect(f"ws://127.0.0.1:{relay.port}/sockets?key={KEY}", proxy=None):
+            pass
+    assert caught.value.response.status_code == 404
+    assert b"/incoming-messages" in (caught.value.response.body or b"")
+
+
 @pytest.mark.settings(max_addresses_per_socket=2)
 async def test_the_limit_of_addresses_is_a_setting(relay: Relay) -> None:
     assert (await refused(relay, key=KEY, addresses=f"{ADDRESS},{DOMAIN},second@mailsac.com"))[0] == 4400

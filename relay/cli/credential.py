@@ -1,0 +1,27 @@
+"""An API key or a sender's secret as the command takes it: from a file, the environment or an option."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def read(given: str | None, file: Path | None, *, option: str, variable: str) -> str:
+    """The file's first line, else what was given (by option or variable). Raises BadParameter: there is none."""
+    text = _first_line(file, option) if file else (given or "").strip()
+    if not text:
+        raise typer.BadParameter(f"give one by {option}-file, {variable} or {option}", param_hint=option)
+    # It travels in a header; and an error of the HTTP library would print what does not fit there.
+    if not (text.isascii() and text.isprintable()):
+        raise typer.BadParameter("has characters other than visible ASCII", param_hint=option)
+    return text
+
+
+def _first_line(file: Path, option: str) -> str:
+    try:
+        return next(iter(file.read_text(encoding="utf-8").splitlines()), "").strip()
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}", param_hint=f"{option}-file") from error
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{file} is not text", param_hint=f"{option}-file") from error

@@ -1,0 +1,40 @@
+"""The accounts of a service, opened for one command by the service's own RELAY_* settings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from relay import settings, store
+from relay.accounts import Accounts
+from relay.errors import ConfigError
+
+Result = TypeVar("Result")
+
+
+def ask(question: Callable[[Accounts], Awaitable[Result]]) -> Result:
+    """What ``question`` returns. Raises ConfigError, Unavailable, and what the accounts raise."""
+    loaded = settings.load()
+    if loaded.embedded:
+        raise ConfigError(
+            [
+                "this command needs RELAY_REDIS_URL: the embedded store lives in the serving process; use the REST"
+                " API of that process instead"
+            ]
+        )
+
+    async def run() -> Result:
+        opened = store.connect(loaded.redis_url.get_secret_value(), timeout_seconds=loaded.redis_timeout_seconds)
+        try:
+            return await question(Accounts.build(opened, loaded))
+        finally:
+            await opened.close()
+
+    return asyncio.run(run())
+
+
+def iso(unix_ms: int) -> str:
+    """ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(unix_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,71 @@
+"""``relay serve``: the service, from RELAY_* settings and flags, until SIGTERM or SIGINT.
+
+Exit codes: 0 stopped on request, 1 something failed that should not, 2 the configuration is wrong.
+"""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Literal, NoReturn
+
+import structlog
+import typer
+
+from relay import logs, settings, workers
+from relay.cli import exits
+from relay.cli.network import url_of
+from relay.serve import open_sockets
+
+log = structlog.get_logger()
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def serve(
+    *,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port; 0 picks a free one.")] = None,
+    internal_port: Annotated[int | None, typer.Option(help="Own port for /livez, /readyz, /metrics.")] = None,
+    workers_: Annotated[int | None, typer.Option("--workers", help="Processes; over 1 needs Redis.")] = None,
+    accounts_file: Annotated[Path | None, typer.Option(help="TOML file with accounts.")] = None,
+    drain_seconds: Annotated[float | None, typer.Option(help="Time to close sockets after SIGTERM.")] = None,
+    log_format: Annotated[Literal["json", "console"] | None, typer.Option(help="Form of the logs.")] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None, typer.Option(help="Least level that is logged.")
+    ] = None,
+) -> None:
+    """Run the service.
+
+    Every flag wins over the RELAY_ variable of its name, such as RELAY_PORT.
+    Secrets have no flags, because `ps` shows a command line to everybody:
+    set RELAY_REDIS_URL and RELAY_RAW_SECRET. Logs go to stderr.
+
+    Example:
+      RELAY_RAW_SECRET=change-me relay serve --accounts-file accounts.toml
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)  # until the service takes them; as PID 1 we could not be stopped otherwise
+    loaded = settings.load(
+        host=host,
+        port=port,
+        internal_port=internal_port,
+        workers=workers_,
+        accounts_file=accounts_file,
+        drain_seconds=drain_seconds,
+        log_format=log_format,
+        log_level=log_level,
+    )
+    logs.configure(loaded.log_format, loaded.log_level)
+    public, internal = open_sockets(loaded)
+    log.info("service.listening", url=url_of(public), internal_url=internal and url_of(internal))
+    try:
+        raise typer.Exit(workers.run(loaded, public, internal))
+    finally:
+        for sock in filter(None, (public, internal)):
+            sock.close()
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(exits.DONE)

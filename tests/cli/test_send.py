@@ -1,0 +1,110 @@
+"""Posting a mail: what the command says, and the exit codes that its documentation promises."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from relay.cli import exits
+from tests.cli.command import run
+from tests.cli.conftest import Here
+from tests.cli.service import ADDRESS, MAIL, QUIET_ADDRESS, SECRET, Service
+
+
+@pytest.fixture
+def mail(tmp_path: Path) -> str:
+    path = tmp_path / "mail.eml"
+    path.write_text(MAIL % "From a file")
+    return str(path)
+
+
+def test_accepted(service: Service, mail: str) -> None:
+    sent = run("send", mail, "--to", ADDRESS, "--url", service.url, "--secret", SECRET)
+    assert (sent.returncode, sent.stderr) == (exits.DONE, "")
+    assert sent.stdout.startswith(f"accepted for {ADDRESS}: ")
+
+
+def test_without_to_the_mail_itself_names_its_recipient(here: Here, service: Service, mail: str) -> None:
+    sent = here("send", mail, "--url", service.url, RELAY_RAW_SECRET=SECRET)
+    assert sent.stdout.startswith(f"accepted for {ADDRESS}: ")
+
+
+def test_one_rejected_recipient_is_exit_code_4(here: Here, service: Service, mail: str) -> None:
+    to = ("--to", ADDRESS, "--to", QUIET_ADDRESS, "--to", "nobody@mailsac.com")
+    sent = here("send", mail, *to, "--url", service.url, "--secret", SECRET)
+    assert sent.returncode == exits.REJECTED
+    accepted, *rejected = sent.stdout.splitlines()
+    assert accepted.startswith(f"accepted for {ADDRESS}: ")
+    assert rejected == [
+        f"rejected for {QUIET_ADDRESS}: forwarding off",
+        "rejected for nobody@mailsac.com: not reserved",
+    ]
+
+
+def test_json_is_the_answer_of_the_service(here: Here, service: Service, mail: str) -> None:
+    sent = here(
+        "send", mail, "--to", ADDRESS, "--to", "ü@mailsac.com", "--url", service.url, "--secret", SECRET, "--json"
+    )
+    answer = json.loads(sent.stdout)
+    assert [one["inbox"] for one in answer["accepted"]] == [ADDRESS]
+    assert answer["rejected"] == [{"inbox": "ü@mailsac.com", "reason": "not reserved"}]
+
+
+def test_the_first_secret_of_a_rotation_and_the_first_line_of_a_file(
+    here: Here, service: Service, mail: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"{SECRET}\n")
+    arguments = ("send", mail, "--to", ADDRESS, "--url", service.url)
+    assert here(*arguments, RELAY_RAW_SECRET=f"{SECRET}, another-secret").returncode == exits.DONE
+    assert here(*arguments, "--secret-file", str(file), RELAY_RAW_SECRET="wrong").returncode == exits.DONE
+
+
+def test_a_wrong_secret_is_exit_code_1_with_the_sentence_of_the_service(
+    here: Here, service: Service, mail: str
+) -> None:
+    sent = here("send", mail, "--to", ADDRESS, "--url", service.url, "--secret", "wrong-secret")
+    assert sent.returncode == exits.FAILED
+    assert sent.stderr.startswith(f"relay: {service.url}/inbound/raw answers 401: the sender's secret is wrong")
+    assert "wrong-secret" not in sent.stderr
+
+
+def test_no_mail_and_too_much_of_it(here: Here, service: Service) -> None:
+    arguments = ("send", "-", "--to", ADDRESS, "--url", service.url, "--secret", SECRET)
+    empty = here(*arguments)
+    assert (empty.returncode, empty.stdout) == (exits.FAILED, "")
+    assert " answers 400: " in empty.stderr
+    large = here(*arguments, stdin=MAIL % "Large" + "x" * (26 * 1024 * 1024))
+    assert (large.returncode, large.stdout) == (exits.FAILED, "")
+    assert " answers 413: the mail is larger than " in large.stderr
+
+
+def test_an_unreachable_service_is_one_clean_line(here: Here, mail: str) -> None:
+    sent = here("send", mail, "--to", ADDRESS, "--url", "http://127.0.0.1:1", "--secret", SECRET)
+    assert sent.returncode == exits.FAILED
+    assert sent.stderr == "relay: cannot post to http://127.0.0.1:1/inbound/raw: Connection refused\n"
+
+
+def test_a_service_without_the_route_is_told_how_to_have_it(here: Here, service: Service, mail: str) -> None:
+    sent = here("send", mail, "--to", ADDRESS, "--url", f"{service.url}/elsewhere", "--secret", SECRET)
+    assert sent.returncode == exits.FAILED
+    assert "RELAY_RAW_SECRET" in sent.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("no-such-file.eml", "--secret", SECRET),
+        ("-",),
+        ("-", "--secret", "line\nbreak"),
+        ("-", "--secret-file", "no-such-file"),
+        ("-", "--secret", SECRET, "--to", "a@x.test\r\nX-Envelope-To: b@x.test"),
+        ("-", "--secret", SECRET, "--url", "127.0.0.1:8000"),
+        ("-", "--secret", SECRET, "--url", "http://a..b"),
+    ],
+)
+def test_a_wrong_command_line_is_exit_code_2(here: Here, arguments: tuple[str, ...]) -> None:
+    sent = here("send", *arguments, stdin=MAIL % "Unsent")
+    assert (sent.returncode, sent.stdout) == (exits.MISCONFIGURED, "")
