@@ -48,7 +48,7 @@ class BadRequest(RelayError):
     def body(self) -> dict[str, Any]:
         answer = super().body()
         if self.member:
-            answer["validationErrors"] = [{"member": self.member, "message": str(self)}]
+            answer["validationErrors"] = [f"{self.member}: {self}"]
         return answer
 
 

@@ -89,11 +89,11 @@ async def test_a_burst_from_redis_does_not_make_a_reading_socket_look_slow(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:
     """The blocking client holds up the loop that the service shares, so that all arrives in one go."""
-    async with harness.relay(redis_server.url, tmp_path, socket_buffer_bytes=128 * 1024) as relay:
-        async with relay.listen() as socket:
-            with redis.Redis.from_url(redis_server.url) as client, client.pipeline() as burst:
-                for number in range(1000):
-                    frame = json.dumps({"_id": f"x-1-{number}", "subject": str(number), "raw": "x" * 2000})
-                    burst.publish(f"relay:inbox:{ADDRESS}", f"{ACCOUNT}\n{ADDRESS}\n1-{number}\n{frame}")
-                burst.execute()
-            assert [await socket.subject() for _ in range(1000)] == [str(number) for number in range(1000)]
+    running = harness.relay(redis_server.url, tmp_path, socket_buffer_bytes=128 * 1024)
+    async with running as relay, relay.listen() as socket:
+        with redis.Redis.from_url(redis_server.url) as client, client.pipeline() as burst:
+            for number in range(1000):
+                frame = json.dumps({"_id": f"x-1-{number}", "subject": str(number), "raw": "x" * 2000})
+                burst.publish(f"relay:inbox:{ADDRESS}", f"{ACCOUNT}\n{ADDRESS}\n1-{number}\n{frame}")
+            burst.execute()
+        assert [await socket.subject() for _ in range(1000)] == [str(number) for number in range(1000)]

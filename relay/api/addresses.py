@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import Response
 from starlette.routing import Route
@@ -47,8 +47,20 @@ def _forward(text: str) -> str:
 _Url = Annotated[str, Field(max_length=_URL_LIMIT), AfterValidator(_url)]
 
 
+_NOT_SET_BY_CLIENTS = frozenset({"_id", "owner", "catchAll", "password", "encryptedInbox", "created", "updated"})
+
+
 class Forwarding(Body):
-    """What to set on an address. A member that is absent stays; null and "" clear it, null is false for a bool."""
+    """What to set on an address. A member that is absent stays; null and "" clear it, null is false for a bool.
+
+    The other members of an address object may be there and change nothing: clients read it, change a member, and
+    put the whole object back.
+    """
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_what_cannot_be_set(cls, members: Any) -> Any:
+        return {name: value for name, value in members.items() if name not in _NOT_SET_BY_CLIENTS}
 
     enablews: bool | None = None
     info: Annotated[str, Field(max_length=_INFO_LIMIT)] | None = None

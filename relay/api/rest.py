@@ -41,8 +41,7 @@ class InvalidBody(BadRequest):
         super().__init__("; ".join(f"{member}: {text}" for member, text in problems))
 
     def body(self) -> dict[str, Any]:
-        errors = [{"member": member, "message": text} for member, text in self.problems]
-        return super().body() | {"validationErrors": errors}
+        return super().body() | {"validationErrors": [f"{member}: {text}" for member, text in self.problems]}
 
 
 class Body(BaseModel):
@@ -159,7 +158,7 @@ async def on_http_error(request: Request, exc: Exception) -> Response:
         raise exc
     text = exc.detail
     if exc.status_code == 404:
-        text = "there is no such path; the reference is at /docs"
+        text = "there is no such path; README.md lists those that are"
     elif exc.status_code == 405:
         allowed = (exc.headers or {}).get("Allow", "")
         text = f"{request.method} is not for this path" + (f"; it takes {allowed}" if allowed else "")

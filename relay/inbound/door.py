@@ -7,7 +7,7 @@ accepted message; 503 asks for another try; 4xx says that another try would end 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -33,10 +33,10 @@ MAX_RECIPIENTS = 1000
 _THREAD_BYTES = 128 * 1024
 # All bodies together may hold this many of the largest mail; beyond, senders are asked to come again.
 _BODIES_IN_MEMORY = 16
-
-
-# Messages published at once for one post: enough to fill a pipeline, few enough to fit in memory.
+# Messages published at once for one post: few enough to fit in memory, and to leave connections to Redis for
+# other posts; with more, the last would use up their time limit waiting for one.
 _BYTES_AT_ONCE = 4 * 1024 * 1024
+_LETTERS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,14 @@ class _Report:
     def response(self) -> Response:
         answer = {"accepted": self.accepted, "rejected": self.rejected}
         return Response(orjson.dumps(answer), media_type="application/json")
+
+
+class _Overloaded(Unavailable):
+    """All bodies together need more memory than they may have."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {**super().headers, "connection": "close"}  # what is left of the body is not read
 
 
 class Door:
@@ -106,9 +114,11 @@ class Door:
             _refuse_declared(request, limit)
             async for chunk in request.stream():
                 held += len(chunk)
-                self._hold(len(chunk))
+                self._bytes_held += len(chunk)
                 if held > limit:
                     raise _too_large(limit)
+                if self._bytes_held > _BODIES_IN_MEMORY * self._max_message_bytes:
+                    raise _Overloaded("too much mail is coming in at once; try again")
                 body += chunk
             post = Post(request.headers, request.query_params, bytes(body), datetime.now(UTC))
             del body
@@ -117,11 +127,6 @@ class Door:
             raise BadRequest("the connection ended before the body did") from None
         finally:
             self._bytes_held -= held
-
-    def _hold(self, size: int) -> None:
-        self._bytes_held += size
-        if self._bytes_held > _BODIES_IN_MEMORY * self._max_message_bytes:
-            raise Unavailable("too much mail is coming in at once; try again")
 
     async def _publish(self, sender: Sender, post: Post) -> Response:
         report = _Report()
@@ -177,11 +182,21 @@ def _letters(delivery: Delivery, report: _Report) -> Iterator[_Letter]:
             inboxes[canonical_address(recipient)] = None
         except BadAddress:
             report.reject(recipient[:320], "not an address")
-    return (_Letter(inbox, delivery.rerouted_from, encoded) for inbox in inboxes)
+    rerouted_from = _canonical_or_as_written(delivery.rerouted_from)
+    return (_Letter(inbox, rerouted_from, encoded) for inbox in inboxes)
+
+
+def _canonical_or_as_written(address: str) -> str:
+    """Canonical like the inbox, so that the two differ only where mail was rerouted."""
+    try:
+        return canonical_address(address)
+    except BadAddress:
+        return address
 
 
 def _batches(letters: Sequence[_Letter]) -> Iterator[Sequence[_Letter]]:
-    at_once = max(1, _BYTES_AT_ONCE // max((len(letter.encoded) for letter in letters), default=1))
+    fitting = _BYTES_AT_ONCE // max((len(letter.encoded) for letter in letters), default=1)
+    at_once = min(max(fitting, 1), _LETTERS_AT_ONCE)
     for start in range(0, len(letters), at_once):
         yield letters[start : start + at_once]
 

@@ -8,7 +8,7 @@ one relay may feed another. What Mailsac does after an answer other than 200 is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +29,7 @@ _BODY_FACTOR = 4
 class Mailsac:
     """The sender ``mailsac``."""
 
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
     name: str = "mailsac"
 
     def body_limit(self, max_message_bytes: int) -> int:

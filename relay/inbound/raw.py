@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from relay import mime
-from relay.errors import BadRequest, UnsupportedMediaType
+from relay.errors import BadRequest, NotAMail, UnsupportedMediaType
 from relay.inbound.sender import Delivery, Post
 from relay.inbound.signature import is_standard, verify_shared_secret, verify_standard
 from relay.mime import Parts
 
 _CANNOT_BE_A_MAIL = ("application/json", "multipart/form-data")  # what people post to the wrong sender's URL
+_MBOX_LINE = re.compile(rb"From [ \t]*+[^ \t:]")  # "From :" is a field, RFC 5322 section 4.5.1
 _QUOTING = re.compile(r'\\.|[",]')
 # Where a receiving server notes the envelope recipient in the mail itself, in order of trust.
 _RECIPIENT_HEADERS = ("delivered-to", "x-original-to", "x-forwarded-to")
@@ -28,7 +29,7 @@ _RECIPIENT_HEADERS = ("delivered-to", "x-original-to", "x-forwarded-to")
 class Raw:
     """The sender ``raw``."""
 
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
     name: str = "raw"
 
     def body_limit(self, max_message_bytes: int) -> int:
@@ -50,6 +51,12 @@ class Raw:
                 f"the body must be the mail itself (Content-Type: message/rfc822), not {media_type}"
             )
         raw = _without_mbox_line(post.body)
+        if raw.startswith(
+            b"{"
+        ):  # RFC 5322 lets a field name begin so, but no mail does: curl -d sent it as a form
+            raise NotAMail(
+                "the body looks like JSON; it must be the mail itself; Mailsac's JSON: /inbound/mailsac"
+            )
         parts = mime.parse(raw)
         return [
             Delivery(
@@ -65,7 +72,7 @@ class Raw:
 
 def _without_mbox_line(body: bytes) -> bytes:
     """An mbox "From " line stands before the message, it is no part of it (RFC 4155)."""
-    return body.partition(b"\n")[2] if body.startswith(b"From ") else body
+    return body.partition(b"\n")[2] if _MBOX_LINE.match(body) else body
 
 
 def _envelope_recipients(post: Post) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ from typing import Any
 
 _BAD_IN_NAME = re.compile(r"[^\x21-\x39\x3b-\x7e]")  # RFC 5322 ftext is what may stand in a field name
 _LINE_ENDS = re.compile(r"[\r\n\x00]+[ \t]*")
-# What describes the original's body would misdescribe the rebuilt one.
-_OF_THE_BODY = frozenset({"content-type", "content-transfer-encoding", "mime-version", "content-length"})
+# What describes the original's body would misdescribe the rebuilt one (an attachment, RFC 2183, has no text).
+_OF_THE_BODY = ("content-", "mime-version")
 _MAILBOX_FIELDS = ("from", "to", "cc", "bcc")
 
 
@@ -33,11 +33,11 @@ def _headers(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     given = event.get("headers")
     names = set()
     for name, values in given.items() if isinstance(given, dict) else ():
-        if _BAD_IN_NAME.search(name) or not name or name.lower() in _OF_THE_BODY:
+        if _BAD_IN_NAME.search(name) or not name or name.lower().startswith(_OF_THE_BODY):
             continue
-        names.add(name.lower())
         for value in values if isinstance(values, list) else [values]:
             if isinstance(value, str):
+                names.add(name.lower())
                 yield name, _one_line(value)
     for name in _MAILBOX_FIELDS:
         if name not in names and (mailboxes := _mailboxes(event.get(name))):
@@ -49,13 +49,14 @@ def _headers(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _mailboxes(value: object) -> str:
     entries = [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+    pairs = ((_text(entry.get("name")), _text(entry.get("address"))) for entry in entries)
     return ", ".join(
-        f'"{_one_line(str(entry["name"])).translate(_QUOTED)}" <{_one_line(str(entry["address"]))}>'
-        if entry.get("name")
-        else _one_line(str(entry["address"]))
-        for entry in entries
-        if entry.get("address")
+        f'"{name.translate(_QUOTED)}" <{address}>' if name else address for name, address in pairs if address
     )
+
+
+def _text(value: object) -> str:
+    return _one_line(value) if isinstance(value, str) else ""
 
 
 _QUOTED = str.maketrans({"\\": "\\\\", '"': '\\"'})

@@ -103,6 +103,14 @@ async def test_what_cannot_be_reserved_says_why(ann: httpx2.AsyncClient, account
     assert "1 of 1 are used, 0 are left" in full.json()["error"]
 
 
+async def test_an_address_that_was_read_can_be_put_back_with_a_change(ann: httpx2.AsyncClient) -> None:
+    read = (await ann.post(f"/api/addresses/{USER1}")).json()
+    answer = await ann.put(f"/api/addresses/{USER1}", json=read | {"enablews": True, "info": "mine"})
+    assert answer.status_code == 200
+    changed = {"enablews": True, "info": "mine", "updated": answer.json()["updated"]}
+    assert answer.json() == read | changed
+
+
 async def test_put_and_delete_want_a_reservation(ann: httpx2.AsyncClient) -> None:
     for method in ("PUT", "DELETE"):
         answer = await ann.request(method, PATH)
@@ -149,7 +157,6 @@ async def test_members_are_set_kept_and_cleared(ann: httpx2.AsyncClient) -> None
         ({"webhook": "https://a/" + "x" * 2048}, "webhook"),
         ({"webhookSlackToFrom": "no"}, "webhookSlackToFrom"),
         ({"webhook_slack": "https://a"}, "webhook_slack"),
-        ({"owner": "bob"}, "owner"),
         ({"declared": "1"}, "declared"),
     ],
 )
@@ -160,7 +167,7 @@ async def test_a_wrong_member_changes_nothing(
     for path in (PATH, f"/api/private-address-forwarding/{USER1}"):
         answer = await ann.put(path, json=members | {"info": members.get("info", "changed")})
         assert answer.status_code == 400
-        assert [error["member"] for error in answer.json()["validationErrors"]] == [member]
+        assert [error.partition(": ")[0] for error in answer.json()["validationErrors"]] == [member]
     assert (await ann.get(PATH)).json() == before
     assert (await ann.post("/api/addresses/other@mailsac.com", json=members)).status_code == 400
     assert len((await ann.get("/api/addresses")).json()) == 1
@@ -203,7 +210,7 @@ async def test_what_is_no_address_is_400_and_named(ann: httpx2.AsyncClient, path
     for method in ("GET", "POST", "PUT", "DELETE"):
         answer = await ann.request(method, f"/api/addresses/{path}")
         assert answer.status_code == 400
-        assert answer.json()["validationErrors"][0]["member"] == "email"
+        assert answer.json()["validationErrors"][0].startswith("email: ")
         assert "is not a mail address" in answer.json()["error"]
     assert (await ann.get(f"/api/addresses/{path}/availability")).status_code == 400
 

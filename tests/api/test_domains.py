@@ -80,7 +80,7 @@ async def test_what_cannot_be_added(ann: httpx2.AsyncClient, path: str, text: st
 
 async def test_members_that_nobody_reads_are_refused(ann: httpx2.AsyncClient) -> None:
     answer = await ann.post(OWN, json={"verified": True})
-    assert (answer.status_code, answer.json()["validationErrors"][0]["member"]) == (400, "verified")
+    assert (answer.status_code, answer.json()["validationErrors"]) == (400, ["verified: is not known here"])
     assert (await ann.post(OWN)).status_code == 200
     assert (await ann.post(OWN)).status_code == 400
 
