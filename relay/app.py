@@ -99,6 +99,7 @@ class Service:
         """Owns every background task. Ends only when one of them fails for good, or when cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.node.run(), name="node")
+            tasks.create_task(self._stream.wheel.run(), name="heartbeat")
             tasks.create_task(self._load_accounts(), name="accounts")
 
     async def _load_accounts(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,7 +19,7 @@ class Letter:
     inbox: str
     entry: str  # "<ms>-<seq>", the letterbox entry; rises within an inbox
     frame: bytes  # the message JSON
-    variants: dict[str, object] = field(default_factory=dict)  # what the door out makes of it, once for all
+    variants: dict[str, bytes] = field(default_factory=dict)  # what the door out makes of it, once for all
 
 
 class Listener(Protocol):
@@ -27,8 +27,8 @@ class Listener(Protocol):
 
     account: str
     key_hash: str
-    addresses: frozenset[str]
-    domains: frozenset[str]
+    addresses: Collection[str]
+    domains: Collection[str]
 
     def deliver(self, letter: Letter) -> None:
         """Takes a letter. Never waits and never raises; a listener that is too slow ends itself."""

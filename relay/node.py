@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Collection, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
 import structlog
@@ -35,7 +34,7 @@ class Gate(Protocol):
     """Who may listen; accounts/gate.py is it."""
 
     async def admit(
-        self, key_hash: str, claimed_account: str | None, addresses: frozenset[str], domains: frozenset[str]
+        self, key_hash: str, claimed_account: str | None, addresses: Collection[str], domains: Collection[str]
     ) -> str:
         """The account whose key this is, if it may listen to all that. Raises Refused, Unavailable."""
 
@@ -62,9 +61,8 @@ class Node:
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self.connected = False
 
-    @asynccontextmanager
-    async def listening(self, listener: Listener, claimed_account: str | None) -> AsyncIterator[None]:
-        """Inside, the listener gets every mail for it that is published.
+    async def admit(self, listener: Listener, claimed_account: str | None) -> None:
+        """After it returns, and until :meth:`leave`, the listener gets every mail for it that is published.
 
         Raises Refused when it may not, Unavailable when that cannot be found out, or followed, now.
         """
@@ -76,10 +74,14 @@ class Node:
             )
             self.hub.admit(listener)
             await self._follow(channels_of(listener))
-            yield
-        finally:
-            self._suspects.pop(listener, None)
-            self.hub.remove(listener)
+        except BaseException:
+            self.leave(listener)
+            raise
+
+    def leave(self, listener: Listener) -> None:
+        """Forgets the listener."""
+        self._suspects.pop(listener, None)
+        self.hub.remove(listener)
 
     async def _follow(self, channels: Iterable[str]) -> None:
         """Returns when every later publish to the channels is seen."""

@@ -19,6 +19,7 @@ import websockets.http11
 from relay.app import Service
 from relay.errors import ConfigError
 from relay.settings import Settings
+from relay.stream.wire import WireProtocol
 
 log = structlog.get_logger()
 
@@ -99,7 +100,7 @@ class Process:
             uvicorn.Config(
                 app,  # type: ignore[arg-type]  # Starlette is an ASGI application
                 http="httptools",
-                ws="websockets-sansio",
+                ws=WireProtocol,
                 lifespan="on" if lifespan else "off",
                 log_config=None,
                 access_log=False,

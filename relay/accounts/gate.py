@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import cast
 
 from relay import keys
@@ -31,7 +32,7 @@ class Gate:
         return account_id
 
     async def admit(
-        self, key_hash: str, claimed_account: str | None, addresses: frozenset[str], domains: frozenset[str]
+        self, key_hash: str, claimed_account: str | None, addresses: Collection[str], domains: Collection[str]
     ) -> str:
         """The account id, when its key may listen to all of these; in one round trip to Redis.
 

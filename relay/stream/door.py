@@ -7,6 +7,7 @@ from then on. A refusal is accepted too, told in a control frame and closed: a b
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 from starlette.requests import Request
@@ -14,15 +15,17 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from relay.errors import LEAVING, OUR_FAULT, Refused, TooManyRequests, Unavailable
+from relay.errors import LEAVING, OUR_FAULT, Close, Refused, TooManyRequests, Unavailable
 from relay.hub import Listener
 from relay.metrics import Metrics
 from relay.node import Node
 from relay.settings import Settings
-from relay.stream import frames
+from relay.stream import frames, wire
+from relay.stream.heartbeat import Wheel
 from relay.stream.portable import PortableListener, say_goodbye
 from relay.stream.refusals import Refusals
 from relay.stream.request import SUBPROTOCOL, ListenRequest, parse
+from relay.stream.wire import Surroundings, Wire
 
 log = structlog.get_logger()
 
@@ -38,6 +41,8 @@ class Door:
         self._settings = settings
         self._refusals = Refusals(max_per_minute=settings.max_refusals_per_minute)
         self._leaving = False
+        self.wheel = Wheel(ping_seconds=settings.ping_seconds)
+        self._surroundings = Surroundings(self.wheel, settings.socket_buffer_bytes, self._wire_ended)
 
     def routes(self) -> list[BaseRoute]:
         """The one endpoint, and a word for those who meet it without a WebSocket."""
@@ -79,25 +84,65 @@ class Door:
 
     async def _listen(self, websocket: WebSocket) -> None:
         request = self._parse(websocket)
-        listener = PortableListener(request, limit_bytes=self._settings.socket_buffer_bytes)
-        async with self._node.listening(listener, request.account):
+        if hand_over := websocket.scope.get("extensions", {}).get(wire.EXTENSION):
+            await self._listen_on_wire(websocket, request, hand_over)
+        else:
+            await self._listen_portably(websocket, request)
+
+    async def _listen_on_wire(
+        self, websocket: WebSocket, request: ListenRequest, hand_over: Callable[[], wire.HandOver]
+    ) -> None:
+        """The slim way: the connection outlives this endpoint, see wire.py."""
+        listener = Wire(
+            key_hash=request.key_hash,
+            addresses=request.addresses,
+            domains=request.domains,
+            around=self._surroundings,
+        )
+        await self._node.admit(listener, request.account)
+        try:
             await websocket.accept(subprotocol=_chosen(websocket))
-            if request.frames == "envelope":
-                await websocket.send_text(frames.listening(request.addresses, request.domains))
-            log.info(
-                "socket.open",
-                account=listener.account,
-                addresses=len(request.addresses),
-                domains=len(request.domains),
-            )
-            with self._metrics.sockets.track_inprogress():
-                end = await listener.carry(websocket)
-        if end is None:
+        except BaseException:
+            self._node.leave(listener)
+            raise
+        self._opened(listener)
+        listener.open(hand_over(), request.frames, _greeting(request))
+
+    async def _listen_portably(self, websocket: WebSocket, request: ListenRequest) -> None:
+        listener = PortableListener(request, limit_bytes=self._settings.socket_buffer_bytes)
+        await self._node.admit(listener, request.account)
+        try:
+            await websocket.accept(subprotocol=_chosen(websocket))
+            self._opened(listener)
+            for text in _greeting(request):
+                await websocket.send_text(text)
+            end = await listener.carry(websocket)
+        finally:
+            self._node.leave(listener)
+        self._ended(listener, end.close if end else None)
+        if end:
+            await say_goodbye(websocket, end)
+
+    def _opened(self, listener: Listener) -> None:
+        self._metrics.sockets.inc()
+        log.info(
+            "socket.open",
+            account=listener.account,
+            addresses=len(listener.addresses),
+            domains=len(listener.domains),
+        )
+
+    def _wire_ended(self, listener: Wire, close: Close | None) -> None:
+        self._node.leave(listener)
+        self._ended(listener, close)
+
+    def _ended(self, listener: Listener, close: Close | None) -> None:
+        self._metrics.sockets.dec()
+        if close is None:
             log.info("socket.left", account=listener.account)
             return
-        self._metrics.closed.labels(str(end.close.code)).inc()
-        log.info("socket.closed", account=listener.account, code=end.close.code, reason=end.close.reason)
-        await say_goodbye(websocket, end)
+        self._metrics.closed.labels(str(close.code)).inc()
+        log.info("socket.closed", account=listener.account, code=close.code, reason=close.reason)
 
     def _parse(self, websocket: WebSocket) -> ListenRequest:
         if self._leaving:
@@ -124,6 +169,10 @@ async def _upgrade_required(_request: Request) -> JSONResponse:
 async def _no_such_socket(websocket: WebSocket) -> None:
     error = "there is no WebSocket at this path; it is /incoming-messages"
     await websocket.send_denial_response(JSONResponse({"error": error, "message": error}, 404))
+
+
+def _greeting(request: ListenRequest) -> list[str]:
+    return [frames.listening(request.addresses, request.domains)] if request.frames == "envelope" else []
 
 
 def _chosen(websocket: WebSocket) -> str | None:

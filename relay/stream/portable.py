@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Collection
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -24,8 +25,8 @@ class PortableListener:
     def __init__(self, request: ListenRequest, *, limit_bytes: int) -> None:
         self.account = ""
         self.key_hash = request.key_hash
-        self.addresses = request.addresses
-        self.domains = request.domains
+        self.addresses: Collection[str] = request.addresses
+        self.domains: Collection[str] = request.domains
         self._format = request.frames
         self._limit_bytes = limit_bytes
         self._waiting: deque[Letter] = deque()

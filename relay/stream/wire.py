@@ -1,0 +1,298 @@
+"""The slim connection: how a delivery costs one system call, and an idle socket two KiB.
+
+A WebSocket begins as an ordinary Starlette endpoint under uvicorn: routing, credentials, admission, all as anywhere.
+When it is let in, everything that got it there is weight: the ASGI task and its queue, the HTTP request, the protocol
+objects of websockets and uvicorn, their timers; 24 to 29 KiB a socket, and three quarters of the time of a delivery.
+So the endpoint asks the server for the transport itself and returns. What remains is
+
+- uvloop's transport, whose protocol is now a :class:`Wire`, an object of some 150 bytes that *is* the hub's listener;
+- ``deliver``: one ``transport.write`` of frame bytes that all sockets share (frames.py);
+- one place in the heartbeat's wheel (heartbeat.py), and none of websockets' parser until bytes come (incoming.py).
+
+How the hand-over is done, and what it depends on:
+
+1. serve.py passes :class:`WireProtocol` to uvicorn as ``ws=``. It puts a callable into ``scope["extensions"]``.
+2. The endpoint accepts, so that uvicorn writes the 101, and calls it. From here on uvicorn's object has let go: its
+   keepalive is stopped, its ``transport`` is one that does nothing, so that its end does not close the socket.
+3. ``transport.set_protocol(wire)`` makes the wire the receiver of all bytes and of ``connection_lost``. It stands in
+   ``server_state.connections``, so that uvicorn waits for it when it shuts down.
+
+What a client sends before it saw the 101 is kept aside, and taken by the wire first: it may end within a frame. Under
+another server or a test client the extension is not there, and the same endpoint streams the portable way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
+from websockets.http11 import Request
+
+from relay.errors import LEAVING, SLOW, Close, Refused
+from relay.hub import Letter
+from relay.stream import frames
+from relay.stream.frames import Format
+from relay.stream.heartbeat import Wheel
+from relay.stream.incoming import Incoming
+
+EXTENSION = "relay.wire"
+
+_FAREWELL_SECONDS = 5.0  # a peer that has not closed by then is cut off, whatever waits for it
+_MAX_EARLY_BYTES = 8 * 1024  # that a client may send before it saw our 101
+_PONG_TO_OUR_PING = b"\x8a\x80"  # and four bytes of mask; our pings are empty
+_NO_ANSWER = Close(1011, "no answer to our ping", retry=True, status=503)
+
+# What a wire is doing. Anything but OPEN takes the long way through deliver.
+_OPEN, _PAUSED, _HOLDING, _ENDED = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all wires of a process share."""
+
+    wheel: Wheel
+    limit_bytes: int  # RELAY_SOCKET_BUFFER_BYTES
+    on_end: Callable[[Wire, Close | None], None]  # told our close; None when the client went by itself
+
+
+class Wire(asyncio.Protocol):
+    """One listening socket, as the hub (Listener), the wheel (Pulse) and the transport (Protocol) see it."""
+
+    __slots__ = (
+        "_around",
+        "_connections",
+        "_deflate",
+        "_farewell",
+        "_held",
+        "_incoming",
+        "_large_bytes",
+        "_slot",
+        "_state",
+        "_transport",
+        "_variant",
+        "_waits_since",
+        "account",
+        "addresses",
+        "domains",
+        "key_hash",
+    )
+
+    def __init__(
+        self, *, key_hash: str, addresses: Collection[str], domains: Collection[str], around: Surroundings
+    ) -> None:
+        """Holds what it is given until :meth:`open`."""
+        self.account = ""
+        self.key_hash = key_hash
+        self.addresses = addresses
+        self.domains = domains
+        self._around = around
+        self._variant: frames.Variant = "message"
+        self._state = _HOLDING
+        self._held: list[Letter] | None = []
+        self._farewell: Refused | None = None  # why it was ended while it still held
+        self._incoming: Incoming | None = None
+        self._large_bytes = 0  # of the letter beyond the limit that is waiting, 0 = none is
+        self._waits_since = 0  # tick of the ping that has no answer yet, 0 = none
+        self._deflate = False
+
+    # For the hub. Nothing here waits.
+
+    def deliver(self, letter: Letter) -> None:
+        """See :class:`relay.hub.Listener`."""
+        frame = letter.variants.get(self._variant)
+        if frame is None:
+            frame = frames.wire(letter, self._variant)
+        if self._state or len(frame) > self._around.limit_bytes:
+            self._deliver_unusual(letter, frame)
+        else:
+            self._transport.write(frame)
+
+    def _deliver_unusual(self, letter: Letter, frame: bytes) -> None:
+        if self._state == _ENDED:
+            return
+        if self._is_full(len(frame)):
+            limit = self._around.limit_bytes
+            self.end(SLOW, f"more than {limit} bytes were waiting for this socket; read faster")
+        elif self._held is not None:
+            self._held.append(letter)
+        else:
+            self._transport.write(frame)
+            if self._state == _OPEN:
+                self._large_bytes = 0  # the kernel has taken it
+
+    def _is_full(self, size: int) -> bool:
+        """Whether a frame may not wait too. One beyond the limit may, beside those within it: a socket is not slow
+        because a mail is large."""
+        if self._held is not None:
+            waiting = sum(len(letter.frame) for letter in self._held)
+        else:
+            waiting = self._transport.get_write_buffer_size()
+        if size <= self._around.limit_bytes:
+            return waiting - self._large_bytes + size > self._around.limit_bytes
+        if self._large_bytes:
+            return True
+        self._large_bytes = size
+        return False
+
+    def end(self, close: Close, text: str) -> None:
+        """See :class:`relay.hub.Listener`."""
+        if self._state == _HOLDING:
+            self._farewell = self._farewell or Refused(close, text)
+        elif self._state != _ENDED:
+            self._say_goodbye(Refused(close, text))
+
+    def _say_goodbye(self, refused: Refused) -> None:
+        if refused.close is not SLOW:
+            self._transport.write(frames.control(frames.refusal(refused)))
+        self._leave(refused.close)
+
+    def _leave(self, close: Close) -> None:
+        """Our close frame; then the peer's, or the end of its time."""
+        self._state = _ENDED
+        self._around.on_end(self, close)
+        self._transport.write(frames.closing(close))
+        asyncio.get_running_loop().call_later(_FAREWELL_SECONDS, self._transport.abort)
+
+    # For the transport.
+
+    def open(self, hand_over: HandOver, frame_format: Format, greeting: Iterable[str] = ()) -> None:
+        """The transport of ``hand_over`` is ours from now on: the greeting goes out, then what was held."""
+        self._transport = hand_over.transport
+        self._connections = hand_over.connections
+        self._deflate = hand_over.deflate
+        self._variant = frames.variant(frame_format, deflate=hand_over.shares_deflate)
+        self._connections.add(self)
+        self._transport.set_protocol(self)
+        self._transport.set_write_buffer_limits(self._around.limit_bytes, self._around.limit_bytes // 4)
+        self._slot = self._around.wheel.add(self)
+        self._state = _OPEN
+        self._transport.writelines([frames.control(text) for text in greeting])
+        held, self._held, self._large_bytes = self._held or [], None, 0
+        for letter in held:
+            self.deliver(letter)
+        if self._farewell and self._state != _ENDED:
+            self._say_goodbye(self._farewell)
+        if hand_over.early:
+            self.data_received(hand_over.early)
+
+    def pause_writing(self) -> None:
+        """More than the limit is waiting in the transport."""
+        if self._state == _OPEN:
+            self._state = _PAUSED
+
+    def resume_writing(self) -> None:
+        """A quarter of the limit is waiting."""
+        self._large_bytes = 0
+        if self._state == _PAUSED:
+            self._state = _OPEN
+
+    def data_received(self, data: bytes) -> None:
+        """Nearly always the pong to a ping; all else is parsed, and as a rule ignored."""
+        self._waits_since = 0
+        if self._incoming is None:
+            if len(data) == 6 and data.startswith(_PONG_TO_OUR_PING):
+                return
+            self._incoming = Incoming(deflate=self._deflate)
+        reply, code = self._incoming.receive(data)
+        if code is None:
+            if reply:
+                self._transport.write(reply)
+            if self._incoming.idle:
+                self._incoming = None
+            return
+        if self._state != _ENDED:  # else it answers our close frame, or says something after it
+            self._state = _ENDED
+            self._around.on_end(self, None)
+            self._transport.write(reply)
+        self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end, whoever brought it about."""
+        if self._state != _ENDED:
+            self._state = _ENDED
+            self._around.on_end(self, None)
+        self._incoming = None
+        self._around.wheel.remove(self, self._slot)
+        self._connections.discard(self)
+
+    # For the wheel.
+
+    def ping(self, now: int) -> None:
+        """See :class:`relay.stream.heartbeat.Pulse`."""
+        if self._state in (_OPEN, _PAUSED):
+            self._waits_since = self._waits_since or now
+            self._transport.write(frames.PING)
+
+    def check(self, then: int) -> None:
+        """See :class:`relay.stream.heartbeat.Pulse`. A half-open peer reads nothing, so it is cut off at once."""
+        if 0 < self._waits_since <= then and self._state != _ENDED:
+            self._leave(_NO_ANSWER)
+
+    # For uvicorn.
+
+    def shutdown(self) -> None:
+        """The server ends. The door has closed all sockets before; who is still here came late."""
+        self.end(LEAVING, "this process is leaving; connect again")
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """What uvicorn's object gives away."""
+
+    transport: asyncio.Transport
+    connections: set[Any]  # of the server: it waits for them when it shuts down
+    deflate: bool  # permessage-deflate was negotiated
+    shares_deflate: bool  # and the client takes a full window, as the shared frames need it
+    early: bytes  # what the client sent before it saw the 101
+
+
+class _NoTransport(asyncio.Transport):
+    """What uvicorn's object is left with: it closes its transport when the endpoint returns."""
+
+    def close(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return True
+
+
+_NO_TRANSPORT = _NoTransport()
+_DEFLATE = ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
+_FULL_WINDOW_BITS = 15
+
+
+class WireProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's own protocol until the hand-over, which it offers to the endpoint as ``scope["extensions"]``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.conn.available_extensions = [_DEFLATE]
+        self._early = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Keeps what comes between the request and our 101: it may end within a frame."""
+        if not self.handshake_initiated or self.handshake_complete:
+            super().data_received(data)
+            return
+        self._early += data
+        if len(self._early) > _MAX_EARLY_BYTES:
+            self.transport.abort()
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if not self.handshake_complete:  # a bad request has had its answer
+            cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = self._hand_over
+
+    def _hand_over(self) -> HandOver:
+        """Lets go of the transport. Call it once, after ``websocket.accept``."""
+        del cast("dict[str, Any]", self.scope["extensions"])[EXTENSION]
+        self.stop_keepalive()
+        self.connections.discard(self)
+        transport, self.transport = self.transport, _NO_TRANSPORT
+        deflate = [one for one in self.conn.extensions if isinstance(one, PerMessageDeflate)]
+        full_window = all(one.local_max_window_bits == _FULL_WINDOW_BITS for one in deflate)
+        return HandOver(transport, self.connections, bool(deflate), bool(deflate) and full_window, self._early)
