@@ -7,22 +7,24 @@ only file that knows pub/sub; accounts/ only adds notices to its own transaction
 
 from __future__ import annotations
 
+import hashlib
+import math
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any
 
-from redis.asyncio.client import PubSub
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from relay import keys
 from relay.address import domain_of
 from relay.errors import Unavailable
 from relay.notices import Notice
-from relay.store import Client, Store
+from relay.store import Store
 
 _SCRIPT = (Path(__file__).parent / "publish.lua").read_text()
+_SCRIPT_SHA1 = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # Redis' name for it
 # Redis cuts off every subscriber for whom 32 MB of pub/sub output wait (client-output-buffer-limit), so a
 # doorbell stays small: each node reads a larger message from the letterbox.
 _INLINE_BYTES = 64 * 1024
@@ -69,7 +71,6 @@ class Bus:
     def __init__(self, store: Store, *, keep_messages: int, keep_seconds: int) -> None:
         self._store = store
         self._keep = (keep_messages, keep_seconds)
-        self._publish = store.client.register_script(_SCRIPT)
 
     async def publish(self, inbox: str, message: bytes) -> Published | Unwanted:
         """Stores and announces one message (:func:`relay.message.address`) for one canonical address.
@@ -88,75 +89,75 @@ class Bus:
             *(*self._keep, _INLINE_BYTES, keys.inbox_channel(inbox), keys.domain_channel(domain), message),
         )
         names = (keys.address(inbox), keys.meta(inbox), keys.letterbox(inbox))
-        async with self._store.call():
-            stored, text = cast("tuple[int, bytes]", await self._publish(keys=names, args=arguments))
+        [reply] = await self._store.ask(("EVALSHA", _SCRIPT_SHA1, len(names), *names, *arguments))
+        if isinstance(reply, NoScriptError):  # this Redis has not seen it yet
+            [reply] = await self._store.ask(("EVAL", _SCRIPT, len(names), *names, *arguments))
+        stored, text = _checked(reply)
         return Published(text.decode()) if stored else Unwanted(text.decode())
 
     async def _domain_owner(self, domain: str) -> str:
-        async with self._store.call() as client:
-            owner = cast("bytes | None", await client.hget(keys.domain(domain), "owner"))
-        return owner.decode() if owner else ""
+        [owner] = await self._store.ask(("HGET", keys.domain(domain), "owner"))
+        return _checked(owner).decode() if owner else ""
 
     async def fetch(self, inbox: str, entry: str) -> bytes | None:
         """The JSON of one letter; None when it is no longer kept."""
-        async with self._store.call() as client:
-            found = cast(
-                "list[tuple[bytes, dict[bytes, bytes]]]",
-                await client.xrange(keys.letterbox(inbox), entry, entry, count=1),
-            )
-        return found[0][1][b"m"] if found else None
-
-    async def ping(self) -> None:
-        """Returns when Redis answers."""
-        async with self._store.call() as client:
-            await client.ping()
+        [found] = await self._store.ask(("XRANGE", keys.letterbox(inbox), entry, entry))
+        letters: list[tuple[bytes, list[bytes]]] = _checked(found)
+        return letters[0][1][1] if letters else None  # one entry: its id, then its one field and value
 
     async def link(self) -> Link:
         """A new, not yet connected, link to the doorbells."""
         await self._store.forget_idle_connections()
-        return Link(self._store.client, self._store)
+        return Link(self._store)
 
 
 class Link:
-    """One pub/sub connection. It never mends itself: after Unavailable, close it and make a new one.
+    """One connection that follows channels. It never mends itself: after Unavailable, close it and make a new one.
 
-    A link that reconnected silently would hide the messages that it missed meanwhile.
+    A link that reconnected silently would hide the messages that it missed meanwhile. It is a bare connection, and
+    not redis-py's PubSub, because that one does reconnect, and keeps a record of each channel beside ours.
     """
 
-    def __init__(self, client: Client, store: Store) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._pubsub: PubSub = client.pubsub()
+        self._connection = store.own_connection()
 
     async def subscribe(self, channels: Iterable[str]) -> None:
         """Asks for channels; :meth:`receive` returns Confirmed for each."""
-        async with self._store.call():
-            await self._pubsub.subscribe(*channels)
+        await self._send("SUBSCRIBE", channels)
 
     async def unsubscribe(self, channels: Iterable[str]) -> None:
         """Stops channels; doorbells under way may still arrive."""
+        await self._send("UNSUBSCRIBE", channels)
+
+    async def _send(self, verb: str, channels: Iterable[str]) -> None:
         async with self._store.call():
-            await self._pubsub.unsubscribe(*channels)
+            await self._connection.connect()  # type: ignore[no-untyped-call]
+            await self._connection.send_command(verb, *channels, check_health=False)
 
     async def receive(self) -> Confirmed | Doorbell | Notice | None:
         """Waits for the next event; None for one that needs no action. Raises Unavailable when the link broke."""
         try:
-            event = await self._pubsub.get_message(timeout=None)
+            kind, name, payload = await self._connection.read_response(
+                timeout=math.inf, disconnect_on_error=False, push_request=True
+            )
         except (RedisError, OSError) as exc:
             raise Unavailable(f"the pub/sub link to Redis broke ({type(exc).__name__})") from exc
-        if event is None or event["type"] not in ("message", "subscribe"):
-            return None
-        channel = event["channel"].decode()
-        if event["type"] == "subscribe":
-            return Confirmed(channel)
-        return Notice.decode(event["data"]) if channel == keys.CONTROL else _doorbell(channel, event["data"])
+        if kind == b"message":
+            channel = name.decode()
+            return Notice.decode(payload) if channel == keys.CONTROL else _doorbell(channel, payload)
+        return Confirmed(name.decode()) if kind == b"subscribe" else None
 
     async def close(self) -> None:
         """Ends the connection. Never raises."""
-        try:
-            async with self._store.call():
-                await self._pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py has no types here
-        except Unavailable:
-            pass  # it was broken: that is why it is being closed
+        await self._connection.disconnect(nowait=True)
+
+
+def _checked(reply: Any) -> Any:
+    """A reply that is no error. Raises Unavailable: Redis is full, read-only, loading its data, and the like."""
+    if isinstance(reply, Exception):
+        raise Unavailable(f"Redis refused ({str(reply).partition(' ')[0]}); try again") from reply
+    return reply
 
 
 def _doorbell(channel: str, payload: bytes) -> Doorbell | None:

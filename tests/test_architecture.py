@@ -29,7 +29,7 @@ LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 ONLY = {
     "redis": {"store", "bus", "accounts"},
     "fakeredis": {"store"},
-    "uvicorn": {"serve"},
+    "uvicorn": {"serve", "stream"},
     "fast_mail_parser": {"mime"},
 }
 

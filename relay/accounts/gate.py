@@ -7,7 +7,7 @@ from typing import cast
 
 from relay import keys
 from relay.accounts.api_keys import FIELDS, ApiKeys, account_of_row, hash_key
-from relay.errors import FORBIDDEN, UNAUTHORIZED, Refused, Unauthorized
+from relay.errors import FORBIDDEN, UNAUTHORIZED, Refused, Unauthorized, Unavailable
 from relay.store import Store
 
 __all__ = ["Gate", "hash_key"]
@@ -41,13 +41,14 @@ class Gate:
         another account has it is not told.
         """
         wanted, whole = sorted(addresses), sorted(domains)
-        async with self._store.call() as client, client.pipeline(transaction=False) as pipe:
-            pipe.hmget(keys.api_key(key_hash), FIELDS)
-            for address in wanted:
-                pipe.hmget(keys.address(address), ["owner", "enablews"])
-            for domain in whole:
-                pipe.hget(keys.domain(domain), "owner")
-            key_row, *replies = await pipe.execute()
+        key_row, *replies = await self._store.ask(
+            ("HMGET", keys.api_key(key_hash), *FIELDS),
+            *(("HMGET", keys.address(address), "owner", "enablews") for address in wanted),
+            *(("HGET", keys.domain(domain), "owner") for domain in whole),
+        )
+        for reply in (key_row, *replies):
+            if isinstance(reply, Exception):
+                raise Unavailable("Redis refused to look up who may listen; try again") from reply
         account_id = _account(key_hash, cast("list[bytes | None]", key_row), claimed_account)
         owner = account_id.encode()
         problems = [_address_problem(*pair, owner) for pair in zip(wanted, replies, strict=False)]

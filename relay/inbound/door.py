@@ -31,6 +31,8 @@ MAX_RECIPIENTS = 1000
 # Above this a body is worked on in a thread, so that no other request or socket waits for it: the Rust and C
 # parts release the GIL. Below, handing over would cost more than the work.
 _THREAD_BYTES = 128 * 1024
+# A body that comes more slowly holds memory that other senders need; 25 MiB in it are 3.5 Mbit/s.
+_BODY_SECONDS = 60.0
 # All bodies together may hold this many of the largest mail; beyond, senders are asked to come again.
 _BODIES_IN_MEMORY = 16
 # Messages published at once for one post: few enough to fit in memory, and to leave connections to Redis for
@@ -67,7 +69,7 @@ class _Report:
 
 
 class _Overloaded(Unavailable):
-    """All bodies together need more memory than they may have."""
+    """A body that cannot be taken now: there is too much at once, or it comes too slowly."""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -112,19 +114,22 @@ class Door:
             body = bytearray()
             limit = sender.body_limit(self._max_message_bytes)
             _refuse_declared(request, limit)
-            async for chunk in request.stream():
-                held += len(chunk)
-                self._bytes_held += len(chunk)
-                if held > limit:
-                    raise _too_large(limit)
-                if self._bytes_held > _BODIES_IN_MEMORY * self._max_message_bytes:
-                    raise _Overloaded("too much mail is coming in at once; try again")
-                body += chunk
+            async with asyncio.timeout(_BODY_SECONDS):
+                async for chunk in request.stream():
+                    held += len(chunk)
+                    self._bytes_held += len(chunk)
+                    if held > limit:
+                        raise _too_large(limit)
+                    if self._bytes_held > _BODIES_IN_MEMORY * self._max_message_bytes:
+                        raise _Overloaded("too much mail is coming in at once; try again")
+                    body += chunk
             post = Post(request.headers, request.query_params, bytes(body), datetime.now(UTC))
             del body
             return await self._publish(sender, post)
         except ClientDisconnect:
             raise BadRequest("the connection ended before the body did") from None
+        except TimeoutError:
+            raise _Overloaded(f"the body did not come within {_BODY_SECONDS:g} s; try again") from None
         finally:
             self._bytes_held -= held
 
