@@ -116,7 +116,7 @@ class Store:
         replies: deque[Any] = deque()
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                await connection.connect()
+                await connection.connect()  # type: ignore[no-untyped-call]
                 await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
                 for _ in commands:
                     try:
