@@ -71,6 +71,7 @@ class Bus:
     def __init__(self, store: Store, *, keep_messages: int, keep_seconds: int) -> None:
         self._store = store
         self._keep = (keep_messages, keep_seconds)
+        self._epochs = secrets.randbits(24)
 
     async def publish(self, inbox: str, message: bytes) -> Published | Unwanted:
         """Stores and announces one message (:func:`relay.message.address`) for one canonical address.
@@ -85,7 +86,7 @@ class Bus:
     async def _try_publish(self, inbox: str, message: bytes, *, domain_owner: str) -> Published | Unwanted:
         domain = domain_of(inbox)
         arguments = (
-            *(inbox, domain_owner, keys.inbox_tag(inbox), secrets.token_hex(3)),
+            *(inbox, domain_owner, keys.inbox_tag(inbox), self._fresh_epoch()),
             *(*self._keep, _INLINE_BYTES, keys.inbox_channel(inbox), keys.domain_channel(domain), message),
         )
         names = (keys.address(inbox), keys.meta(inbox), keys.letterbox(inbox))
@@ -94,6 +95,11 @@ class Bus:
             [reply] = await self._store.ask(("EVAL", _SCRIPT, len(names), *names, *arguments))
         stored, text = _checked(reply)
         return Published(text.decode()) if stored else Unwanted(text.decode())
+
+    def _fresh_epoch(self) -> str:
+        """Six hex digits that no earlier epoch of the inbox had, but for one chance in 16 million."""
+        self._epochs += 1
+        return f"{self._epochs & 0xFFFFFF:06x}"
 
     async def _domain_owner(self, domain: str) -> str:
         [owner] = await self._store.ask(("HGET", keys.domain(domain), "owner"))

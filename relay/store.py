@@ -40,7 +40,8 @@ class _Question:
 
     def __init__(self, commands: Sequence[Command]) -> None:
         self.commands = commands
-        self.size_bytes = sum(len(part) for command in commands for part in command if isinstance(part, bytes))
+        last = commands[-1][-1]  # where a message is, if there is one
+        self.size_bytes = len(last) if isinstance(last, bytes) else 0
         self.answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
 
 
@@ -99,6 +100,11 @@ class Store:
         finally:
             self._asking = None
 
+    def _fail(self, questions: Sequence[_Question], exc: Exception) -> None:
+        for question in questions:
+            if not question.answer.done():
+                question.answer.set_exception(_unavailable(exc))
+
     def _next_batch(self) -> list[_Question]:
         batch: list[_Question] = []
         size_bytes = 0
@@ -144,10 +150,8 @@ class Store:
     async def close(self) -> None:
         """Ends all connections. Who still waits for an answer gets Unavailable."""
         if self._asking:
-            self._asking.cancel()
-            await asyncio.gather(self._asking, return_exceptions=True)
-        for question in self._questions:
-            question.answer.cancel()
+            await self._asking  # bounded by its time limit
+        self._fail(list(self._questions), ConnectionError("closing"))
         await self.forget_idle_connections()
         await self.client.aclose()
 

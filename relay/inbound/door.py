@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import orjson
 import structlog
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -23,8 +23,6 @@ from relay.errors import BadRequest, RelayError, TooLarge, Unavailable
 from relay.inbound.sender import Delivery, Post, Sender
 from relay.message import Message, address, encode
 from relay.metrics import Metrics
-
-log = structlog.get_logger()
 
 # A recipient list longer than this is a mistake or an attack; RFC 5321 section 4.5.3.1.8 asks for 100.
 MAX_RECIPIENTS = 1000
@@ -68,6 +66,26 @@ class _Report:
         return Response(orjson.dumps(answer), media_type="application/json")
 
 
+class _Body:
+    """What has come of a body. One of one chunk is never copied."""
+
+    __slots__ = ("_chunks", "size_bytes", "whole")
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self.size_bytes = 0
+        self.whole = False
+
+    def add(self, chunk: bytes, *, last: bool) -> None:
+        self._chunks.append(chunk)
+        self.size_bytes += len(chunk)
+        self.whole = last
+
+    def take(self) -> bytes:
+        chunks, self._chunks = self._chunks, []
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
 class _Overloaded(Unavailable):
     """A body that cannot be taken now: there is too much at once, or it comes too slowly."""
 
@@ -84,6 +102,7 @@ class Door:
         self._metrics = metrics
         self._max_message_bytes = max_message_bytes
         self._bytes_held = 0
+        self._log = structlog.get_logger().bind()  # once: there is a line for each mail
 
     def routes(self, senders: Iterable[Sender]) -> list[Route]:
         """One route a sender; who has no secret is not among them, and its path does not exist."""
@@ -103,35 +122,39 @@ class Door:
         except RelayError as error:
             # The bytes that a sender could not prove, or we could not read, are nobody's mail: not kept.
             self._metrics.inbound.labels(sender.name, str(error.status)).inc()
-            log.warning("inbound.refused", sender=sender.name, status=error.status, error=str(error))
+            self._log.warning("inbound.refused", sender=sender.name, status=error.status, error=str(error))
             raise
         self._metrics.inbound.labels(sender.name, "200").inc()
         return response
 
     async def _take(self, sender: Sender, request: Request) -> Response:
-        held = 0
+        limit = sender.body_limit(self._max_message_bytes)
+        _refuse_declared(request, limit)
+        body = _Body()
         try:
-            body = bytearray()
-            limit = sender.body_limit(self._max_message_bytes)
-            _refuse_declared(request, limit)
-            async with asyncio.timeout(_BODY_SECONDS):
-                async for chunk in request.stream():
-                    held += len(chunk)
-                    self._bytes_held += len(chunk)
-                    if held > limit:
-                        raise _too_large(limit)
-                    if self._bytes_held > _BODIES_IN_MEMORY * self._max_message_bytes:
-                        raise _Overloaded("too much mail is coming in at once; try again")
-                    body += chunk
-            post = Post(request.headers, request.query_params, bytes(body), datetime.now(UTC))
-            del body
+            await self._read_chunk(request, body, limit)
+            if not body.whole:  # nearly all mail comes in one piece, and needs no clock
+                async with asyncio.timeout(_BODY_SECONDS):
+                    while not body.whole:
+                        await self._read_chunk(request, body, limit)
+            post = Post(request.headers, request.query_params, body.take(), datetime.now(UTC))
             return await self._publish(sender, post)
-        except ClientDisconnect:
-            raise BadRequest("the connection ended before the body did") from None
         except TimeoutError:
             raise _Overloaded(f"the body did not come within {_BODY_SECONDS:g} s; try again") from None
         finally:
-            self._bytes_held -= held
+            self._bytes_held -= body.size_bytes
+
+    async def _read_chunk(self, request: Request, body: _Body, limit: int) -> None:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("the connection ended before the body did")
+        chunk = message.get("body", b"")
+        body.add(chunk, last=not message.get("more_body", False))
+        self._bytes_held += len(chunk)
+        if body.size_bytes > limit:
+            raise _too_large(limit)
+        if self._bytes_held > _BODIES_IN_MEMORY * self._max_message_bytes:
+            raise _Overloaded("too much mail is coming in at once; try again")
 
     async def _publish(self, sender: Sender, post: Post) -> Response:
         report = _Report()
@@ -140,7 +163,10 @@ class Door:
         else:
             letters = self._read(sender, post, report)
         for batch in _batches(letters):
-            outcomes = await asyncio.gather(*map(self._publish_one, batch))
+            if len(batch) == 1:  # nearly always; a task for it would cost more than its encoding
+                outcomes = [await self._publish_one(batch[0])]
+            else:
+                outcomes = await asyncio.gather(*map(self._publish_one, batch))
             for letter, outcome in zip(batch, outcomes, strict=True):
                 if isinstance(outcome, Published):
                     report.accept(letter.inbox, outcome.message_id)
@@ -154,7 +180,7 @@ class Door:
         return await self._bus.publish(letter.inbox, message)
 
     def _tell(self, sender: Sender, size_bytes: int, report: _Report) -> None:
-        log.info(
+        self._log.info(
             "inbound.taken",
             sender=sender.name,
             size_bytes=size_bytes,
@@ -187,7 +213,7 @@ def _letters(delivery: Delivery, report: _Report) -> Iterator[_Letter]:
             inboxes[canonical_address(recipient)] = None
         except BadAddress:
             report.reject(recipient[:320], "not an address")
-    rerouted_from = _canonical_or_as_written(delivery.rerouted_from)
+    rerouted_from = _canonical_or_as_written(delivery.rerouted_from) if delivery.rerouted_from else ""
     return (_Letter(inbox, rerouted_from, encoded) for inbox in inboxes)
 
 
