@@ -161,6 +161,9 @@ class Node:
                 await link.unsubscribe(stop)
             if start := wanted - self._subscribed:
                 await self._subscribe(link, start)
+                # Not the next before Redis has answered: what is wanted meanwhile goes out together. Nearly all that a
+                # subscription costs is the system call that sends it. One that is never answered ends the link.
+                await self._follow(start)
 
     async def _subscribe(self, link: Link, channels: Collection[str]) -> None:
         self._subscribed.update(channels)
