@@ -15,6 +15,7 @@ import structlog
 import uvicorn
 import uvloop
 import websockets.http11
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relay.app import Service
 from relay.errors import ConfigError
@@ -36,6 +37,9 @@ _TCP_USER_TIMEOUT_MS = 20_000
 _BACKLOG = 4096  # connections that a restart may bring at once; the kernel caps it at net.core.somaxconn
 _PONG_SECONDS = 10.0
 _MAX_CLIENT_FRAME_BYTES = 4096  # clients have nothing to say on this socket
+_HEADERS_SECONDS = (
+    10.0  # for a request line and all headers; who opens a connection and says nothing is gone by then
+)
 _POSTS_FINISH_SECONDS = 10.0  # for requests under way when the sockets have been closed
 
 # websockets limits the request line to 8 KiB; 128 addresses of 254 characters need more.
@@ -57,6 +61,34 @@ def listening_socket(host: str, port: int) -> socket.socket:
         raise ConfigError([f"cannot listen on {host} port {port}: {exc.strerror or exc}"]) from exc
     sock.setblocking(False)
     return sock
+
+
+class _HttpProtocol(HttpToolsProtocol):
+    """uvicorn's own, with a deadline for request headers: it would wait for them for ever."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(_HEADERS_SECONDS, transport.abort)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._deadline is None:  # a further request on this connection
+            self._deadline = self.loop.call_later(_HEADERS_SECONDS, self.transport.abort)
+
+    def on_headers_complete(self) -> None:
+        self._meet_deadline()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._meet_deadline()
+        super().connection_lost(exc)
+
+    def _meet_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 class _Server(uvicorn.Server):
@@ -85,11 +117,16 @@ class Process:
         internal: socket.socket | None = None,
         *,
         on_started: Callable[[Service], None] = lambda _service: None,
+        ws: type[asyncio.Protocol] | str = WireProtocol,
     ) -> None:
-        """``on_started`` is called once, in the event loop, when requests are taken. Raises ConfigError."""
+        """``on_started`` is called once, in the event loop, when requests are taken; ``ws`` is uvicorn's setting.
+
+        Raises ConfigError.
+        """
         self.service = Service(settings)
         self._settings = settings
         self._on_started = on_started
+        self._ws = ws
         self._servers = [(self._server(self.service.app, lifespan=True), public)]
         if self.service.internal and internal:
             self._servers.append((self._server(self.service.internal, lifespan=False), internal))
@@ -99,8 +136,8 @@ class Process:
         return _Server(
             uvicorn.Config(
                 app,  # type: ignore[arg-type]  # Starlette is an ASGI application
-                http="httptools",
-                ws=WireProtocol,
+                http=_HttpProtocol,
+                ws=self._ws,
                 lifespan="on" if lifespan else "off",
                 log_config=None,
                 access_log=False,

@@ -49,15 +49,18 @@ def redis_server() -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture
+def empty_redis_url(redis_server: RedisServer) -> str:
+    """The real Redis, with nothing in it."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
 @pytest.fixture(params=["memory", "redis"])
 def redis_url(request: pytest.FixtureRequest) -> str:
-    """The same cases run on the embedded store and on a real Redis, empty at the start of each."""
-    if request.param == "memory":
-        return "memory://"
-    server: RedisServer = request.getfixturevalue("redis_server")
-    with redis.Redis.from_url(server.url) as client:
-        client.flushall()
-    return server.url
+    """The same cases run on the embedded store and on a real Redis."""
+    return "memory://" if request.param == "memory" else str(request.getfixturevalue("empty_redis_url"))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from relay import settings
 from relay.serve import Process, open_sockets
+from relay.stream.wire import WireProtocol
 
 ACCOUNT = "user1"
 KEY = "key-of-user1"
@@ -117,9 +118,12 @@ class Socket:
 
 @asynccontextmanager
 async def relay(
-    redis_url: str, folder: Path, *, until_ready: bool = True, **overrides: Any
+    redis_url: str, folder: Path, *, until_ready: bool = True, portable: bool = False, **overrides: Any
 ) -> AsyncIterator[Relay]:
-    """A running relay with the accounts above; ready, and stopped gracefully afterwards."""
+    """A running relay with the accounts above; ready, and stopped gracefully afterwards.
+
+    ``portable``: under uvicorn's own WebSocket protocol, as any other server would run it.
+    """
     accounts = folder / "accounts.toml"
     if not accounts.exists():
         accounts.write_text(ACCOUNTS_TOML)
@@ -136,7 +140,9 @@ async def relay(
     public, internal = open_sockets(settings.load({}, **flags))
     assert internal is not None
     started = asyncio.Event()
-    process = Process(settings.load({}, **flags), public, internal, on_started=lambda _service: started.set())
+    ws: type[asyncio.Protocol] | str = "websockets-sansio" if portable else WireProtocol
+    loaded = settings.load({}, **flags)
+    process = Process(loaded, public, internal, on_started=lambda _service: started.set(), ws=ws)
     ports = public.getsockname()[1], internal.getsockname()[1]
     running = asyncio.create_task(process.run())
     await asyncio.wait(

@@ -49,9 +49,19 @@ class Incoming:
     def receive(self, data: bytes) -> Outcome:
         """Takes bytes. After an outcome with a code there is nothing more to take."""
         self._rest += data
-        end = _end_of_frames(self._rest)
-        self._protocol.receive_data(bytes(self._rest[:end]))
-        del self._rest[:end]
+        reply = b""
+        while end := _end_of_frame(
+            self._rest
+        ):  # one by one, so that the first mistake is the one that is answered
+            answer, code = self._take(bytes(self._rest[:end]))
+            del self._rest[:end]
+            reply += answer
+            if code is not None:
+                return Outcome(reply, code)
+        return Outcome(reply, None)
+
+    def _take(self, data: bytes) -> Outcome:
+        self._protocol.receive_data(data)
         code: int | None = None
         for event in self._protocol.events_received():
             assert isinstance(event, Frame)  # noqa: S101  # the handshake is over
@@ -78,19 +88,17 @@ class Incoming:
         return True
 
 
-def _end_of_frames(data: bytearray) -> int:
-    """Where the last whole frame ends; the end of everything when a header shows a mistake: it is refused by that."""
-    end = 0
-    while len(data) - end >= 2:
-        masked, length = data[end + 1] & 0x80, data[end + 1] & 0x7F
-        header = 2 + (2 if length == 126 else 8 if length == 127 else 0)
-        if len(data) - end < header:
-            break
-        if length >= 126:
-            (length,) = struct.unpack_from("!H" if length == 126 else "!Q", data, end + 2)
-        if not masked or length > MAX_CLIENT_BYTES:
-            return len(data)
-        if len(data) - end < header + 4 + length:
-            break
-        end += header + 4 + length
-    return end
+def _end_of_frame(data: bytearray) -> int:
+    """Where the first frame ends, 0 = not here; the end of all when its header is a mistake: it is refused by that."""
+    if len(data) < 2:
+        return 0
+    masked, length = data[1] & 0x80, data[1] & 0x7F
+    header = 2 + (2 if length == 126 else 8 if length == 127 else 0)
+    if len(data) < header:
+        return 0
+    if length >= 126:
+        (length,) = struct.unpack_from("!H" if length == 126 else "!Q", data, 2)
+    if not masked or length > MAX_CLIENT_BYTES:
+        return len(data)
+    end = header + 4 + length
+    return end if end <= len(data) else 0

@@ -8,7 +8,7 @@ import json
 import os
 import socket as sockets
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -179,7 +179,7 @@ async def test_a_peer_that_answers_no_ping_is_gone(relay: Relay) -> None:
     await writer.wait_closed()
 
 
-async def frames_from(reader: asyncio.StreamReader) -> AsyncIterator[tuple[int, bytes]]:
+async def frames_from(reader: asyncio.StreamReader) -> AsyncGenerator[tuple[int, bytes]]:
     """Opcode and payload of small frames, until the connection ends."""
     with contextlib.suppress(asyncio.IncompleteReadError):
         while True:
