@@ -109,14 +109,16 @@ class Hub:
 
         The owner is compared here once more: a socket whose right has just ended may still be in the table.
         """
-        by_domain = channel != keys.inbox_channel(letter.inbox)
-        count = 0
-        for listener in tuple(self._by_channel.get(channel, ())):
+        listeners = self._by_channel.get(channel, ())
+        if channel == keys.inbox_channel(letter.inbox):
+            wanted = [listener for listener in listeners if listener.account == letter.owner]
+        else:
             # Who listens to the address and to its domain hears both doorbells, and takes the address's.
-            if listener.account == letter.owner and not (by_domain and letter.inbox in listener.addresses):
-                listener.deliver(letter)
-                count += 1
-        return count
+            inbox, owner = letter.inbox, letter.owner
+            wanted = [one for one in listeners if one.account == owner and inbox not in one.addresses]
+        for listener in wanted:
+            listener.deliver(letter)
+        return len(wanted)
 
     def concerned(self, notice: Notice) -> list[Listener]:
         """The listeners whose right may have ended by what the notice tells."""

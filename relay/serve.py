@@ -221,6 +221,8 @@ def run_process(settings: Settings, public: socket.socket, internal: socket.sock
         # What is there now stays: the garbage collector need not look through it again and again.
         gc.collect()
         gc.freeze()
+        # And the rest seldom: nearly all goes by itself, and a look costs the more, the more sockets are open.
+        gc.set_threshold(20_000, 50, 50)
         process = Process(settings, public, internal, on_started=_announce)
         loop = asyncio.get_running_loop()
         for number in ENDING_SIGNALS:

@@ -6,7 +6,7 @@ objects of websockets and uvicorn, their timers; 24 to 29 KiB a socket, and thre
 So the endpoint asks the server for the transport itself and returns. What remains is
 
 - uvloop's transport, whose protocol is now a :class:`Wire`, an object of some 150 bytes that *is* the hub's listener;
-- ``deliver``: one ``transport.write`` of frame bytes that all sockets share (frames.py);
+- ``deliver``: one ``transport.write`` of frame bytes that all sockets share (frames.py), which is one system call;
 - one place in the heartbeat's wheel (heartbeat.py), and none of websockets' parser until bytes come (incoming.py).
 
 How the hand-over is done, and what it depends on:

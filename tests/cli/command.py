@@ -117,7 +117,7 @@ class Running:
 
     def event(self, name: str, *, times: int = 1) -> dict[str, Any]:
         """Waits until a log event has come so many times; the last of them."""
-        event: dict[str, Any] = json.loads(self.err.until(f'"event": "{name}"', times=times))
+        event: dict[str, Any] = json.loads(self.err.until(f'"event":"{name}"', times=times))
         return event
 
     def ended(self, *, within_seconds: float = _EVENT_SECONDS) -> int:

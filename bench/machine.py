@@ -1,0 +1,53 @@
+"""On what it was measured: the machine and the versions of everything that takes part."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_ROOT = Path(__file__).parent.parent
+_PACKAGES = ("relay", "starlette", "uvicorn", "uvloop", "httptools", "websockets", "redis", "hiredis", "orjson")
+
+
+def facts() -> list[tuple[str, str]]:
+    """Name and value, in the order of the report."""
+    return [
+        ("CPU", f"{_cpu_model()}, {os.cpu_count()} cores"),
+        ("memory", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"),
+        ("kernel", f"{platform.system()} {platform.release()}"),
+        ("Python", platform.python_version()),
+        (
+            "commit",
+            _first_match(["git", "-C", str(_ROOT), "describe", "--always", "--dirty"], r"^([0-9a-f]+\S*)$"),
+        ),
+        *((name, _version(name)) for name in _PACKAGES),
+        ("redis-server", _first_match(["redis-server", "--version"], r"v=(\S+)")),
+        ("nginx", _first_match(["nginx", "-v"], r"nginx/(\S+)")),
+        ("nchan", _first_match(["dpkg-query", "-W", "-f", "${Version}", "libnginx-mod-nchan"], r"(\S+)")),
+    ]
+
+
+def _cpu_model() -> str:
+    found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    return found[1] if found else platform.machine()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _first_match(command: list[str], pattern: str) -> str:
+    """What a command says of its version, wherever it says it."""
+    if not shutil.which(command[0]):
+        return "not on PATH"
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    found = re.search(pattern, done.stdout + done.stderr)
+    return found[1] if found else "unknown"

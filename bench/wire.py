@@ -1,0 +1,165 @@
+"""The client's half of RFC 6455, as little of it as counting needs: no JSON, no objects, few Python instructions.
+
+A frame is known by a mark in its first 512 bytes, ``bench-`` and nine digits: the number of the message. Nothing
+else of a payload is looked at; only compressed ones are inflated, and equal ones once.
+"""
+
+from __future__ import annotations
+
+import socket
+import zlib
+from dataclasses import dataclass, field
+
+MARK = b"bench-"
+_DIGITS = 9
+_HEAD_BYTES = 512  # the mark lies within
+BUFFER_BYTES = 1 << 20
+
+_KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # the key and the answer of RFC 6455 section 1.3
+_ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+_CLOSE, _PING, _PONG_HEADER = 8, 9, 0x8A
+_RSV1 = 0x40
+DEFLATE_OFFER = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+
+
+def mark(number: int) -> str:
+    """What the message with this number carries."""
+    return f"{MARK.decode()}{number:0{_DIGITS}d}"
+
+
+def upgrade(path: str, *, host: str = "127.0.0.1", deflate: bool = False) -> str:
+    """The opening handshake of a client."""
+    lines = [
+        f"GET {path} HTTP/1.1",
+        f"Host: {host}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Key: {_KEY}",
+        "Sec-WebSocket-Version: 13",
+        *([f"Sec-WebSocket-Extensions: {DEFLATE_OFFER}"] if deflate else []),
+    ]
+    return "\r\n".join([*lines, "", ""])
+
+
+def accepted(answer: bytes) -> bool:
+    """Whether this head of an answer opens the socket."""
+    return answer.startswith(b"HTTP/1.1 101 ") and _ACCEPT in answer
+
+
+@dataclass(slots=True)
+class Tally:
+    """What all sockets of a process have received; shared, so that a wait looks at one number."""
+
+    frames: int = 0
+    payload_bytes: int = 0
+    arrivals: list[tuple[int, int, int]] | None = None  # socket index, message number, time; None = not wanted
+    now_ns: int = 0  # of the read that is being looked at, CLOCK_MONOTONIC
+    inflated: tuple[bytes, int] = field(default=(b"", 0))  # the last compressed payload, and its number
+
+
+class Stream:
+    """One open socket: what it has received, and what of a frame is still to come."""
+
+    __slots__ = ("closed_with", "frames", "index", "last", "left", "partial", "recv_into", "sock", "wrong")
+
+    def __init__(self, index: int, sock: socket.socket) -> None:
+        self.index = index
+        self.sock = sock
+        self.recv_into = sock.recv_into
+        self.left = 0  # bytes of the frame under way that have not come
+        self.partial = b""  # the beginning of a frame, too short to be looked at
+        self.frames = 0
+        self.last = 0  # number of the last message
+        self.wrong = 0  # messages that did not follow the one before
+        self.closed_with = ""  # why the peer closed; "" = it did not
+
+    def receive(self, buffer: bytearray, view: memoryview, tally: Tally) -> bool:
+        """Takes one read's worth; False when the peer has gone. Raises BlockingIOError, OSError."""
+        start = len(self.partial)
+        if start:
+            view[:start] = self.partial
+            self.partial = b""
+        size = self.recv_into(view[start:] if start else view)
+        if not size:
+            return False
+        self.take(buffer, start + size, tally)
+        return True
+
+    def take(self, buffer: bytearray, end: int, tally: Tally) -> None:
+        """Counts the frames in ``buffer[:end]``."""
+        position = self.left
+        if position:
+            if position > end:
+                self.left = position - end
+                return
+            self.left = 0
+            self.frames += 1
+            tally.frames += 1
+        while position < end:
+            payload, length = _header(buffer, position, end)
+            if not payload or payload + min(length, _needed(buffer[position])) > end:
+                self.partial = bytes(buffer[position:end])
+                return
+            first, position = buffer[position], payload + length
+            if first & 0x08:
+                self._control(first & 0x0F, bytes(buffer[payload:position]))
+            else:
+                self._message(buffer, (payload, position), end, first, tally)
+
+    def _message(self, buffer: bytearray, place: tuple[int, int], end: int, first: int, tally: Tally) -> None:
+        """One frame whose head is there, at ``place``; it is counted when all of it is."""
+        payload, after = place
+        tally.payload_bytes += after - payload
+        if first & _RSV1:
+            number = self._inflated(bytes(buffer[payload:after]), tally)
+        else:
+            number = _number(buffer, payload, after)
+        if tally.arrivals is not None:
+            tally.arrivals.append((self.index, number, tally.now_ns))
+        elif number != self.last + 1 and self.last:
+            self.wrong += 1
+        self.last = number
+        if after > end:
+            self.left = after - end
+        else:
+            self.frames += 1
+            tally.frames += 1
+
+    def _inflated(self, payload: bytes, tally: Tally) -> int:
+        if payload != tally.inflated[0]:
+            # RFC 7692 section 7.2.2; an object each, so a frame that leans on an earlier one is found out.
+            text = zlib.decompressobj(-zlib.MAX_WBITS).decompress(payload + b"\x00\x00\xff\xff")
+            tally.inflated = payload, _number(bytearray(text), 0, len(text))
+        return tally.inflated[1]
+
+    def _control(self, opcode: int, payload: bytes) -> None:
+        if opcode == _PING:  # a client's frames are masked; a mask of zeros changes nothing
+            self.sock.send(bytes((_PONG_HEADER, 0x80 | len(payload), 0, 0, 0, 0)) + payload)
+        elif opcode == _CLOSE:
+            self.closed_with = f"{int.from_bytes(payload[:2])} {payload[2:].decode(errors='replace')}"
+
+
+def _header(buffer: bytearray, position: int, end: int) -> tuple[int, int]:
+    """Where the payload begins and how long it is; 0 and 0 when the header is not complete."""
+    if end - position < 2:
+        return 0, 0
+    length = buffer[position + 1]
+    if length < 126:
+        return position + 2, length
+    size = 4 if length == 126 else 10
+    if end - position < size:
+        return 0, 0
+    return position + size, int.from_bytes(buffer[position + 2 : position + size])
+
+
+def _needed(first: int) -> int:
+    """Bytes of the payload that must be there to look at it: all of control frames and compressed ones."""
+    return BUFFER_BYTES if first & (0x08 | _RSV1) else _HEAD_BYTES
+
+
+def _number(buffer: bytearray, start: int, end: int) -> int:
+    """The message's number; 0 when there is no mark: such a frame follows nothing and is found out."""
+    found = buffer.find(MARK, start, min(start + _HEAD_BYTES, end))
+    if found < 0:
+        return 0
+    return int(buffer[found + len(MARK) : found + len(MARK) + _DIGITS])

@@ -1,0 +1,1 @@
+"""What the service is compared with: each a process of its own, entered as the service is."""
