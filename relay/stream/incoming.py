@@ -23,11 +23,12 @@ _silent = logging.Logger("relay.stream.incoming", logging.CRITICAL)  # mistakes 
 class Outcome(NamedTuple):
     """What to do after some bytes: send ``reply``; when ``code`` is not None, end the connection.
 
-    ``code`` is the close code that the client sent, or the one that its mistake is answered with.
+    ``code`` is the close code that the client sent, or, with ``mistake``, the one that its mistake is answered with.
     """
 
     reply: bytes
-    code: int | None
+    code: int | None = None
+    mistake: bool = False
 
 
 class Incoming:
@@ -53,25 +54,24 @@ class Incoming:
         while end := _end_of_frame(
             self._rest
         ):  # one by one, so that the first mistake is the one that is answered
-            answer, code = self._take(bytes(self._rest[:end]))
+            outcome = self._take(bytes(self._rest[:end]))
             del self._rest[:end]
-            reply += answer
-            if code is not None:
-                return Outcome(reply, code)
-        return Outcome(reply, None)
+            reply += outcome.reply
+            if outcome.code is not None:
+                return outcome._replace(reply=reply)
+        return Outcome(reply)
 
     def _take(self, data: bytes) -> Outcome:
         self._protocol.receive_data(data)
-        code: int | None = None
         for event in self._protocol.events_received():
             assert isinstance(event, Frame)  # noqa: S101  # the handshake is over
-            if event.opcode is Opcode.CLOSE and self._protocol.close_rcvd:
-                code = self._protocol.close_rcvd.code
-            elif not self._is_text(event):
+            if not self._is_text(event):
                 self._protocol.fail(CloseCode.INVALID_DATA, "text is not UTF-8")
-        if self._protocol.close_sent and code is None:
-            code = self._protocol.close_sent.code
-        return Outcome(b"".join(self._protocol.data_to_send()), code)
+        received, sent = self._protocol.close_rcvd, self._protocol.close_sent
+        reply = b"".join(self._protocol.data_to_send())
+        if received is not None and self._protocol.parser_exc is None:
+            return Outcome(reply, received.code)
+        return Outcome(reply, sent.code, mistake=True) if sent else Outcome(reply)
 
     def _is_text(self, frame: Frame) -> bool:
         """Whether a frame of a text message continues it as UTF-8, RFC 6455 section 8.1. True for all others."""

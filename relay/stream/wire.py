@@ -43,6 +43,7 @@ EXTENSION = "relay.wire"
 
 _FAREWELL_SECONDS = 5.0  # a peer that has not closed by then is cut off, whatever waits for it
 _MAX_EARLY_BYTES = 8 * 1024  # that a client may send before it saw our 101
+_FEW = 8  # names that are looked through as fast as looked up
 _PONG_TO_OUR_PING = b"\x8a\x80"  # and four bytes of mask; our pings are empty
 _NO_ANSWER = Close(1011, "no answer to our ping", retry=True, status=503)
 
@@ -87,8 +88,9 @@ class Wire(asyncio.Protocol):
         """Holds what it is given until :meth:`open`."""
         self.account = ""
         self.key_hash = key_hash
-        self.addresses = addresses
-        self.domains = domains
+        # A tuple of one takes a quarter of a set of one.
+        self.addresses = tuple(addresses) if len(addresses) <= _FEW else addresses
+        self.domains = tuple(domains) if len(domains) <= _FEW else domains
         self._around = around
         self._variant: frames.Variant = "message"
         self._state = _HOLDING
@@ -197,17 +199,20 @@ class Wire(asyncio.Protocol):
             if len(data) == 6 and data.startswith(_PONG_TO_OUR_PING):
                 return
             self._incoming = Incoming(deflate=self._deflate)
-        reply, code = self._incoming.receive(data)
-        if code is None:
-            if reply:
-                self._transport.write(reply)
+        outcome = self._incoming.receive(data)
+        if outcome.code is None:
+            if outcome.reply:
+                self._transport.write(outcome.reply)
             if self._incoming.idle:
                 self._incoming = None
             return
         if self._state != _ENDED:  # else it answers our close frame, or says something after it
             self._state = _ENDED
-            self._around.on_end(self, None)
-            self._transport.write(reply)
+            mistake = (
+                Close(outcome.code, "the client's mistake", retry=False, status=400) if outcome.mistake else None
+            )
+            self._around.on_end(self, mistake)
+            self._transport.write(outcome.reply)
         self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -309,3 +309,17 @@ async def test_compression_as_clients_ask_for_it(relay: Relay, bits: int | None)
         await socket.send("compressed by the client, and ignored " * 20)
         await relay.send("next")
         assert "next" in str(await socket.recv())
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("said", "told"), [(frame(3), 1002), (frame(1, b"\xff"), 1007), (frame(8), None)])
+async def test_a_clients_mistake_is_counted_by_its_code_and_its_close_is_not(
+    said: bytes, told: int | None
+) -> None:
+    around, ends = surroundings()
+    one, sink = wire(around)
+    one.data_received(said)
+    assert (ends, sink.closed) == ([told], True)
+    one.data_received(b"more")
+    one.connection_lost(None)
+    assert ends == [told]
