@@ -24,11 +24,12 @@ from rich.console import Console
 from bench import plots, report, results
 from bench.child import Broken
 from bench.results import Plan, Section
-from bench.workloads import deflate, fanout, ingest, latency, listening, restart
+from bench.workloads import deflate, fanout, ingest, latency, listening, restart, stalled
 
 _FOLDER = Path(__file__).parent
 _WORKLOADS: dict[str, Callable[[Plan], list[Section]]] = {
     "fanout": fanout.run,
+    "stalled": stalled.run,
     "deflate": deflate.run,
     "listening": listening.run,
     "ingest": ingest.run,
