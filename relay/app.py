@@ -16,7 +16,7 @@ from relay import api, store
 from relay.accounts import Accounts
 from relay.accounts import file as accounts_file
 from relay.bus import Bus
-from relay.errors import ConfigError, Unavailable
+from relay.errors import ConfigError
 from relay.inbound.door import Door as InboundDoor
 from relay.inbound.mailsac import Mailsac
 from relay.inbound.raw import Raw
@@ -28,7 +28,7 @@ from relay.stream.door import Door as StreamDoor
 
 log = structlog.get_logger()
 
-_RETRY_SECONDS = 1.0
+_END_SECONDS = 10.0  # for the tasks of a service to end when they are told to; the process then ends without them
 _TURN_BYTES = 64 * 1024  # one read of a socket to Redis brings about as much
 
 # Each sender by the name of its setting (RELAY_<NAME>_SECRET) and of its path (/inbound/<name>).
@@ -52,6 +52,7 @@ class Service:
             self.bus,
             self.accounts.gate,
             self.metrics,
+            prepare=self._load_accounts,
             max_sockets_per_account=settings.max_sockets_per_account,
             turn_bytes=min(_TURN_BYTES, settings.socket_buffer_bytes // 2),
         )
@@ -88,7 +89,9 @@ class Service:
             yield
         finally:
             running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            _, late = await asyncio.wait([running], timeout=_END_SECONDS)
+            if late:
+                log.error("service.stuck", seconds=_END_SECONDS)
             await self.store.close()
 
     def _ended(self, running: asyncio.Task[None]) -> None:
@@ -100,24 +103,18 @@ class Service:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.node.run(), name="node")
             tasks.create_task(self._stream.wheel.run(), name="heartbeat")
-            tasks.create_task(self._load_accounts(), name="accounts")
 
     async def _load_accounts(self) -> None:
-        """Applies the accounts file, as often as it takes.
+        """Applies the accounts file: at the start, and to a Redis that was away, which may come back empty.
 
-        What contradicts the store is logged and left out: a user who reserved what the file names for another
-        must not be able to keep the service from starting.
+        What contradicts the store is logged and left out: a user who reserved what the file names for another must
+        not be able to keep the service from starting. Raises Unavailable.
         """
-        while self._declared is not None:
+        if self._declared is not None:
             try:
                 await accounts_file.apply(self._declared, self.accounts)
-                break
-            except Unavailable as error:
-                log.warning("accounts.waiting", error=str(error), retry_seconds=_RETRY_SECONDS)
-                await asyncio.sleep(_RETRY_SECONDS)
             except ConfigError as error:
                 log.error("accounts.conflict", problems=error.problems)  # noqa: TRY400  # the problems say all
-                break
         self._accounts_loaded.set()
 
     @property

@@ -117,10 +117,10 @@ class Close:
 BAD_REQUEST = Close(4400, "bad request", retry=False, status=400)
 UNAUTHORIZED = Close(4401, "key unknown or revoked", retry=False, status=401)
 FORBIDDEN = Close(4403, "an address is not yours or forwarding is off", retry=False, status=403)
-SLOW = Close(4408, "slow: too much waiting; resume with since", retry=True, status=408)
+SLOW = Close(4408, "slow: too much was waiting; connect again", retry=True, status=408)
 TOO_MANY_SOCKETS = Close(4429, "too many sockets for this account", retry=True, status=429)
-LEAVING = Close(1012, "the service is restarting; come back with since", retry=True, status=503)
-OUR_FAULT = Close(1011, "our fault; come back with since", retry=True, status=503)
+LEAVING = Close(1012, "the service is restarting; connect again", retry=True, status=503)
+OUR_FAULT = Close(1011, "our fault; connect again", retry=True, status=503)
 
 CLOSES: Mapping[int, Close] = MappingProxyType(
     {

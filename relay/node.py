@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Protocol
 
 import structlog
@@ -43,9 +43,20 @@ class Node:
     """Follows the bus for the listeners of this process."""
 
     def __init__(
-        self, bus: Bus, gate: Gate, metrics: Metrics, *, max_sockets_per_account: int, turn_bytes: int
+        self,
+        bus: Bus,
+        gate: Gate,
+        metrics: Metrics,
+        *,
+        prepare: Callable[[], Awaitable[None]],
+        max_sockets_per_account: int,
+        turn_bytes: int,
     ) -> None:
-        """``turn_bytes``: after delivering so many, sockets get a turn to write; less than one may hold back."""
+        """``prepare`` is awaited before each link: what Redis must hold may be gone. It may raise Unavailable.
+
+        ``turn_bytes``: after delivering so many, sockets get a turn to write; less than one may hold back.
+        """
+        self._prepare = prepare
         self._bus = bus
         self._gate = gate
         self._metrics = metrics
@@ -130,6 +141,7 @@ class Node:
 
     async def _serve(self) -> None:
         """One link's life. Raises when it, or what is done over it, fails."""
+        await self._prepare()
         link = await self._bus.link()
         try:
             async with asyncio.TaskGroup() as tasks:

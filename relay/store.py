@@ -176,7 +176,9 @@ def connect(url: str, *, timeout_seconds: float) -> Store:
             url,
             max_connections=_MAX_CONNECTIONS,
             timeout=timeout_seconds,
-            socket_timeout=timeout_seconds,
+            # Each call is bounded here, by asyncio.timeout. redis-py's own limit is asyncio.wait_for, which on Python
+            # 3.11 now and then loses a cancellation: a task that was told to end went on for ever.
+            socket_timeout=None,
             socket_connect_timeout=timeout_seconds,
             retry=Retry(NoBackoff(), 0),
             **tcp,

@@ -105,3 +105,18 @@ async def test_a_start_without_redis_waits_for_it(server: RedisServer, tmp_path:
         server.restart()
         await relay.until_ready()
         assert (await relay.rest("GET", f"/api/addresses/{ADDRESS}")).json()["owner"] == ACCOUNT
+
+
+async def test_a_redis_that_comes_back_empty_gets_the_accounts_again(tmp_path: Path) -> None:
+    """Before anybody is asked whether he may still listen: the sockets stay."""
+    with RedisServer() as forgetful:
+        async with (
+            harness.relay(forgetful.url, tmp_path, redis_timeout_seconds=1.0) as relay,
+            relay.listen() as socket,
+        ):
+            forgetful.kill()
+            await relay.until_ready(ready=False)
+            forgetful.restart()
+            await relay.until_ready()
+            await relay.send("still known")
+            assert await socket.subject() == "still known"

@@ -184,8 +184,8 @@ class Door:
             "inbound.taken",
             sender=sender.name,
             size_bytes=size_bytes,
-            accepted=[one["_id"] for one in report.accepted],
-            rejected=[one["reason"] for one in report.rejected],
+            accepted=report.accepted,
+            rejected=report.rejected,
         )
         if report.accepted:
             self._metrics.recipients.labels(sender.name, "accepted").inc(len(report.accepted))
