@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from relay import api, store
+from relay import api, keys, store
 from relay.accounts import Accounts
 from relay.accounts import file as accounts_file
 from relay.bus import Bus
@@ -21,8 +21,10 @@ from relay.inbound.door import Door as InboundDoor
 from relay.inbound.mailsac import Mailsac
 from relay.inbound.raw import Raw
 from relay.inbound.sender import Sender
+from relay.letterbox import Letterbox
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.node import Node
+from relay.replay import Replay
 from relay.settings import Settings
 from relay.stream.door import Door as StreamDoor
 
@@ -46,19 +48,27 @@ class Service:
             settings.redis_url.get_secret_value(), timeout_seconds=settings.redis_timeout_seconds
         )
         self.metrics = Metrics()
-        self.accounts = Accounts.build(self.store, settings)
-        self.bus = Bus(self.store, keep_messages=settings.keep_messages, keep_seconds=settings.keep_seconds)
+        self.accounts = Accounts.build(self.store, settings, restore=self._restore)
+        kept = {"keep_messages": settings.keep_messages, "keep_seconds": settings.keep_seconds}
+        self.bus = Bus(self.store, restore=self._restore, **kept)
+        # With a queue of its own: who reads a lot holds up nobody who publishes.
+        self.letterbox = Letterbox(self.store.beside(), **kept)
         self.node = Node(
             self.bus,
+            self.letterbox,
             self.accounts.gate,
             self.metrics,
             prepare=self._load_accounts,
+            restore=self._restore,
             max_sockets_per_account=settings.max_sockets_per_account,
             turn_bytes=min(_TURN_BYTES, settings.socket_buffer_bytes // 2),
+            probe_seconds=settings.probe_seconds,
         )
         self._inbound = InboundDoor(self.bus, self.metrics, max_message_bytes=settings.max_message_bytes)
-        self._stream = StreamDoor(self.node, self.metrics, settings)
+        replay = Replay(self.letterbox, self.metrics, limit=settings.replay_limit)
+        self._stream = StreamDoor(self.node, replay, self.metrics, settings)
         self._accounts_loaded = asyncio.Event()
+        self._restoring = asyncio.Lock()
         self._leaving = False
         self.failed: asyncio.Future[None] | None = None  # set while running; ends with the error that ended it
         self.internal = Starlette(routes=self._internal_routes()) if settings.internal_port is not None else None
@@ -116,6 +126,21 @@ class Service:
             except ConfigError as error:
                 log.error("accounts.conflict", problems=error.problems)  # noqa: TRY400  # the problems say all
         self._accounts_loaded.set()
+
+    async def _restore(self) -> bool:
+        """Applies the accounts file to a Redis that has forgotten every account (FLUSHALL). Whether it had.
+
+        Raises Unavailable.
+        """
+        if self._declared is None:
+            return False
+        async with self._restoring:  # who waits here finds them there
+            [known] = await self.store.ask(("EXISTS", keys.ACCOUNTS))
+            if known != 0:
+                return False
+            log.warning("accounts.forgotten", hint="Redis lost all accounts; the accounts file is applied again")
+            await self._load_accounts()
+        return True
 
     @property
     def ready(self) -> bool:

@@ -54,6 +54,12 @@ class Store:
         self._questions: deque[_Question] = deque()
         self._asking: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
+        self._beside: list[Store] = []
+
+    @property
+    def clustered(self) -> bool:
+        """Whether keys of different hash tags may lie on different servers."""
+        return False
 
     @asynccontextmanager
     async def call(self) -> AsyncIterator[Client]:
@@ -142,16 +148,24 @@ class Store:
 
     async def forget_idle_connections(self) -> None:
         """Closes what is not in use: after a restart of Redis, each such connection would fail one more call."""
-        connection, self._connection = self._connection, None
-        if connection:
-            await connection.disconnect(nowait=True)
+        for store in (*self._beside, self):
+            connection, store._connection = store._connection, None
+            if connection:
+                await connection.disconnect(nowait=True)
         await self.client.connection_pool.disconnect(inuse_connections=False)
+
+    def beside(self) -> Store:
+        """Another queue of questions to the same Redis: what is slow there holds up nothing here. Ends with this."""
+        store = Store(self.client, timeout_seconds=self._timeout_seconds)
+        self._beside.append(store)
+        return store
 
     async def close(self) -> None:
         """Ends all connections. Who still waits for an answer gets Unavailable."""
-        if self._asking:
-            await self._asking  # bounded by its time limit
-        self._fail(list(self._questions), ConnectionError("closing"))
+        for store in (*self._beside, self):
+            if store._asking:
+                await store._asking  # bounded by its time limit
+            store._fail(list(store._questions), ConnectionError("closing"))
         await self.forget_idle_connections()
         await self.client.aclose()
 
