@@ -21,8 +21,8 @@ VERSION = 1  # of what dump() gives
 _MAX_WORDS = 1000  # in ``since``, RELAY's limit
 _MAX_CURSORS = 100_000  # the one that has been quiet for longest goes first
 _MAX_RECENT = 1000  # messages known by name, for an inbox whose count began anew
-_ORDER_MS = 1000  # messages of several inboxes come oldest first, but for so much
-_CLOCKS_MS = 5000  # the clocks of a service and its Redis may differ by so much
+_ORDER_MS = 60_000  # messages of several inboxes come oldest first, but for those that came while they were read
+_CLOCKS_MS = 2000  # the clocks of a service and its Redis may differ by so much
 _AGE = re.compile(r"([0-9]{1,9})([smhd])")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 

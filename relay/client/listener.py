@@ -107,7 +107,7 @@ class Listener(AsyncIterator[Message]):
         self._cursors = Cursors(since)
         self._keeper = Keeper(None, self._cursors)
         self._handed_out: Mail | None = None  # the consumer has it, and did not ask for another
-        self._told: dict[str | None, Gap] = {}  # by inbox: the gap told last
+        self._told: dict[str | None, tuple[str | None, str]] = {}  # by inbox: after and reason of the last gap
         self._mail = self._run()
 
     async def __anext__(self) -> Message:
@@ -223,11 +223,11 @@ class Listener(AsyncIterator[Message]):
         log.info("connected to %s%s", self._way.short, what)
 
     def _tell(self, gap: Gap) -> None:
-        """Once: a server says the same at every connection until the inbox gets a message."""
-        name = gap.inbox or gap.after
-        if self._told.get(name) == gap:
+        """Once: the server tells it at every connection until the inbox gets a message, then with its end."""
+        name, which = gap.inbox or gap.after, (gap.after, gap.reason)
+        if self._told.get(name) == which:
             return
-        self._told[name] = gap
+        self._told[name] = which
         if len(self._told) > _MAX_TOLD:
             del self._told[next(iter(self._told))]
         if gap.inbox is None and gap.after:
