@@ -227,11 +227,11 @@ def test_what_nobody_read_comes_again(service: Service, tmp_path: Path) -> None:
         assert unread.stderr is not None
         assert b"connected to" in unread.stderr.readline()
         unread.stdout.close()
-        posted = service.post("Unread")
+        posted = service.post("Read by nobody")
         assert unread.wait(10) == exits.DONE
-    with service.listen("--json", "--count", "1", *state) as listening:
-        assert listening.ended() == exits.DONE
-    assert json.loads(listening.out.text)["_id"] == posted
+    with service.listen("--json", *state) as listening:
+        assert json.loads(listening.out.until("Read by nobody"))["_id"] == posted
+        assert listening.stop() == exits.DONE
 
 
 def test_since_brings_what_came_before_and_a_gap_is_told(service: Service) -> None:

@@ -45,7 +45,7 @@ async def test_the_program_of_the_readme_runs_and_resumes(relay: Relay, tmp_path
     script = tmp_path / "program.py"
     script.write_text(program)
     async with running(script) as printed:
-        while not os.path.exists(tmp_path / "listener.json"):  # then it listens
+        while "listener.json" not in os.listdir(tmp_path):  # it is written when the service has confirmed
             await relay.ready()
         await relay.send("first")
         assert (await printed.readline()).decode() == f"{ADDRESS} first\n"
