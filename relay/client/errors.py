@@ -18,7 +18,7 @@ class Lost(RelayError):
     """There is no connection (any more), and another may be had. Raised with ``reconnect=False`` only."""
 
     def __init__(self, text: str, *, asked_seconds: float = 0.0, restarts: bool = False) -> None:
-        """``asked_seconds``: the server wants nobody earlier; ``restarts``: everybody has lost his at this moment."""
+        """``asked_seconds``: the server wants nobody earlier; ``restarts``: everybody was sent away at this moment."""
         self.asked_seconds = asked_seconds
         self.restarts = restarts
         super().__init__(text)

@@ -204,14 +204,13 @@ class Listener(AsyncIterator[Message]):
 
     async def _receive(self, connection: Connection) -> Mail | Gap | Confirmed | Unknown:
         """The next frame; meanwhile the cursors are written when they are due."""
-        while True:
-            due_seconds = self._keeper.due_seconds
-            if due_seconds == 0.0:
-                await self._keeper.write()
-                continue
-            with suppress(TimeoutError):
-                async with asyncio.timeout(due_seconds):
-                    return await connection.receive()
+        while (due_seconds := self._keeper.due_seconds) is not None:
+            if due_seconds:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(due_seconds):
+                        return await connection.receive()
+            await self._keeper.write()
+        return await connection.receive()
 
     async def _confirm(self, connection: Connection, frame: Confirmed | Mail) -> None:
         self._confirmed = True

@@ -54,7 +54,8 @@ class Link:
                 if not self.deaf:
                     writer.write(data)
                     await writer.drain()
-        writer.close()
+        if not self.deaf:
+            writer.close()
 
 
 @asynccontextmanager
