@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
@@ -53,25 +53,31 @@ class _Part(NamedTuple):
     head: Head
 
 
-def leaves(raw: bytes, block: headers.Block) -> Iterator[Leaf]:
+def leaves(raw: bytes, block: headers.Block) -> list[Leaf]:
     """The leaves below ``block``, in the order of the mail; message/rfc822 is a leaf. At most ``MAX_PARTS``."""
+    found: list[Leaf] = []
     waiting = [_Part(block.body, len(raw), 0, "text/plain", _head(block))]
     left = MAX_PARTS
     while waiting:
         part = waiting.pop()
         inner = _split(raw, part, left) if part.head.boundary and part.depth < MAX_DEPTH else []
         if not inner:
-            yield _leaf(raw, part)
+            found.append(_leaf(raw, part))
             continue
         left -= len(inner) - 1
         default = "message/rfc822" if part.head.kind == "multipart/digest" else "text/plain"
         for start, end in reversed(inner):
             head, body = _head_at(raw, start, end)
             waiting.append(_Part(body, end, part.depth + 1, default, head))
+    return found
 
 
 def _head_at(raw: bytes, start: int, end: int) -> tuple[Head, int]:
     """The head of a part, and where its body begins."""
+    if plain := _PLAIN_MULTIPART.match(raw, start, end):
+        return Head(
+            plain[1].decode("ascii"), "", plain[2].rstrip(), attachment=False, named=False, decode=None
+        ), plain.end()
     _, body = headers.empty_line(raw, start, end)
     if body - start <= _KNOWN_HEAD_BYTES:
         head, length = _known_head(raw[start:body])
@@ -80,6 +86,10 @@ def _head_at(raw: bytes, start: int, end: int) -> tuple[Head, int]:
     return _head(block), block.body
 
 
+# A multipart's whole head as nearly every mailer writes it. Its boundary makes it the only one of its kind.
+_PLAIN_MULTIPART = re.compile(
+    rb'Content-[Tt]ype:[ ]?(multipart/[a-z]+);(?:\r?\n[ \t])?[ \t]*+boundary="([^"\\\r\n]++)"\r?\n\r?\n'
+)
 _KNOWN_HEAD_BYTES = 256
 
 
