@@ -16,8 +16,7 @@ import orjson
 import structlog
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from relay.address import BadAddress, canonical_address
 from relay.bus import Bus, Published, Unwanted
@@ -108,13 +107,9 @@ class Door:
         self._bytes_held = 0
         self._log = structlog.get_logger().bind()  # once: there is a line for each mail
 
-    def routes(self, senders: Iterable[Sender]) -> list[Route]:
-        """One route a sender; who has no secret is not among them, and its path does not exist."""
-        return [self._route(sender) for sender in senders]
-
-    def _route(self, sender: Sender) -> Route:
-        entrance = Entrance(self, sender)
-        return Route(f"/inbound/{sender.name}", entrance, methods=["POST", "HEAD"], name=f"inbound.{sender.name}")
+    def entrances(self, senders: Iterable[Sender]) -> dict[str, ASGIApp]:
+        """What answers at which path; who has no secret is not among the senders, and its path does not exist."""
+        return {f"/inbound/{sender.name}": Entrance(self, sender) for sender in senders}
 
     async def take(self, sender: Sender, scope: Scope, receive: Receive) -> bytes:
         """Takes one post in; returns the JSON for its sender. Raises RelayError: nothing, or not all, was taken."""
@@ -208,7 +203,7 @@ class Door:
 
 
 class Entrance:
-    """One sender's path as an ASGI application: Starlette's Request and Response cost as much as reading a mail."""
+    """One sender's path as an ASGI application, for POST and HEAD."""
 
     def __init__(self, door: Door, sender: Sender) -> None:
         self._door = door
