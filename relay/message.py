@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -22,9 +22,11 @@ class Mailbox:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One mail, as far as it is the same for all its recipients; :func:`address` adds the rest."""
+class Message(NamedTuple):
+    """One mail, as far as it is the same for all its recipients; :func:`address` adds the rest.
+
+    A tuple, because a frozen dataclass of so many fields takes half as long to make as the JSON.
+    """
 
     received: datetime  # aware; when the mail reached its receiving server
     raw: bytes  # the very bytes that came
@@ -53,10 +55,10 @@ def encode(message: Message) -> bytes:
     """
     raw, encoding = _raw_text(message.raw)
     shape: dict[str, Any] = {
-        "to": _mailboxes(message.to),
-        "from": _mailboxes(message.sender),
-        "cc": _mailboxes(message.cc),
-        "bcc": _mailboxes(message.bcc),
+        "to": message.to,
+        "from": message.sender,
+        "cc": message.cc,
+        "bcc": message.bcc,
         "subject": message.subject,
         "received": _timestamp(message.received),
         "raw": raw,
@@ -68,8 +70,8 @@ def encode(message: Message) -> bytes:
         "headers": _headers(message.headers),
         "text": message.text,
         "html": message.html,
-        "attachments": list(message.attachments) or None,
-        "links": list(message.links),
+        "attachments": message.attachments or None,
+        "links": message.links,
         "via": message.via,
     }
     if message.raw_synthesized:
@@ -95,17 +97,16 @@ def _raw_text(raw: bytes) -> tuple[str, dict[str, str]]:
         return raw.decode("latin-1"), {"rawEncoding": "latin1"}
 
 
-def _mailboxes(mailboxes: tuple[Mailbox, ...]) -> list[dict[str, str]]:
-    return [{"address": mailbox.address, "name": mailbox.name} for mailbox in mailboxes]
-
-
 def _timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def _headers(headers: tuple[tuple[str, str], ...]) -> dict[str, str | list[str]]:
     """A repeated header becomes a list, in the order of the message; the others stay plain text."""
-    shape: dict[str, str | list[str]] = {}
+    shape: dict[str, str | list[str]] = dict(headers)
+    if len(shape) == len(headers):
+        return shape
+    shape = {}
     for name, value in headers:
         known = shape.get(name)
         if known is None:
