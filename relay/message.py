@@ -55,10 +55,10 @@ def encode(message: Message) -> bytes:
     """
     raw, encoding = _raw_text(message.raw)
     shape: dict[str, Any] = {
-        "to": message.to,
-        "from": message.sender,
-        "cc": message.cc,
-        "bcc": message.bcc,
+        "to": _mailboxes(message.to),
+        "from": _mailboxes(message.sender),
+        "cc": _mailboxes(message.cc),
+        "bcc": _mailboxes(message.bcc),
         "subject": message.subject,
         "received": _timestamp(message.received),
         "raw": raw,
@@ -97,8 +97,15 @@ def _raw_text(raw: bytes) -> tuple[str, dict[str, str]]:
         return raw.decode("latin-1"), {"rawEncoding": "latin1"}
 
 
+def _mailboxes(mailboxes: tuple[Mailbox, ...]) -> list[dict[str, str]]:
+    return [{"address": mailbox.address, "name": mailbox.name} for mailbox in mailboxes]
+
+
 def _timestamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    """By orjson to the second, which takes a fifth of isoformat's time."""
+    utc = moment.astimezone(UTC)
+    seconds = orjson.dumps(utc, option=orjson.OPT_OMIT_MICROSECONDS)[1:20].decode()
+    return f"{seconds}.{utc.microsecond // 1000:03}Z"
 
 
 def _headers(headers: tuple[tuple[str, str], ...]) -> dict[str, str | list[str]]:
