@@ -19,7 +19,7 @@ _NAME = rb"[!-9;-~]++[ \t]*+:"
 _FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?|([^\n]++)\n?")
 _STARTS = re.compile(_NAME)
 _PLAIN_NAME = re.compile(rb"[!-9;-~]{1,64}")
-_FOLD = re.compile(rb"\r?\n[ \t]+")
+FOLD = re.compile(rb"\r?\n[ \t]+")
 # What begins with a literal is found ten times as fast.
 _CRLF_FOLD = re.compile(rb"\r\n[ \t]+")
 _LF_FOLD = re.compile(rb"\n[ \t]+")
@@ -56,7 +56,7 @@ def split(raw: bytes, start: int, end: int) -> Block:
     """
     stop, body = empty_line(raw, start, end)
     fields = _plain(raw[start:stop])
-    return _careful(raw, start, stop, body) if fields is None else Block(fields, body)
+    return split_carefully(raw, start, end) if fields is None else Block(fields, body)
 
 
 def _plain(block: bytes) -> list[tuple[str, bytes]] | None:
@@ -64,7 +64,7 @@ def _plain(block: bytes) -> list[tuple[str, bytes]] | None:
 
     Nearly every mail has such a block, and three calls for all of its lines take a third of a regex's time.
     """
-    lines = _unfolded(block).split(b"\n", MAX_FIELDS)
+    lines = unfold(block).split(b"\n", MAX_FIELDS)
     if not lines[-1]:
         lines.pop()
     if len(lines) > MAX_FIELDS:
@@ -82,13 +82,15 @@ def _name(name: bytes) -> str:
     return name.decode("ascii").lower()
 
 
-def _careful(raw: bytes, start: int, stop: int, body: int) -> Block:
+def split_carefully(raw: bytes, start: int, end: int) -> Block:
+    """What :func:`split` returns, in four times the time: line by line, for blocks with anything odd in them."""
+    stop, body = empty_line(raw, start, end)
     fields: list[tuple[str, bytes]] = []
     for match in _FIELD.finditer(raw, start, stop):
         name, value, broken = match.groups()
         if name is not None:
             if b"\n" in value:
-                value = _unfolded(value)
+                value = unfold(value)
             fields.append((name.decode("ascii").lower(), value.strip()))
             if len(fields) == MAX_FIELDS:
                 break
@@ -107,12 +109,12 @@ def empty_line(raw: bytes, start: int, end: int) -> tuple[int, int]:
     return (found.start() + 1, found.end()) if found else (end, end)
 
 
-def _unfolded(value: bytes) -> bytes:
-    """Each fold as one blank. There is no empty line in ``value``."""
+def unfold(value: bytes) -> bytes:
+    """Each fold as one blank, as ``FOLD`` says it. There must be no empty line in ``value``."""
     if b"\r" not in value:
         return _LF_FOLD.sub(b" ", value)
     unfolded = _CRLF_FOLD.sub(b" ", value)
-    return unfolded if _LF_FOLD.search(unfolded) is None else _FOLD.sub(b" ", value)
+    return unfolded if _LF_FOLD.search(unfolded) is None else FOLD.sub(b" ", value)
 
 
 def texts(block: Block) -> list[tuple[str, str]]:
@@ -150,6 +152,11 @@ def parameters(value: bytes) -> dict[bytes, bytes]:
     if (one := _ONE_PARAMETER.fullmatch(value)) is not None:
         name, quoted, plain = one.groups()
         return {name.lower(): plain if quoted is None else quoted}
+    return parameters_carefully(value)
+
+
+def parameters_carefully(value: bytes) -> dict[bytes, bytes]:
+    """What :func:`parameters` returns, for more than one parameter, or an odd one."""
     sections: dict[bytes, dict[int, bytes]] = {}
     for name, number, extended, quoted, plain in _PARAMETER.findall(value):
         piece = _ESCAPED.sub(rb"\1", quoted) if quoted else plain.strip()

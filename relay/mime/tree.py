@@ -56,7 +56,7 @@ class _Part(NamedTuple):
 def leaves(raw: bytes, block: headers.Block) -> list[Leaf]:
     """The leaves below ``block``, in the order of the mail; message/rfc822 is a leaf. At most ``MAX_PARTS``."""
     found: list[Leaf] = []
-    waiting = [_Part(block.body, len(raw), 0, "text/plain", _head(block))]
+    waiting = [_Part(block.body, len(raw), 0, "text/plain", head_of(block))]
     left = MAX_PARTS
     while waiting:
         part = waiting.pop()
@@ -67,12 +67,12 @@ def leaves(raw: bytes, block: headers.Block) -> list[Leaf]:
         left -= len(inner) - 1
         default = "message/rfc822" if part.head.kind == "multipart/digest" else "text/plain"
         for start, end in reversed(inner):
-            head, body = _head_at(raw, start, end)
+            head, body = head_at(raw, start, end)
             waiting.append(_Part(body, end, part.depth + 1, default, head))
     return found
 
 
-def _head_at(raw: bytes, start: int, end: int) -> tuple[Head, int]:
+def head_at(raw: bytes, start: int, end: int) -> tuple[Head, int]:
     """The head of a part, and where its body begins."""
     if plain := _PLAIN_MULTIPART.match(raw, start, end):
         return Head(
@@ -83,7 +83,7 @@ def _head_at(raw: bytes, start: int, end: int) -> tuple[Head, int]:
         head, length = _known_head(raw[start:body])
         return head, start + length
     block = headers.split(raw, start, end)
-    return _head(block), block.body
+    return head_of(block), block.body
 
 
 # A multipart's whole head as nearly every mailer writes it. Its boundary makes it the only one of its kind.
@@ -98,10 +98,11 @@ _KNOWN_HEAD_BYTES = 256
 def _known_head(raw: bytes) -> tuple[Head, int]:
     """With the length of the block."""
     block = headers.split(raw, 0, len(raw))
-    return _head(block), block.body
+    return head_of(block), block.body
 
 
-def _head(block: headers.Block) -> Head:
+def head_of(block: headers.Block) -> Head:
+    """What the block says."""
     fields = block.firsts()
     kind, parameters = content_type(fields.get("content-type", b""))
     disposition = fields.get("content-disposition", b"")
