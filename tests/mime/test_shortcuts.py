@@ -32,7 +32,8 @@ MULTIPARTS = st.tuples(
 ).map(lambda pieces: "".join(pieces).encode())
 
 PARAMETERS = st.lists(
-    st.sampled_from([*'abc;;==""\\* \t\n%\'01é', "; name=", '="x y"', "; boundary=b", "*0*="]), max_size=12
+    st.sampled_from([*'abc;;==""\\* \t\n%\'01é', "; name=", '="x y"', '="x\\\\y"', "; boundary=b", "*0*="]),
+    max_size=12,
 ).map(lambda pieces: ("text/plain;" + "".join(pieces)).encode())
 
 
