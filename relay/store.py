@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import hiredis
 import redis.asyncio as redis_asyncio
 from redis import RedisError, ResponseError
 from redis.asyncio import Connection
@@ -31,6 +32,7 @@ Client = redis_asyncio.Redis
 Command = Sequence[str | bytes | int]
 _MAX_CONNECTIONS = 64  # calls that may be under way at once; more wait for one to end, inside their time limit
 _MAX_BATCH_BYTES = 1024 * 1024  # a larger mail goes alone; small ones behind it wait no longer than that takes
+_MAX_COPIED_BYTES = 64 * 1024
 
 
 class _Question:
@@ -128,8 +130,10 @@ class Store:
         replies: deque[Any] = deque()
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                await connection.connect()  # type: ignore[no-untyped-call]
-                await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+                if not connection.is_connected:
+                    await connection.connect()  # type: ignore[no-untyped-call]
+                packed = [piece for command in commands for piece in _packed(connection, command)]
+                await connection.send_packed_command(packed, check_health=False)
                 for _ in commands:
                     try:
                         replies.append(await connection.read_response(timeout=math.inf))
@@ -168,6 +172,13 @@ class Store:
             store._fail(list(store._questions), ConnectionError("closing"))
         await self.forget_idle_connections()
         await self.client.aclose()
+
+
+def _packed(connection: Connection, command: Command) -> list[bytes]:
+    """The command as Redis reads it. hiredis takes a sixth of redis-py's time, but copies what is large."""
+    if len(command[-1] if isinstance(command[-1], bytes) else b"") > _MAX_COPIED_BYTES:
+        return connection.pack_command(*command)
+    return [hiredis.pack_command(tuple(command))]  # type: ignore[arg-type]  # its stub means tuples of any length
 
 
 def _unavailable(exc: Exception) -> Unavailable:
