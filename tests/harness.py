@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
+from uuid import uuid4
 
 import httpx2
 from websockets.asyncio.client import ClientConnection, connect
@@ -73,9 +74,9 @@ class Relay:
             yield Socket(socket)
 
     async def post(self, raw: bytes = MAIL, *to: str, headers: Mapping[str, str] | None = None) -> httpx2.Response:
-        """Posts a mail to /inbound/raw with its secret."""
+        """Posts a mail to /inbound/raw with its secret; each time a new event."""
         envelope = {"x-envelope-to": ", ".join(to)} if to else {}
-        fixed = {"authorization": f"Bearer {SECRET}", "content-type": "message/rfc822"}
+        fixed = {"authorization": f"Bearer {SECRET}", "content-type": "message/rfc822", "webhook-id": uuid4().hex}
         return await self.http.post("/inbound/raw", content=raw, headers={**fixed, **envelope, **(headers or {})})
 
     async def send(self, subject: str, to: str = ADDRESS) -> str:

@@ -5,6 +5,7 @@ To add one, write a file beside this one and name it in app.py; CONTRIBUTING.md 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,6 +66,15 @@ class Delivery:
     rtls: bool = False  # received over TLS; False = no, or not known
     spam: float | None = None  # 0.0 to 1.0; None = not known
     raw_synthesized: bool = False  # raw was rebuilt from parsed fields
+    # What the sender calls this event (:func:`event_of_body` when it has no name for it), so that a post which it
+    # repeats is delivered once; "" = each post is a mail of its own. And for how long it may repeat it.
+    event: str = ""
+    retry_seconds: int = 0
+
+
+def event_of_body(body: bytes) -> str:
+    """A name for an event whose sender gives none: what is posted again is the same bytes."""
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
 class Sender(Protocol):

@@ -77,7 +77,10 @@ class Ends(list[int | None]):
 
 def letter(size: int = 100, subject: str = "x") -> Letter:
     return Letter(
-        "user1", ADDRESS, "1-1", b'{"_id":"1","subject":"%b","raw":"%b"}' % (subject.encode(), b"y" * size)
+        "user1",
+        ADDRESS,
+        MessageId("0" * 16, 1, 1),
+        b'{"_id":"1","subject":"%b","raw":"%b"}' % (subject.encode(), b"y" * size),
     )
 
 
