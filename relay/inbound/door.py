@@ -250,6 +250,9 @@ def _canonical_or_as_written(address: str) -> str:
 
 
 def _batches(letters: Sequence[_Letter]) -> Iterator[Sequence[_Letter]]:
+    if len(letters) == 1:
+        yield letters
+        return
     fitting = _BYTES_AT_ONCE // max((len(letter.encoded) for letter in letters), default=1)
     at_once = min(max(fitting, 1), _LETTERS_AT_ONCE)
     for start in range(0, len(letters), at_once):

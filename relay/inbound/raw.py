@@ -99,8 +99,12 @@ def _envelope_recipients(post: Post) -> tuple[str, ...]:
     return tuple(recipient for recipient in found if recipient)
 
 
-def _split(line: str) -> Iterator[str]:
+def _split(line: str) -> list[str]:
     """The line cut at its commas; those inside a quoted local part (RFC 5321 section 4.1.2) are its own."""
+    return list(_split_quoted(line)) if '"' in line or "\\" in line else line.split(",")
+
+
+def _split_quoted(line: str) -> Iterator[str]:
     start, quoted = 0, False
     for token in _QUOTING.finditer(line):
         if token[0] == '"':
