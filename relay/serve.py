@@ -11,17 +11,16 @@ import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import structlog
 import uvicorn
 import uvloop
-import websockets.http11
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relay.app import Service
+from relay.connection import Connection
 from relay.errors import ConfigError
 from relay.settings import Settings
-from relay.stream.wire import WireProtocol
 
 log = structlog.get_logger()
 
@@ -38,13 +37,7 @@ _TCP_USER_TIMEOUT_MS = 20_000
 _BACKLOG = 4096  # connections that a restart may bring at once; the kernel caps it at net.core.somaxconn
 _PONG_SECONDS = 10.0
 _MAX_CLIENT_FRAME_BYTES = 4096  # clients have nothing to say on this socket
-_HEADERS_SECONDS = (
-    10.0  # for a request line and all headers; who opens a connection and says nothing is gone by then
-)
 _POSTS_FINISH_SECONDS = 10.0  # for requests under way when the sockets have been closed
-
-# websockets limits the request line to 8 KiB; 128 addresses of 254 characters need more.
-websockets.http11.MAX_LINE_LENGTH = 64 * 1024
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -62,34 +55,6 @@ def listening_socket(host: str, port: int) -> socket.socket:
         raise ConfigError([f"cannot listen on {host} port {port}: {exc.strerror or exc}"]) from exc
     sock.setblocking(False)
     return sock
-
-
-class _HttpProtocol(HttpToolsProtocol):
-    """uvicorn's own, with a deadline for request headers: it would wait for them for ever."""
-
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._deadline = self.loop.call_later(_HEADERS_SECONDS, transport.abort)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        if self._deadline is None:  # a further request on this connection
-            self._deadline = self.loop.call_later(_HEADERS_SECONDS, self.transport.abort)
-
-    def on_headers_complete(self) -> None:
-        self._meet_deadline()
-        super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._meet_deadline()
-        super().connection_lost(exc)
-
-    def _meet_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
 
 class _Server(uvicorn.Server):
@@ -118,16 +83,17 @@ class Process:
         internal: socket.socket | None = None,
         *,
         on_started: Callable[[Service], None] = lambda _service: None,
-        ws: type[asyncio.Protocol] | str = WireProtocol,
+        portable: bool = False,
     ) -> None:
-        """``on_started`` is called once, in the event loop, when requests are taken; ``ws`` is uvicorn's setting.
+        """``on_started`` is called once, in the event loop, when requests are taken. ``portable``: WebSockets by
+        uvicorn's own protocol, as any other server would run them.
 
         Raises ConfigError.
         """
         self.service = Service(settings)
         self._settings = settings
         self._on_started = on_started
-        self._ws = ws
+        self._ws: Literal["none", "websockets-sansio"] = "websockets-sansio" if portable else "none"
         self._servers = [(self._server(self.service.app, lifespan=True), public)]
         if self.service.internal and internal:
             self._servers.append((self._server(self.service.internal, lifespan=False), internal))
@@ -137,7 +103,7 @@ class Process:
         return _Server(
             uvicorn.Config(
                 app,  # type: ignore[arg-type]  # Starlette is an ASGI application
-                http=_HttpProtocol,
+                http=Connection,
                 ws=self._ws,
                 lifespan="on" if lifespan else "off",
                 log_config=None,
@@ -145,11 +111,12 @@ class Process:
                 server_header=False,
                 proxy_headers=True,
                 forwarded_allow_ips=self._settings.trusted_proxies,
+                timeout_graceful_shutdown=round(_POSTS_FINISH_SECONDS),
+                # These are for uvicorn's own WebSockets.
                 ws_max_size=_MAX_CLIENT_FRAME_BYTES,
                 ws_ping_interval=self._settings.ping_seconds,
                 ws_ping_timeout=_PONG_SECONDS,
                 ws_per_message_deflate=False,
-                timeout_graceful_shutdown=round(_POSTS_FINISH_SECONDS),
             )
         )
 

@@ -19,7 +19,7 @@ LEVELS = [
     {"mime", "bus", "hub", "accounts"},
     {"inbound", "node"},
     {"stream", "api"},
-    {"app"},
+    {"app", "connection"},
     {"serve"},
     {"workers"},
     {"cli"},
@@ -29,7 +29,7 @@ LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 ONLY = {
     "redis": {"store", "bus", "accounts"},
     "fakeredis": {"store"},
-    "uvicorn": {"serve", "stream"},
+    "uvicorn": {"serve", "connection"},
     "fast_mail_parser": {"mime"},
 }
 

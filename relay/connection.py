@@ -1,0 +1,120 @@
+"""One connection while it speaks HTTP: uvicorn's protocol with the limits that it lacks, and the way to a WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+from urllib.parse import unquote
+
+import httptools
+import structlog
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from relay.stream import handshake
+from relay.stream.handshake import Handshake
+
+log = structlog.get_logger()
+
+_HEAD_SECONDS = 10.0  # for a request line and all headers; who opens a connection and says nothing is gone by then
+_MAX_HEAD_BYTES = 128 * 1024  # request line and headers; 128 addresses of 254 characters take 33 KiB
+
+
+class _HeadTooLarge(Exception):
+    pass
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's own, but the head of a request has a deadline and a limit: it would wait for it, and keep it, for ever.
+
+    When uvicorn is given no WebSocket protocol (``ws="none"``), a request for one becomes a
+    :class:`relay.stream.handshake.Handshake`, and nothing of this object remains.
+    """
+
+    _deadline: asyncio.TimerHandle | None = None  # None = the head of this request is complete
+    _head_bytes = 0  # received of an incomplete one
+    _handshake: Handshake | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._meet_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """uvicorn's, which forgets what comes right behind the head of an upgrade."""
+        self._unset_keepalive_if_required()
+        deadline = self._deadline
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgraded(data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError as error:
+            self._refuse(431 if isinstance(error.__context__, _HeadTooLarge) else 400)
+            return
+        if deadline is not None and self._deadline is deadline:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                self._refuse(431)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._deadline is None:  # a further request on this connection
+            self._await_head()
+
+    def on_headers_complete(self) -> None:
+        self._meet_deadline()
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > _MAX_HEAD_BYTES:
+            raise _HeadTooLarge
+        if self.ws_protocol_class is None and self.parser.should_upgrade() and self._asks_for_websocket():
+            self._shake_hands()
+        else:
+            super().on_headers_complete()
+
+    def _await_head(self) -> None:
+        self._head_bytes = 0
+        self._deadline = self.loop.call_later(_HEAD_SECONDS, self.transport.abort)
+
+    def _meet_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self, status: int) -> None:
+        log.info("http.refused", status=status, client=self.client[0] if self.client else "")
+        self.transport.write(handshake.response(status, self.server_state.default_headers))
+        self.transport.close()
+
+    # The way to a WebSocket
+
+    def _asks_for_websocket(self) -> bool:
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False  # the answer to an earlier request is still being written
+        return handshake.is_asked_for(self.parser.get_method(), self.parser.get_http_version(), self.headers)
+
+    def _shake_hands(self) -> None:
+        url = httptools.parse_url(self.url)
+        scope = cast("dict[str, Any]", self.scope)
+        scope["path"] = self.root_path + unquote(url.path.decode("ascii"))
+        scope["raw_path"] = self.root_path.encode("ascii") + url.path
+        scope["query_string"] = url.query or b""
+        self.connections.discard(self)
+        self._handshake = Handshake(self.transport, self.connections, self.server_state.default_headers)
+        task = self._handshake.begin(self.app, scope)
+        if task:
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    def _upgraded(self, early: bytes) -> None:
+        if self._handshake:
+            self.parser = None  # type: ignore[assignment]  # which knows us: both would wait for the garbage collector
+            if early:
+                self._handshake.data_received(early)
+        elif self._should_upgrade():
+            self.handle_websocket_upgrade()
+
+    def _should_upgrade(self) -> bool:
+        """Also asked for each piece of a body, and at its end: there is no request that could take it."""
+        return self._handshake is not None or super()._should_upgrade()
