@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import chain
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -66,7 +67,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._meet_deadline()
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > _MAX_HEAD_BYTES:
+        if len(self.url) + sum(map(len, chain.from_iterable(self.headers))) > _MAX_HEAD_BYTES:
             raise _HeadTooLarge
         if self.ws_protocol_class is None and self.parser.should_upgrade() and self._asks_for_websocket():
             self._shake_hands()

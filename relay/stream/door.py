@@ -24,6 +24,7 @@ from relay.stream.heartbeat import Wheel
 from relay.stream.portable import PortableListener, say_goodbye
 from relay.stream.refusals import Refusals
 from relay.stream.request import SUBPROTOCOL, ListenRequest, parse
+from relay.stream.waves import Waves
 from relay.stream.wire import Surroundings, Wire
 
 log = structlog.get_logger()
@@ -40,6 +41,7 @@ class Door:
         self._settings = settings
         self._refusals = Refusals(max_per_minute=settings.max_refusals_per_minute)
         self._leaving = False
+        self._waves = Waves()
         self.wheel = Wheel(ping_seconds=settings.ping_seconds)
         self._surroundings = Surroundings(self.wheel, settings.socket_buffer_bytes, self._wire_ended)
         self._refusing = Surroundings(self.wheel, settings.socket_buffer_bytes, lambda _wire, _close: None)
@@ -80,14 +82,15 @@ class Door:
             pass  # the client left during the handshake
 
     async def _listen(self, websocket: WebSocket) -> None:
-        request = self._parse(websocket)
         if opener := _opener(websocket):
-            await self._listen_on_wire(request, opener, _chosen(websocket))
+            async with self._waves:
+                await self._listen_on_wire(websocket, opener)
         else:
-            await self._listen_portably(websocket, request)
+            await self._listen_portably(websocket)
 
-    async def _listen_on_wire(self, request: ListenRequest, opener: handshake.Open, chosen: str | None) -> None:
+    async def _listen_on_wire(self, websocket: WebSocket, opener: handshake.Open) -> None:
         """The slim way: the connection outlives this endpoint, see wire.py."""
+        request = self._parse(websocket)
         listener = Wire(
             key_hash=request.key_hash,
             addresses=request.addresses,
@@ -96,14 +99,15 @@ class Door:
         )
         await self._node.admit(listener, request.account)
         try:
-            hand_over = opener(chosen)
+            hand_over = opener(_chosen(websocket))
         except WebSocketDisconnect:
             self._node.leave(listener)
             raise
         self._opened(listener)
         listener.open(hand_over, request.frames, _greeting(request))
 
-    async def _listen_portably(self, websocket: WebSocket, request: ListenRequest) -> None:
+    async def _listen_portably(self, websocket: WebSocket) -> None:
+        request = self._parse(websocket)
         listener = PortableListener(request, limit_bytes=self._settings.socket_buffer_bytes)
         await self._node.admit(listener, request.account)
         try:

@@ -1,13 +1,13 @@
 """The opening handshake of a WebSocket, RFC 6455 section 4.2, from a request that is parsed already.
 
-uvicorn would write the request out again, have websockets parse it, and keep both their objects ready for a conversation
-that wire.py takes over at once: more than a third of what a handshake cost. So it ends here instead. A
-:class:`Handshake` checks the request and runs the ASGI application, which may
+uvicorn would write the request out again, have websockets parse it, and keep the objects of both for a conversation
+that wire.py takes over at once: a third of what a handshake cost. So a :class:`Handshake` takes the request instead,
+checks it, and runs the ASGI application, which may
 
 - deny it: a denial response, or ``websocket.close``, which is 403;
-- open it: ``scope["extensions"][EXTENSION](subprotocol)`` writes the 101 and gives the transport away, see wire.py.
+- open it: ``scope["extensions"][EXTENSION](subprotocol)`` writes the 101 and gives the transport away.
 
-That is all. There is no ``websocket.accept``: whoever wants to talk through ASGI runs under another server.
+That is all. There is no ``websocket.accept`` here: who wants to talk through ASGI runs under another server.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ import binascii
 import functools
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import structlog
 from starlette.types import ASGIApp, Message
@@ -59,16 +58,14 @@ class BadHandshake(Exception):
         super().__init__(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Deflate:
+class Deflate(NamedTuple):
     """permessage-deflate as agreed upon, RFC 7692; without context takeover on either side."""
 
     header: bytes  # Sec-WebSocket-Extensions of the answer
     full_window: bool  # the client takes one of 32 KiB, as the shared frames need it
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(NamedTuple):
     """What a valid request asks for."""
 
     accept: bytes  # Sec-WebSocket-Accept
@@ -76,8 +73,7 @@ class Opening:
     deflate: Deflate | None
 
 
-@dataclass(frozen=True, slots=True)
-class HandOver:
+class HandOver(NamedTuple):
     """What becomes of a handshake that was opened."""
 
     transport: asyncio.Transport
@@ -210,6 +206,8 @@ class Handshake(asyncio.Protocol):
         try:
             self._opening = read(scope["headers"])
         except BadHandshake as bad:
+            client = scope["client"][0] if scope["client"] else ""
+            log.info("handshake.refused", status=bad.status, error=str(bad), client=client)
             self._answer(bad.status, bad.headers, f"{bad}\n".encode())
             return None
         scope["type"] = "websocket"
@@ -221,10 +219,12 @@ class Handshake(asyncio.Protocol):
     async def _run(self, app: ASGIApp, scope: dict[str, Any]) -> None:
         try:
             await app(scope, self._receive, self._send)
+        except WebSocketDisconnect:
+            pass  # what it was told by _open
         except Exception:
             log.exception("handshake.failed")
         finally:
-            if self._opening:
+            if self._opening:  # it has failed, was cancelled, or has forgotten to answer
                 self._answer(500)
 
     def _open(self, subprotocol: str | None) -> HandOver:
@@ -280,6 +280,8 @@ class Handshake(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Keeps what comes between the request and our 101: it may end within a frame."""
+        if self._opening is None:
+            return  # behind an answer that is on its way
         self._early += data
         if len(self._early) > _MAX_EARLY_BYTES:
             self._transport.abort()

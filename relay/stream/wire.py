@@ -11,14 +11,15 @@ So the endpoint asks the server for the transport itself and returns. What remai
 
 How the hand-over is done, and what it depends on:
 
-1. serve.py passes :class:`WireProtocol` to uvicorn as ``ws=``. It puts a callable into ``scope["extensions"]``.
-2. The endpoint accepts, so that uvicorn writes the 101, and calls it. From here on uvicorn's object has let go: its
-   keepalive is stopped, its ``transport`` is one that does nothing, so that its end does not close the socket.
+1. connection.py, which is uvicorn's HTTP protocol, gives the parsed request to a ``Handshake`` (handshake.py). Neither
+   uvicorn's nor websockets' objects for a WebSocket are ever made. It puts a callable into ``scope["extensions"]``.
+2. The endpoint calls it when the client may listen. It writes the 101 and lets go of the transport.
 3. ``transport.set_protocol(wire)`` makes the wire the receiver of all bytes and of ``connection_lost``. It stands in
    ``server_state.connections``, so that uvicorn waits for it when it shuts down.
 
-What a client sends before it saw the 101 is kept aside, and taken by the wire first: it may end within a frame. Under
-another server or a test client the extension is not there, and the same endpoint streams the portable way.
+A refusal is a wire too, which was ended before it is opened. What a client sends before it saw the 101 is kept aside,
+and taken by the wire first: it may end within a frame. Under another server or a test client the extension is not
+there, and the same endpoint streams the portable way.
 """
 
 from __future__ import annotations

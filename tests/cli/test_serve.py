@@ -104,6 +104,7 @@ def test_no_key_no_secret_and_no_mail_reaches_the_logs(redis: RedisServer, tmp_p
     assert {"inbound.taken", "inbound.refused", "socket.open", "socket.refused"} <= {
         e["event"] for e in events(service)
     }
+    assert not [event for event in events(service) if event["level"] == "error" or "ASGI" in event["event"]]
     for private in (KEY, SECRET, token, "private-subject", "private-text"):
         assert private not in service.err.text + service.out.text
 
