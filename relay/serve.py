@@ -29,6 +29,7 @@ EXIT_FAILED = 1
 EXIT_CONFIG = 2
 
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+HURRY_SIGNAL = signal.SIGUSR1  # from the parent of several processes to each: end at once
 
 # After this a peer that acknowledges nothing is gone, whatever waits for it. On the listening socket, because
 # accepted ones inherit it: a client that stopped reading could otherwise never be closed (its close frame waits
@@ -121,12 +122,21 @@ class Process:
         )
 
     def stop(self) -> None:
-        """Asks for a graceful end; the second time, for one at once."""
-        if self._stopping.is_set():
-            for server, _ in self._servers:
-                server.force_exit = True
-                server.should_exit = True
+        """Asks for a graceful end. Asking again changes nothing."""
         self._stopping.set()
+
+    def hurry(self) -> None:
+        """Ends without waiting for anybody."""
+        for server, _ in self._servers:
+            server.force_exit = True
+            server.should_exit = True
+        self._stopping.set()
+
+    def stop_or_hurry(self) -> None:
+        """What a person means who presses Ctrl-C, and presses it again."""
+        if self._stopping.is_set():
+            self.hurry()
+        self.stop()
 
     async def run(self) -> int:
         """Returns the exit code when everything has ended."""
@@ -181,8 +191,13 @@ def open_sockets(settings: Settings) -> tuple[socket.socket, socket.socket | Non
     return public, listening_socket(settings.host, settings.internal_port)
 
 
-def run_process(settings: Settings, public: socket.socket, internal: socket.socket | None) -> int:
-    """Serves in this process until SIGTERM or SIGINT; returns the exit code. Raises ConfigError."""
+def run_process(
+    settings: Settings, public: socket.socket, internal: socket.socket | None, *, parent_fd: int | None = None
+) -> int:
+    """Serves in this process until SIGTERM or SIGINT; returns the exit code. Raises ConfigError.
+
+    ``parent_fd``: of a parent that has several of us; it becomes readable when the parent is gone.
+    """
 
     async def main() -> int:
         # What is there now stays: the garbage collector need not look through it again and again.
@@ -193,13 +208,22 @@ def run_process(settings: Settings, public: socket.socket, internal: socket.sock
         process = Process(settings, public, internal, on_started=_announce)
         loop = asyncio.get_running_loop()
         for number in ENDING_SIGNALS:
-            loop.add_signal_handler(number, process.stop)
+            loop.add_signal_handler(number, process.stop_or_hurry if parent_fd is None else process.stop)
+        if parent_fd is not None:
+            loop.add_signal_handler(HURRY_SIGNAL, process.hurry)
+            loop.add_reader(parent_fd, _orphaned, loop, parent_fd, process)
         # Who started us may have held them back until somebody listens for them.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
         return await process.run()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main())
+
+
+def _orphaned(loop: asyncio.AbstractEventLoop, parent_fd: int, process: Process) -> None:
+    loop.remove_reader(parent_fd)  # which stays readable
+    log.warning("worker.orphaned")
+    process.stop()
 
 
 def _announce(service: Service) -> None:
