@@ -83,8 +83,8 @@ class Door:
 
     async def _listen(self, websocket: WebSocket) -> None:
         if opener := _opener(websocket):
-            async with self._waves:
-                await self._listen_on_wire(websocket, opener)
+            await self._waves.turn()
+            await self._listen_on_wire(websocket, opener)
         else:
             await self._listen_portably(websocket)
 

@@ -333,20 +333,20 @@ async def silent_server() -> AsyncIterator[int]:
 
 
 async def test_who_is_alone_goes_on_at_once_and_others_go_together() -> None:
-    waves, came = Waves(), []
+    waves = Waves()
+    came: list[str] = []
 
     async def come(name: str) -> None:
-        async with waves:
-            came.append(name)
+        await waves.turn()
+        came.append(name)
 
-    async with waves:
-        waiting = [asyncio.create_task(come(name)) for name in "abc"]
-        await asyncio.sleep(0)
-        assert not came
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        assert came == ["a", "b", "c"]  # although one is inside for longer
     with pytest.raises(StopIteration):  # it has not waited for anything
-        come("d").send(None)
+        come("alone").send(None)
+    waiting = [asyncio.create_task(come(name)) for name in "abc"]
+    await asyncio.sleep(0)
+    assert came == ["alone"]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    assert came == ["alone", "a", "b", "c"]
 
 
 async def test_another_path_and_the_operators_port_answer_and_end(relay: Relay) -> None:
