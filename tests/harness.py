@@ -13,11 +13,14 @@ from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import httpx2
+import websockets.http11
 from websockets.asyncio.client import ClientConnection, connect
 
 from relay import settings
 from relay.serve import Process, open_sockets
-from relay.stream.wire import WireProtocol
+
+# Of a server that runs websockets, as ours does when it is portable. It is 8 KiB by default; 128 addresses need more.
+websockets.http11.MAX_LINE_LENGTH = 64 * 1024
 
 ACCOUNT = "user1"
 KEY = "key-of-user1"
@@ -141,9 +144,8 @@ async def relay(
     public, internal = open_sockets(settings.load({}, **flags))
     assert internal is not None
     started = asyncio.Event()
-    ws: type[asyncio.Protocol] | str = "websockets-sansio" if portable else WireProtocol
     loaded = settings.load({}, **flags)
-    process = Process(loaded, public, internal, on_started=lambda _service: started.set(), ws=ws)
+    process = Process(loaded, public, internal, on_started=lambda _service: started.set(), portable=portable)
     ports = public.getsockname()[1], internal.getsockname()[1]
     running = asyncio.create_task(process.run())
     await asyncio.wait(
