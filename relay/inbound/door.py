@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from relay.address import BadAddress, canonical_address
 from relay.bus import Bus, Event, Published, Unwanted
 from relay.errors import BadRequest, RelayError, TooLarge, Unavailable
-from relay.inbound.sender import Delivery, Post, PostHeaders, Sender
+from relay.inbound.sender import Delivery, Post, PostHeaders, Sender, Unreadable
 from relay.message import Message, address, encode
 from relay.metrics import Metrics
 
@@ -199,6 +199,8 @@ class Door:
         sender.verify(post)
         letters: list[_Letter] = []
         for delivery in sender.parse(post):
+            if isinstance(delivery, Unreadable):
+                raise BadRequest(delivery.reason)  # no sender of batches is here yet
             if len(delivery.raw) > self._max_message_bytes:
                 raise _too_large(self._max_message_bytes)
             if len(delivery.recipients) > MAX_RECIPIENTS:

@@ -17,7 +17,7 @@ import orjson
 from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
 from relay.inbound.rebuild import rebuild
-from relay.inbound.sender import Delivery, Post, event_of_body
+from relay.inbound.sender import ANSWERS, Answers, Delivery, Post, event_of_body
 from relay.inbound.signature import verify_shared_secret
 
 _RETRY_SECONDS = 3 * 24 * 3600  # not documented; as long as any sender is known to go on
@@ -32,6 +32,7 @@ class Mailsac:
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "mailsac"
+    answers: Answers = ANSWERS
 
     def body_limit(self, max_message_bytes: int) -> int:
         """See ``_BODY_FACTOR``; the mail inside is held to the limit itself."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from relay import mime
 from relay.errors import BadRequest, NotAMail, UnsupportedMediaType
-from relay.inbound.sender import Delivery, Post, event_of_body
+from relay.inbound.sender import ANSWERS, Answers, Delivery, Post, event_of_body
 from relay.inbound.signature import is_standard, verify_shared_secret, verify_standard
 from relay.mime import Parts
 
@@ -36,6 +36,7 @@ class Raw:
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "raw"
+    answers: Answers = ANSWERS
 
     def body_limit(self, max_message_bytes: int) -> int:
         """The body is the mail."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from relay.app import SENDERS
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.sender import Sender
+from relay.inbound.sender import Sender, Unreadable
 from relay.inbound.signature import NotProven
 from relay.settings import Settings
 from tests.harness import Relay
@@ -100,5 +100,6 @@ def test_whatever_is_posted_is_parsed_or_refused(
     except (BadRequest, UnsupportedMediaType):
         return
     for delivery in deliveries:
+        assert not isinstance(delivery, Unreadable)  # neither sends batches
         assert delivery.recipients
         assert delivery.received.tzinfo
