@@ -90,9 +90,9 @@ class Bus:
             *(*self._keep, _INLINE_BYTES, keys.inbox_channel(inbox), keys.domain_channel(domain), message),
         )
         names = (keys.address(inbox), keys.meta(inbox), keys.letterbox(inbox))
-        [reply] = await self._store.ask(("EVALSHA", _SCRIPT_SHA1, len(names), *names, *arguments))
+        [reply] = await self._store.ask(("EVALSHA", _SCRIPT_SHA1, len(names), *names, *arguments), durable=True)
         if isinstance(reply, NoScriptError):  # this Redis has not seen it yet
-            [reply] = await self._store.ask(("EVAL", _SCRIPT, len(names), *names, *arguments))
+            [reply] = await self._store.ask(("EVAL", _SCRIPT, len(names), *names, *arguments), durable=True)
         stored, text = _checked(reply)
         return Published(text.decode()) if stored else Unwanted(text.decode())
 

@@ -12,6 +12,7 @@ PREFIX = "relay:"
 
 CONTROL = f"{PREFIX}control"  # channel: what was revoked, released or switched off, see bus.Notice
 ACCOUNTS = f"{PREFIX}accounts"  # set of account ids
+TERM = f"{PREFIX}term"  # string: the history mark, see store/term.py; not there while nothing can be missing
 
 
 def inbox_channel(inbox: str) -> str:
