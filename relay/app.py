@@ -11,8 +11,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from relay import api, store
+from relay import api, keys, store
 from relay.accounts import Accounts
 from relay.accounts import file as accounts_file
 from relay.bus import Bus
@@ -21,8 +22,10 @@ from relay.inbound.door import Door as InboundDoor
 from relay.inbound.mailsac import Mailsac
 from relay.inbound.raw import Raw
 from relay.inbound.sender import Sender
+from relay.letterbox import Letterbox
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.node import Node
+from relay.replay import Replay
 from relay.settings import Settings
 from relay.stream.door import Door as StreamDoor
 
@@ -48,36 +51,49 @@ class Service:
             wait_replicas=settings.redis_wait_replicas,
         )
         self.metrics = Metrics()
-        self.accounts = Accounts.build(self.store, settings)
-        self.bus = Bus(self.store, keep_messages=settings.keep_messages, keep_seconds=settings.keep_seconds)
+        self.accounts = Accounts.build(self.store, settings, restore=self._restore)
+        kept = {"keep_messages": settings.keep_messages, "keep_seconds": settings.keep_seconds}
+        self.bus = Bus(self.store, restore=self._restore, **kept)
+        # With a queue of its own: who reads a lot holds up nobody who publishes.
+        self.letterbox = Letterbox(self.store.beside(), **kept)
         self.node = Node(
             self.bus,
+            self.letterbox,
             self.accounts.gate,
             self.metrics,
             prepare=self._load_accounts,
+            restore=self._restore,
             max_sockets_per_account=settings.max_sockets_per_account,
             turn_bytes=min(_TURN_BYTES, settings.socket_buffer_bytes // 2),
+            probe_seconds=settings.probe_seconds,
         )
         self._inbound = InboundDoor(self.bus, self.metrics, max_message_bytes=settings.max_message_bytes)
-        self._stream = StreamDoor(self.node, self.metrics, settings)
+        replay = Replay(self.letterbox, self.metrics, limit=settings.replay_limit)
+        self._stream = StreamDoor(self.node, replay, self.metrics, settings)
         self._accounts_loaded = asyncio.Event()
+        self._restoring = asyncio.Lock()
         self._leaving = False
         self.failed: asyncio.Future[None] | None = None  # set while running; ends with the error that ended it
         self.internal = Starlette(routes=self._internal_routes()) if settings.internal_port is not None else None
         self.app = self._app()
 
-    def _app(self) -> Starlette:
+    def _app(self) -> ASGIApp:
+        entrances = self._inbound.entrances(self._senders())
         routes: list[BaseRoute] = [
-            *self._inbound.routes(self._senders()),
+            *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in entrances.items()),
             *self._stream.routes(),
             *api.routes(self.accounts),
             *([] if self.internal else self._internal_routes()),
         ]
-        return Starlette(
-            routes=routes,
-            lifespan=self._lifespan,
-            exception_handlers=api.exception_handlers(),
-        )
+        starlette = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=api.exception_handlers())
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            # Straight to the door: the way through Starlette would cost as much as the proof and the log line.
+            post = scope["type"] == "http" and scope["method"] == "POST"
+            entrance = entrances.get(scope["path"]) if post else None
+            await (entrance or starlette)(scope, receive, send)
+
+        return app
 
     def _senders(self) -> list[Sender]:
         return [SENDERS[name](secrets) for name, secrets in self.settings.sender_secrets().items()]
@@ -118,6 +134,21 @@ class Service:
             except ConfigError as error:
                 log.error("accounts.conflict", problems=error.problems)  # noqa: TRY400  # the problems say all
         self._accounts_loaded.set()
+
+    async def _restore(self) -> bool:
+        """Applies the accounts file to a Redis that has forgotten every account (FLUSHALL). Whether it had.
+
+        Raises Unavailable.
+        """
+        if self._declared is None:
+            return False
+        async with self._restoring:  # who waits here finds them there
+            [known] = await self.store.ask(("EXISTS", keys.ACCOUNTS))
+            if known != 0:
+                return False
+            log.warning("accounts.forgotten", hint="Redis lost all accounts; the accounts file is applied again")
+            await self._load_accounts()
+        return True
 
     @property
     def ready(self) -> bool:

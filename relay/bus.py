@@ -1,16 +1,18 @@
-"""Redis as the way between processes: publish, follow, fetch.
+"""Redis as the way between processes: publish, follow, probe.
 
-Each inbox has a letterbox (a Redis stream that holds its messages) and a doorbell (a pub/sub channel); its whole
-domain has a second doorbell. publish.lua writes the one and rings the others in one atomic step. This is the
-only file that knows pub/sub; accounts/ only adds notices to its own transactions.
+Each inbox has a letterbox (a Redis stream that holds its messages, letterbox.py) and a doorbell (a pub/sub channel);
+its whole domain has a second doorbell. publish.lua writes the one and rings the others in one atomic step. This is
+the only file that knows pub/sub; accounts/ only adds notices to its own transactions.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 import secrets
-from collections.abc import Iterable
+import time
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from redis.exceptions import NoScriptError, RedisError
 from relay import keys
 from relay.address import domain_of
 from relay.errors import Unavailable
+from relay.message_id import BadMessageId, MessageId
 from relay.notices import Notice
 from relay.store import Store
 
@@ -31,10 +34,19 @@ _INLINE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """What a sender calls the thing that it posts, so that a post it repeats is known again."""
+
+    name: str  # unique among all senders: begins with the sender's name
+    retry_seconds: int  # for which the sender may post it again
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
-    """The message is in Redis, under this ``_id``: ``<inbox tag><epoch>-<ms>-<seq>``."""
+    """The message is in Redis, under this ``_id`` (message_id.py)."""
 
     message_id: str
+    repeated: bool = False  # it was there already: the sender has posted the event before
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,7 @@ class Unwanted:
 
 
 _NOT_RESERVED = Unwanted("not reserved")  # as publish.lua says it
+_UNWANTED, _STORED, _REPEATED = range(3)  # outcomes of publish.lua
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,60 +69,102 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class Doorbell:
-    """A message reached ``inbox``, which is ``owner``'s. ``frame`` is its JSON; None = fetch ``entry``."""
+    """A message reached ``inbox``, which is ``owner``'s. ``frame`` is its JSON; None = read the letterbox."""
 
-    channel: str
     owner: str
     inbox: str
-    entry: str
+    id: MessageId
     frame: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """Of :meth:`Bus.ring`: all that was published before it has been received."""
+
+    probe: bytes
 
 
 class Bus:
     """Publishing, and what a node needs to follow. Every method raises Unavailable when Redis is away."""
 
-    def __init__(self, store: Store, *, keep_messages: int, keep_seconds: int) -> None:
+    def __init__(
+        self, store: Store, *, restore: Callable[[], Awaitable[bool]], keep_messages: int, keep_seconds: int
+    ) -> None:
+        """``restore`` puts back what a Redis that lost everything must hold; whether it had to."""
         self._store = store
+        self._restore = restore
         self._keep = (keep_messages, keep_seconds)
         self._epochs = secrets.randbits(24)
+        self.doubted = asyncio.Event()  # a publish has failed: is the link to the same Redis alive?
 
-    async def publish(self, inbox: str, message: bytes) -> Published | Unwanted:
+    async def publish(self, inbox: str, message: bytes, event: Event | None = None) -> Published | Unwanted:
         """Stores and announces one message (:func:`relay.message.address`) for one canonical address.
 
-        After it returns Published the message survives this process. After Unavailable it may have been stored.
+        Once for each ``event`` and inbox; without one, each call is a message of its own. After it returns Published
+        the message survives this process. After Unavailable it may have been stored.
         """
-        outcome = await self._try_publish(inbox, message, domain_owner="")
-        if outcome == _NOT_RESERVED and (owner := await self._domain_owner(domain_of(inbox))):
-            return await self._try_publish(inbox, message, domain_owner=owner)
+        try:
+            outcome = await self._try_publish(inbox, message, event, domain_owner="")
+            if outcome == _NOT_RESERVED:
+                outcome = await self._publish_unreserved(inbox, message, event)
+        except Unavailable:
+            self.doubted.set()
+            raise
         return outcome
 
-    async def _try_publish(self, inbox: str, message: bytes, *, domain_owner: str) -> Published | Unwanted:
-        domain = domain_of(inbox)
+    async def _publish_unreserved(self, inbox: str, message: bytes, event: Event | None) -> Published | Unwanted:
+        """For the owner of the domain, if there is one; but first see whether Redis has forgotten everybody."""
+        if await self._restore():
+            outcome = await self._try_publish(inbox, message, event, domain_owner="")
+            if outcome != _NOT_RESERVED:
+                return outcome
+        [owner] = map(_checked, await self._store.ask(("HGET", keys.domain(domain_of(inbox)), "owner")))
+        if not owner:
+            return _NOT_RESERVED
+        return await self._try_publish(inbox, message, event, domain_owner=owner.decode())
+
+    async def _try_publish(
+        self, inbox: str, message: bytes, event: Event | None, *, domain_owner: str
+    ) -> Published | Unwanted:
+        domain, retry_seconds = domain_of(inbox), event.retry_seconds if event else 0
+        seen = keys.seen(inbox, event.name) if event else keys.meta(inbox)
+        names = [keys.address(inbox), keys.meta(inbox), keys.letterbox(inbox), seen]
+        if self._store.clustered:
+            await self._index(domain, inbox)
+        else:
+            names += (keys.HISTORY, keys.domain_inboxes(domain))
         arguments = (
-            *(inbox, domain_owner, keys.inbox_tag(inbox), self._fresh_epoch()),
-            *(*self._keep, _INLINE_BYTES, keys.inbox_channel(inbox), keys.domain_channel(domain), message),
+            *(inbox, domain_owner, keys.inbox_tag(inbox), self._fresh_epoch(), *self._keep, _INLINE_BYTES),
+            *(keys.inbox_channel(inbox), keys.domain_channel(domain), message, retry_seconds),
         )
-        names = (keys.address(inbox), keys.meta(inbox), keys.letterbox(inbox))
         [reply] = await self._store.ask(("EVALSHA", _SCRIPT_SHA1, len(names), *names, *arguments), durable=True)
         if isinstance(reply, NoScriptError):  # this Redis has not seen it yet
             [reply] = await self._store.ask(("EVAL", _SCRIPT, len(names), *names, *arguments), durable=True)
-        stored, text = _checked(reply)
-        return Published(text.decode()) if stored else Unwanted(text.decode())
+        outcome, text = _checked(reply)
+        if outcome == _UNWANTED:
+            return Unwanted(text.decode())
+        return Published(text.decode(), repeated=outcome == _REPEATED)
+
+    async def _index(self, domain: str, inbox: str) -> None:
+        """On a cluster the index of a domain is elsewhere: written before, so that it never lacks an inbox."""
+        now_ms, (_, keep_seconds) = time.time_ns() // 1_000_000, self._keep
+        index = keys.domain_inboxes(domain)
+        for reply in await self._store.ask(
+            ("ZADD", index, now_ms, inbox),
+            ("ZREMRANGEBYSCORE", index, "-inf", now_ms - keep_seconds * 1000),
+            ("EXPIRE", index, keep_seconds),
+        ):
+            _checked(reply)
 
     def _fresh_epoch(self) -> str:
         """Six hex digits that no earlier epoch of the inbox had, but for one chance in 16 million."""
         self._epochs += 1
         return f"{self._epochs & 0xFFFFFF:06x}"
 
-    async def _domain_owner(self, domain: str) -> str:
-        [owner] = await self._store.ask(("HGET", keys.domain(domain), "owner"))
-        return _checked(owner).decode() if owner else ""
-
-    async def fetch(self, inbox: str, entry: str) -> bytes | None:
-        """The JSON of one letter; None when it is no longer kept."""
-        [found] = await self._store.ask(("XRANGE", keys.letterbox(inbox), entry, entry))
-        letters: list[tuple[bytes, list[bytes]]] = _checked(found)
-        return letters[0][1][1] if letters else None  # one entry: its id, then its one field and value
+    async def ring(self, channel: str, payload: bytes) -> None:
+        """Sends a probe over the way that doorbells take; who follows the channel receives its Echo."""
+        [reply] = await self._store.ask(("PUBLISH", channel, payload))
+        _checked(reply)
 
     async def link(self) -> Link:
         """A new, not yet connected, link to the doorbells."""
@@ -141,7 +196,7 @@ class Link:
             await self._connection.connect()  # type: ignore[no-untyped-call]
             await self._connection.send_command(verb, *channels, check_health=False)
 
-    async def receive(self) -> Confirmed | Doorbell | Notice | None:
+    async def receive(self) -> Confirmed | Doorbell | Echo | Notice | None:
         """Waits for the next event; None for one that needs no action. Raises Unavailable when the link broke."""
         try:
             kind, name, payload = await self._connection.read_response(
@@ -150,8 +205,7 @@ class Link:
         except (RedisError, OSError) as exc:
             raise Unavailable(f"the pub/sub link to Redis broke ({type(exc).__name__})") from exc
         if kind == b"message":
-            channel = name.decode()
-            return Notice.decode(payload) if channel == keys.CONTROL else _doorbell(channel, payload)
+            return _event(name, payload)
         return Confirmed(name.decode()) if kind == b"subscribe" else None
 
     async def close(self) -> None:
@@ -166,9 +220,20 @@ def _checked(reply: Any) -> Any:
     return reply
 
 
-def _doorbell(channel: str, payload: bytes) -> Doorbell | None:
+def _event(channel: bytes, payload: bytes) -> Doorbell | Echo | Notice | None:
+    if channel == _CONTROL:
+        return Notice.decode(payload)
+    if channel.startswith(_PROBE):
+        return Echo(payload)
     parts = payload.split(b"\n", 3)
     if len(parts) != 4:
         return None  # not ours
-    owner, inbox, entry, frame = parts
-    return Doorbell(channel, owner.decode(), inbox.decode(), entry.decode(), frame or None)
+    owner, inbox, message_id, frame = parts
+    try:
+        return Doorbell(owner.decode(), inbox.decode(), MessageId.parse(message_id.decode()), frame or None)
+    except (BadMessageId, UnicodeDecodeError):
+        return None
+
+
+_CONTROL = keys.CONTROL.encode()
+_PROBE = keys.probe("").encode()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from relay import keys
+from relay.address import domain_of
 from relay.errors import TOO_MANY_SOCKETS, Close, Refused
+from relay.message_id import MessageId
 from relay.notices import Kind, Notice
 
 
@@ -17,9 +19,28 @@ class Letter:
 
     owner: str  # account that may read it
     inbox: str
-    entry: str  # "<ms>-<seq>", the letterbox entry; rises within an inbox
+    id: MessageId
     frame: bytes  # the message JSON
     variants: dict[str, bytes] = field(default_factory=dict)  # what the door out makes of it, once for all
+
+
+GapReason = Literal["expired", "trimmed", "epoch"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gap:
+    """Messages of an inbox that its listeners do not get, or may not get: said, never passed over.
+
+    ``expired``: older than what is kept; ``trimmed``: more than what is kept, or replayed at once; ``epoch``: Redis has
+    lost its count, so nobody knows what is missing.
+    """
+
+    inbox: str | None  # None: of an inbox that is not known any more
+    after: MessageId | None  # the last message before the gap; None = whatever there was
+    next: MessageId | None  # the first message after it; None = the next that comes
+    reason: GapReason
+    reached: MessageId | None = None  # where who was told stands, when no letter follows; None = at the beginning
+    variants: dict[str, bytes] = field(default_factory=dict)  # as of a letter
 
 
 class Listener(Protocol):
@@ -30,8 +51,8 @@ class Listener(Protocol):
     addresses: Collection[str]
     domains: Collection[str]
 
-    def deliver(self, letter: Letter) -> None:
-        """Takes a letter. Never waits and never raises; a listener that is too slow ends itself."""
+    def deliver(self, letter: Letter | Gap) -> None:
+        """Takes a letter, or word of a gap. Never waits and never raises; a listener that is too slow ends itself."""
 
     def end(self, close: Close, text: str) -> None:
         """Ends the socket with this close, told in this sentence. The first call counts."""
@@ -104,21 +125,34 @@ class Hub:
         else:
             del self._sockets[account]
 
-    def deliver(self, channel: str, letter: Letter) -> int:
-        """Hands a letter to everybody on the channel who may have it; returns to how many.
+    def deliver(self, letter: Letter) -> int:
+        """Hands a letter to everybody who listens to its inbox or domain and may have it; returns to how many.
 
         The owner is compared here once more: a socket whose right has just ended may still be in the table.
         """
-        listeners = self._by_channel.get(channel, ())
-        if channel == keys.inbox_channel(letter.inbox):
-            wanted = [listener for listener in listeners if listener.account == letter.owner]
-        else:
-            # Who listens to the address and to its domain hears both doorbells, and takes the address's.
-            inbox, owner = letter.inbox, letter.owner
-            wanted = [one for one in listeners if one.account == owner and inbox not in one.addresses]
+        inbox, owner = letter.inbox, letter.owner
+        of_inbox, of_domain = self._listeners(inbox)
+        wanted = [listener for listener in of_inbox if listener.account == owner]
+        if of_domain:  # who listens to both gets it once
+            wanted += [one for one in of_domain if one.account == owner and inbox not in one.addresses]
         for listener in wanted:
             listener.deliver(letter)
         return len(wanted)
+
+    def tell(self, gap: Gap) -> None:
+        """Tells everybody who listens to the inbox, or to its domain, of a gap."""
+        of_inbox, of_domain = self._listeners(gap.inbox or "")
+        for listener in [*of_inbox, *(one for one in of_domain if gap.inbox not in one.addresses)]:
+            listener.deliver(gap)
+
+    def _listeners(self, inbox: str) -> tuple[Iterable[Listener], Collection[Listener]]:
+        """Of the inbox, and of its domain."""
+        of_domain = self._by_channel.get(keys.domain_channel(domain_of(inbox)), ())
+        return self._by_channel.get(keys.inbox_channel(inbox), ()), of_domain
+
+    def follows(self, inbox: str) -> bool:
+        """Whether anybody here listens to the inbox or its domain."""
+        return self.wants(keys.inbox_channel(inbox)) or self.wants(keys.domain_channel(domain_of(inbox)))
 
     def concerned(self, notice: Notice) -> list[Listener]:
         """The listeners whose right may have ended by what the notice tells."""

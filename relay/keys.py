@@ -10,9 +10,14 @@ import hashlib
 
 PREFIX = "relay:"
 
-CONTROL = f"{PREFIX}control"  # channel: what was revoked, released or switched off, see bus.Notice
+CONTROL = f"{PREFIX}control"  # channel: what was revoked, released or switched off, see notices.py
 ACCOUNTS = f"{PREFIX}accounts"  # set of account ids
-TERM = f"{PREFIX}term"  # string: the history mark, see store/term.py; not there while nothing can be missing
+HISTORY = f"{PREFIX}history"  # string: mark of this Redis' own history, see store/mark.py; not on a cluster
+
+
+def probe(node: str) -> str:
+    """Channel: a process rings it to hear whether its own link still works."""
+    return f"{PREFIX}probe:{node}"
 
 
 def inbox_channel(inbox: str) -> str:
@@ -31,18 +36,30 @@ def address(inbox: str) -> str:
 
 
 def meta(inbox: str) -> str:
-    """Hash: ``epoch`` (random), ``seq`` (of the last message), ``ms`` (of the last message)."""
+    """Hash: ``epoch`` (random), ``seq`` and ``ms`` (of the last message), ``mark`` (of Redis' history, as HISTORY
+    was then), ``large`` (there once was a message that is only announced)."""
     return f"{PREFIX}{{{inbox}}}:meta"
 
 
 def letterbox(inbox: str) -> str:
-    """Stream: the kept messages of an inbox; entry ids are ``<ms>-<seq>``, field ``m`` is the message JSON."""
+    """Stream: the kept messages of an inbox; entry ids are ``<ms>-<seq>``, fields ``o`` owner, ``m`` message JSON."""
     return f"{PREFIX}{{{inbox}}}:letters"
+
+
+def seen(inbox: str, event: str) -> str:
+    """String: the ``_id`` under which an event of a sender (see bus.publish) was stored for the inbox."""
+    digest = hashlib.sha256(event.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+    return f"{PREFIX}{{{inbox}}}:seen:{digest}"
 
 
 def inbox_tag(inbox: str) -> str:
     """The part of a message id that names its inbox: 10 hex digits of SHA-256."""
     return hashlib.sha256(inbox.encode()).hexdigest()[:10]
+
+
+def domain_inboxes(domain: str) -> str:
+    """Sorted set: inboxes of a domain that got mail (score: when, Unix ms) and may still have letters."""
+    return f"{PREFIX}inboxes:{{{domain}}}"
 
 
 def domain(name: str) -> str:

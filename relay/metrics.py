@@ -16,6 +16,13 @@ class Metrics:
         self.connected = Gauge("relay_bus_connected", "1 while the link to Redis stands", registry=every)
         self.sockets = Gauge("relay_sockets", "Open WebSockets that listen", registry=every)
         self.delivered = Counter("relay_deliveries", "Messages handed to a socket", registry=every)
+        self.recovered = Counter("relay_recovered", "Messages read after a loss of the link", registry=every)
+        self.replayed = Counter("relay_replayed", "Messages sent to sockets that resumed", registry=every)
+        self.gaps = Counter("relay_gaps", "Gaps that listeners were told of", ["reason"], registry=every)
+        self.probes_failed = Counter("relay_probes_failed", "Links to Redis found deaf", registry=every)
+        self.duplicates = Counter(
+            "relay_duplicates", "Recipients of events that were posted again", ["sender"], registry=every
+        )
         self.inbound = Counter(
             "relay_inbound", "Posts of senders, by HTTP status", ["sender", "status"], registry=every
         )

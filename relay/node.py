@@ -1,42 +1,37 @@
 """This process's share of the mail: the bus's doorbells on one side, the hub's listeners on the other.
 
-Three tasks, one owner (:meth:`Node.run`): the reader takes doorbells from the link, the leveller makes the
-link's subscriptions equal to what the hub wants, the auditor ends listeners whose right has ended. When one of
-them fails, all end, and after a pause a new link begins with all subscriptions and an audit of everybody:
-notices may have been missed while there was no link.
+Tasks of one owner (:meth:`Node.run`): the reader takes doorbells from the link, the leveller makes the link's
+subscriptions equal to what the hub wants, the prober asks whether the link still hears anything, the audit ends
+listeners whose right has ended. When one of them fails, all end, and after a pause a new link begins: with all
+subscriptions, with an audit of everybody, and with what was missed meanwhile (catchup.py) before anything new.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import Protocol
+import secrets
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from relay import keys
-from relay.bus import Bus, Confirmed, Doorbell, Link
-from relay.errors import Refused, RelayError, Unavailable
+from relay.audit import Audit, Gate
+from relay.bus import Bus, Confirmed, Doorbell, Echo, Link
+from relay.catchup import CatchUp
+from relay.errors import RelayError, Unavailable
 from relay.hub import Hub, Letter, Listener, channels_of
+from relay.letterbox import Letterbox
 from relay.metrics import Metrics
 from relay.notices import Notice
+from relay.positions import Positions, Verdict
+from relay.subscriptions import Subscriptions
 
 log = structlog.get_logger()
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
-_FOLLOW_SECONDS = 5.0  # a subscription that is not confirmed by then: the socket is refused, and may come back
-_AUDIT_BATCH = 100
-
-
-class Gate(Protocol):
-    """Who may listen; accounts/gate.py is it."""
-
-    async def admit(
-        self, key_hash: str, claimed_account: str | None, addresses: Collection[str], domains: Collection[str]
-    ) -> str:
-        """The account whose key this is, if it may listen to all that. Raises Refused, Unavailable."""
+_ECHO_SECONDS = 5.0  # a link over which nothing comes for so long after a probe is dead
 
 
 class Node:
@@ -45,31 +40,38 @@ class Node:
     def __init__(
         self,
         bus: Bus,
+        letterbox: Letterbox,
         gate: Gate,
         metrics: Metrics,
         *,
         prepare: Callable[[], Awaitable[None]],
+        restore: Callable[[], Awaitable[bool]],
         max_sockets_per_account: int,
         turn_bytes: int,
+        probe_seconds: float,
     ) -> None:
-        """``prepare`` is awaited before each link: what Redis must hold may be gone. It may raise Unavailable.
+        """``prepare`` is awaited before each link, and ``restore`` with each probe: what Redis must hold may be gone.
+        Both may raise Unavailable.
 
         ``turn_bytes``: after delivering so many, sockets get a turn to write; less than one may hold back.
         """
         self._prepare = prepare
+        self._restore = restore
         self._bus = bus
+        self._letterbox = letterbox
         self._gate = gate
         self._metrics = metrics
         self._turn_bytes = turn_bytes
-        self.hub = Hub(max_sockets_per_account=max_sockets_per_account, on_change=self._channel_changed)
-        self._changed: set[str] = set()  # channels whose subscription may differ from what the hub wants
-        self._level_now = asyncio.Event()
-        self._suspects: dict[Listener, None] = {}
-        self._audit_now = asyncio.Event()
-        self._subscribed: set[str] = set()  # channels of which SUBSCRIBE was the last command sent
-        self._unconfirmed: dict[str, int] = {}  # channel -> SUBSCRIBEs sent and not yet confirmed
-        self._followed: set[str] = set()  # channels whose every publish is seen from now on
-        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self._probe_seconds = probe_seconds
+        self._subscriptions = Subscriptions()
+        self.hub = Hub(max_sockets_per_account=max_sockets_per_account, on_change=self._subscriptions.changed)
+        self._audit = Audit(gate)
+        self._positions = Positions()
+        self._catch_up = CatchUp(letterbox, self.hub, self._positions, metrics, turn_bytes=turn_bytes)
+        self._live = False  # doorbells are delivered; else they are noted, until all that was missed is read
+        self._probe_channel = keys.probe(secrets.token_hex(8))
+        self._received = 0  # events of this link
+        self._heard = asyncio.Event()  # the echo of the last probe
         self.connected = False
 
     async def admit(self, listener: Listener, claimed_account: str | None) -> None:
@@ -80,48 +82,32 @@ class Node:
         # First watched, then asked: a right that ends after the answer finds the listener by its notice.
         self.hub.watch(listener)
         try:
+            # Asked before the subscription: even the first message after it is missed if its doorbell does not come.
+            tops = await self._letterbox.tops(listener.addresses)
+            now_ms = await self._letterbox.now_ms() if listener.domains else 0
             listener.account = await self._gate.admit(
                 listener.key_hash, claimed_account, listener.addresses, listener.domains
             )
             self.hub.admit(listener)
-            await self._follow(channels_of(listener))
+            for inbox, top in tops.items():
+                self._positions.begin(inbox, top.last if top else None)
+            for domain in listener.domains:
+                self._positions.begin_domain(domain, now_ms)
+            await self._subscriptions.follow(channels_of(listener))
         except BaseException:
             self.leave(listener)
             raise
 
     def leave(self, listener: Listener) -> None:
         """Forgets the listener."""
-        self._suspects.pop(listener, None)
+        self._audit.forget(listener)
         self.hub.remove(listener)
-
-    async def _follow(self, channels: Iterable[str]) -> None:
-        """Returns when every later publish to the channels is seen."""
-        missing = [channel for channel in channels if channel not in self._followed]
-        if not missing:
-            return
-        loop = asyncio.get_running_loop()
-        futures = [loop.create_future() for _ in missing]
-        for channel, future in zip(missing, futures, strict=True):
-            self._waiting.setdefault(channel, []).append(future)
-        try:
-            async with asyncio.timeout(_FOLLOW_SECONDS):
-                await asyncio.gather(*futures)
-        except TimeoutError:
-            raise Unavailable("Redis did not confirm the subscription in time; come back") from None
-        finally:
-            for channel, future in zip(missing, futures, strict=True):
-                self._stop_waiting(channel, future)
-
-    def _stop_waiting(self, channel: str, future: asyncio.Future[None]) -> None:
-        waiting = self._waiting.get(channel)
-        if waiting and future in waiting:
-            waiting.remove(future)
-            if not waiting:
-                del self._waiting[channel]
-
-    def _channel_changed(self, channel: str) -> None:
-        self._changed.add(channel)
-        self._level_now.set()
+        for inbox in listener.addresses:
+            if not self.hub.wants(keys.inbox_channel(inbox)):
+                self._positions.end(inbox, in_domain=self.hub.follows(inbox))
+        for domain in listener.domains:
+            if not self.hub.wants(keys.domain_channel(domain)):
+                self._positions.end_domain(domain)
 
     async def run(self) -> None:
         """Owns the link; never returns. Ends only when cancelled."""
@@ -134,54 +120,76 @@ class Node:
             except* Exception:
                 log.exception("bus.failed")
             finally:
-                pause = _FIRST_PAUSE_SECONDS if self.connected else min(pause * 2, _LONGEST_PAUSE_SECONDS)
-                self._disconnected()
+                pause = _FIRST_PAUSE_SECONDS if self._live else min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                self._live = False
+                self._set_connected(False)
+                self._subscriptions.end()
             # Jitter: all nodes lost Redis in the same moment, and would all come back in the same moment.
             await asyncio.sleep(pause * random.SystemRandom().uniform(0.5, 1.5))
 
     async def _serve(self) -> None:
         """One link's life. Raises when it, or what is done over it, fails."""
         await self._prepare()
+        self._catch_up.forget()
         link = await self._bus.link()
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._changed.clear()
-                # Redis answers in order: when the last is confirmed, all are, and this process is ready.
-                await self._subscribe(link, [*self.hub.channels(), keys.CONTROL])
-                tasks.create_task(self._read(link), name="node.read")
-                tasks.create_task(self._level(link), name="node.level")
-                tasks.create_task(self._audit(), name="node.audit")
+                # Redis answers in order: when the last is confirmed, all are.
+                await self._subscriptions.start(link, [*self.hub.channels(), keys.CONTROL, self._probe_channel])
+                reading = tasks.create_task(self._read(link), name="node.read")
+                await self._subscriptions.follow([self._probe_channel])
+                self._audit.suspect(list(self.hub))
+                tasks.create_task(self._audit.run(), name="node.audit")
+                tasks.create_task(self._subscriptions.level(link, self.hub.wants), name="node.level")
+                recovered = await self._catch_up.run()
+                self._live = True
+                self._set_connected(True)
+                log.info("bus.connected", recovered=recovered)
+                tasks.create_task(self._probe(), name="node.probe")
+                await reading
         finally:
             await link.close()
 
-    def _disconnected(self) -> None:
-        self.connected = False
-        self._metrics.connected.set(0)
-        self._subscribed.clear()
-        self._unconfirmed.clear()
-        self._followed.clear()
+    def _set_connected(self, connected: bool) -> None:
+        self.connected = connected
+        self._metrics.connected.set(connected)
 
-    async def _level(self, link: Link) -> None:
+    async def _probe(self) -> None:
+        """Rings our own doorbell: a link that looks well may be half-open, or lead to a master that is none any more.
+
+        As a rule every ``probe_seconds``, and at once when a publish has failed. Raises Unavailable: no echo.
+        """
         while True:
-            await self._level_now.wait()
-            self._level_now.clear()
-            changed, self._changed = self._changed, set()
-            wanted = {channel for channel in changed if self.hub.wants(channel)}
-            if stop := (changed - wanted) & self._subscribed:
-                self._subscribed -= stop
-                self._followed -= stop
-                await link.unsubscribe(stop)
-            if start := wanted - self._subscribed:
-                await self._subscribe(link, start)
-                # Not the next before Redis has answered: what is wanted meanwhile goes out together. Nearly all that a
-                # subscription costs is the system call that sends it. One that is never answered ends the link.
-                await self._follow(start)
+            try:
+                async with asyncio.timeout(self._probe_seconds):
+                    await self._bus.doubted.wait()
+                self._set_connected(False)
+            except TimeoutError:
+                pass
+            self._bus.doubted.clear()
+            await self._restore()
+            now_ms = await self._letterbox.now_ms()
+            self._heard.clear()
+            await self._bus.ring(self._probe_channel, b"%d" % now_ms)
+            await self._hear()
+            self._positions.prove(now_ms)
+            self._set_connected(True)
 
-    async def _subscribe(self, link: Link, channels: Collection[str]) -> None:
-        self._subscribed.update(channels)
-        for channel in channels:
-            self._unconfirmed[channel] = self._unconfirmed.get(channel, 0) + 1
-        await link.subscribe(channels)
+    async def _hear(self) -> None:
+        """Returns with the echo. While anything comes, the link works, and the echo is behind it."""
+        while True:
+            received = self._received
+            try:
+                async with asyncio.timeout(_ECHO_SECONDS):
+                    await self._heard.wait()
+            except TimeoutError:
+                if received == self._received:
+                    self._metrics.probes_failed.inc()
+                    raise Unavailable(
+                        "the pub/sub link to Redis is deaf: what we publish does not come back"
+                    ) from None
+            else:
+                return
 
     async def _read(self, link: Link) -> None:
         delivered_bytes = 0
@@ -190,67 +198,35 @@ class Node:
                 # What Redis has sent is taken without waiting; a socket that cannot write meanwhile looks slow.
                 delivered_bytes = 0
                 await asyncio.sleep(0)
-            match await link.receive():
-                case Doorbell() as doorbell:
+            event = await link.receive()
+            self._received += 1
+            match event:
+                case Doorbell() as doorbell if self._live:
                     delivered_bytes += await self._deliver(doorbell)
+                case Doorbell() as doorbell:
+                    self._catch_up.note(doorbell)
                 case Confirmed(channel):
-                    self._confirmed(channel)
+                    self._subscriptions.confirmed(channel)
                 case Notice() as notice:
-                    self._suspect(self.hub.concerned(notice))
-
-    def _confirmed(self, channel: str) -> None:
-        left = self._unconfirmed.get(channel, 1) - 1
-        if left:
-            # The answer to an older SUBSCRIBE: an UNSUBSCRIBE and a newer SUBSCRIBE are still on their way.
-            self._unconfirmed[channel] = left
-            return
-        self._unconfirmed.pop(channel, None)
-        if channel not in self._subscribed:
-            return  # its last listener has left meanwhile
-        self._followed.add(channel)
-        if channel == keys.CONTROL:
-            self._connected()
-        for future in self._waiting.pop(channel, ()):
-            if not future.done():
-                future.set_result(None)
-
-    def _connected(self) -> None:
-        self.connected = True
-        self._metrics.connected.set(1)
-        log.info("bus.connected")
-        self._suspect(list(self.hub))
+                    self._audit.suspect(self.hub.concerned(notice))
+                case Echo():
+                    self._heard.set()
 
     async def _deliver(self, doorbell: Doorbell) -> int:
-        """Hands one message to the hub; the answer is its size in bytes."""
-        frame = doorbell.frame
-        if frame is None:
-            # In line, not beside it: a smaller message behind this one must not overtake it.
-            frame = await self._bus.fetch(doorbell.inbox, doorbell.entry)
-        if frame is None:
-            log.warning("letter.gone", inbox=doorbell.inbox, entry=doorbell.entry)
+        """Hands one message to the hub, and before it what is missing; the answer is its size in bytes."""
+        if not self.hub.follows(doorbell.inbox):
             return 0
-        letter = Letter(doorbell.owner, doorbell.inbox, doorbell.entry, frame)
-        self._metrics.delivered.inc(self.hub.deliver(doorbell.channel, letter))
+        verdict = self._positions.judge(doorbell.inbox, doorbell.id)
+        if verdict is Verdict.REPEAT:  # the domain's bell after the inbox's, or what was caught up
+            return 0
+        # In line, not beside it: a smaller message behind a large one, or a gap, must not overtake it.
+        frame = doorbell.frame if verdict is Verdict.NEXT else None
+        if frame is None and verdict is Verdict.NEXT:
+            frame = await self._letterbox.fetch(doorbell.inbox, doorbell.id)
+        if frame is None:
+            await self._catch_up.fill(doorbell.inbox, before=doorbell.id)
+            return 0
+        self._positions.advance(doorbell.inbox, doorbell.id)
+        letter = Letter(doorbell.owner, doorbell.inbox, doorbell.id, frame)
+        self._metrics.delivered.inc(self.hub.deliver(letter))
         return len(frame)
-
-    def _suspect(self, listeners: Collection[Listener]) -> None:
-        self._suspects.update(dict.fromkeys(listeners))
-        if listeners:
-            self._audit_now.set()
-
-    async def _audit(self) -> None:
-        """Asks again whether the suspects may listen. Unavailable ends the link, and then everybody is asked."""
-        while True:
-            await self._audit_now.wait()
-            self._audit_now.clear()
-            while self._suspects:
-                batch = [self._suspects.popitem()[0] for _ in range(min(_AUDIT_BATCH, len(self._suspects)))]
-                await asyncio.gather(*map(self._ask_again, batch))
-
-    async def _ask_again(self, listener: Listener) -> None:
-        try:
-            await self._gate.admit(
-                listener.key_hash, listener.account or None, listener.addresses, listener.domains
-            )
-        except Refused as refused:
-            listener.end(refused.close, refused.text)

@@ -120,10 +120,18 @@ class Settings(BaseModel):
         le=3600,
         description="time between pings to a socket; without an answer in 10 s it is closed",
     )
+    probe_seconds: float = Field(
+        30.0,
+        ge=1,
+        le=300,
+        description="time between proofs that the link to Redis is not deaf; then 5 s for the echo",
+    )
     keep_messages: int = Field(1000, ge=1, description="messages kept per inbox for a listener that comes back")
     keep_seconds: int = Field(7 * 24 * 3600, ge=60, description="time that a message is kept")
     replay_limit: int = Field(
-        1000, ge=1, description="messages replayed to one socket that resumes (which is still to come)"
+        1000,
+        ge=1,
+        description="messages replayed to one socket that resumes; told of the gap beyond",
     )
     drain_seconds: float = Field(
         20.0, ge=0, le=3600, description="time over which sockets are closed and posts finished after SIGTERM"

@@ -13,11 +13,13 @@ HOUSE = Path(__file__).parent.parent / "relay"
 # From the ground up. A file may import from the levels below its own, and from its own room.
 LEVELS = [
     {"errors"},
-    {"address", "keys", "notices", "logs", "metrics", "redis_url"},
-    {"settings"},
+    {"address", "keys", "message_id", "notices", "logs", "metrics", "redis_url"},
+    {"settings", "positions"},
     {"store", "message"},
-    {"mime", "bus", "hub", "accounts"},
-    {"inbound", "node"},
+    {"mime", "bus", "letterbox", "hub", "accounts"},
+    {"inbound", "history", "subscriptions", "audit"},
+    {"catchup", "replay"},
+    {"node"},
     {"stream", "api"},
     {"app"},
     {"serve"},

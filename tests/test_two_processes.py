@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from relay.keys import inbox_tag
 from tests import harness
 from tests.harness import ACCOUNT, ADDRESS, DOMAIN, KEY, Relay
 from tests.redis_server import RedisServer
@@ -93,7 +94,8 @@ async def test_a_burst_from_redis_does_not_make_a_reading_socket_look_slow(
     async with running as relay, relay.listen() as socket:
         with redis.Redis.from_url(redis_server.url) as client, client.pipeline() as burst:
             for number in range(1000):
-                frame = json.dumps({"_id": f"x-1-{number}", "subject": str(number), "raw": "x" * 2000})
-                burst.publish(f"relay:inbox:{ADDRESS}", f"{ACCOUNT}\n{ADDRESS}\n1-{number}\n{frame}")
+                message_id = f"{inbox_tag(ADDRESS)}00000a-1-{number + 1}"
+                frame = json.dumps({"_id": message_id, "subject": str(number), "raw": "x" * 2000})
+                burst.publish(f"relay:inbox:{ADDRESS}", f"{ACCOUNT}\n{ADDRESS}\n{message_id}\n{frame}")
             burst.execute()
         assert [await socket.subject() for _ in range(1000)] == [str(number) for number in range(1000)]

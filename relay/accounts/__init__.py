@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from relay.accounts.accounts import AccountBook
@@ -16,6 +17,10 @@ from relay.store import Store
 __all__ = ["Accounts", "hash_key"]
 
 
+async def _nothing_to_restore() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Accounts:
     """The parts of this room, built together; they hold nothing but the store."""
@@ -27,8 +32,10 @@ class Accounts:
     gate: Gate
 
     @classmethod
-    def build(cls, store: Store, settings: Settings) -> Accounts:
-        """Connects nothing yet. Raises ConfigError: RELAY_DNS_SERVERS cannot be read."""
+    def build(
+        cls, store: Store, settings: Settings, *, restore: Callable[[], Awaitable[bool]] = _nothing_to_restore
+    ) -> Accounts:
+        """Connects nothing yet. ``restore``: see Gate. Raises ConfigError: RELAY_DNS_SERVERS cannot be read."""
         keys = ApiKeys(store)
         addresses = Addresses(store, shared_domains=settings.domains)
         resolver = TxtResolver(settings.dns_servers)
@@ -37,5 +44,5 @@ class Accounts:
             keys=keys,
             addresses=addresses,
             domains=Domains(store, addresses, resolver, shared=frozenset(settings.domains)),
-            gate=Gate(store, keys),
+            gate=Gate(store, keys, restore=restore),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import cast
 
 from relay import keys
@@ -18,15 +18,19 @@ _UNKNOWN = "this API key is unknown or revoked"
 class Gate:
     """Every method raises Unavailable when Redis is away: nobody is let in on a guess."""
 
-    def __init__(self, store: Store, api_keys: ApiKeys) -> None:
+    def __init__(self, store: Store, api_keys: ApiKeys, *, restore: Callable[[], Awaitable[bool]]) -> None:
+        """``restore`` puts back what a Redis that lost everything must hold; whether it had to."""
         self._store = store
         self._keys = api_keys
+        self._restore = restore
 
     async def account_of(self, key: str) -> str:
         """The account id of an API key. Takes any text. Raises Unauthorized."""
         if not key:
             raise Unauthorized("no API key; send it in the header Mailsac-Key or Authorization: Bearer")
         account_id = await self._keys.find(key)
+        if account_id is None and await self._restore():
+            account_id = await self._keys.find(key)
         if account_id is None:
             raise Unauthorized(_UNKNOWN)
         return account_id
@@ -40,6 +44,16 @@ class Gate:
         the key, FORBIDDEN with each address and domain that is not the account's or is switched off. Whether
         another account has it is not told.
         """
+        try:
+            return await self._admit(key_hash, claimed_account, addresses, domains)
+        except Refused:
+            if not await self._restore():
+                raise
+        return await self._admit(key_hash, claimed_account, addresses, domains)
+
+    async def _admit(
+        self, key_hash: str, claimed_account: str | None, addresses: Collection[str], domains: Collection[str]
+    ) -> str:
         wanted, whole = sorted(addresses), sorted(domains)
         key_row, *replies = await self._store.ask(
             ("HMGET", keys.api_key(key_hash), *FIELDS),

@@ -69,7 +69,7 @@ def _connect(url: RedisUrl, timeout_seconds: float, wait_replicas: int) -> Store
         timeout_seconds=timeout_seconds,
         where=url.where,
         wait_replicas=wait_replicas,
-        notes_term=True,
+        notes_mark=True,
     )
 
 

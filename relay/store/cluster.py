@@ -90,7 +90,10 @@ class ClusterStore(Store):
             replies = await self._nodes[node].ask(*commands, durable=durable)
         except Unavailable:
             self._failed(node)
-            raise
+            if any(_key_of(command) is not None for command in commands):
+                raise
+            # Any node will do, and twice is as good as once: what has no key changes nothing, or rings a bell.
+            replies = await self._nodes[next(iter(self._nodes))].ask(*commands)
         for index, reply in enumerate(replies):
             if isinstance(reply, AskError):  # it was not done: asking elsewhere is no repetition
                 replies[index] = await self._follow(reply, node, commands[index], durable=durable)
@@ -159,6 +162,12 @@ class ClusterStore(Store):
     def _made(self, node: Node) -> Store:
         return self._make(node, self._timeout_seconds * _NODE_SHARE)
 
+    def beside(self) -> Store:
+        """As :meth:`Store.beside`, to all nodes."""
+        store = ClusterStore(self._seeds, self._make, timeout_seconds=self._timeout_seconds, where=self._where)
+        self._beside.append(store)
+        return store
+
     def own_connection(self) -> Connection:
         """As :meth:`Store.own_connection`, to any node, another each time: a publish reaches all of them."""
         self._turn += 1
@@ -166,13 +175,13 @@ class ClusterStore(Store):
         return nodes[self._turn % len(nodes)].own_connection()
 
     async def forget_idle_connections(self) -> None:
-        for node in list(self._nodes.values()):
-            await node.forget_idle_connections()
+        for store in (*self._beside, *self._nodes.values()):
+            await store.forget_idle_connections()
 
     async def close(self) -> None:
-        for node in list(self._nodes.values()):
-            await node.close()
-        await super().close()
+        for store in (*self._beside, *self._nodes.values()):
+            await store.close()
+        await self.client.aclose()
 
 
 def _key_of(command: Command) -> bytes | None:

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import hiredis
 import redis.asyncio as redis_asyncio
 import structlog
 from redis import RedisError, ResponseError
@@ -22,16 +23,15 @@ from redis.asyncio import Connection
 from redis.exceptions import NoPermissionError
 
 from relay.errors import Unavailable
-from relay.store import term, trouble
+from relay.store import mark, trouble
 
 log = structlog.get_logger()
 
 Client = redis_asyncio.Redis
 Command = Sequence[str | bytes | int]
 _MAX_BATCH_BYTES = 1024 * 1024  # a larger mail goes alone; small ones behind it wait no longer than that takes
-_WAIT_SHARE = (
-    0.25  # of the time limit, for replicas to confirm: what is asked meanwhile waits for it, and then its own
-)
+_MAX_COPIED_BYTES = 64 * 1024
+_WAIT_SHARE = 0.25  # of the time limit, for replicas to confirm; what is asked meanwhile waits for it as well
 
 
 class _Question:
@@ -50,7 +50,7 @@ class _Question:
 class Store:
     """A Redis client with the rules of this room."""
 
-    clustered = False  # whether keys with different hash tags may be on different nodes
+    clustered = False  # whether keys of different hash tags may lie on different servers
 
     def __init__(
         self,
@@ -59,20 +59,21 @@ class Store:
         timeout_seconds: float,
         where: str = "",
         wait_replicas: int = 0,
-        notes_term: bool = False,
+        notes_mark: bool = False,
     ) -> None:
-        """``where`` is for the log. ``notes_term``: each new connection writes the history mark, see term.py."""
+        """``where`` is for the log. ``notes_mark``: each new connection writes the history mark, see mark.py."""
         self.client = client
         self._timeout_seconds = timeout_seconds
         self._where = where
         self._logged = ""  # the trouble that the log knows of
-        self._notes_term = notes_term
+        self._notes_mark = notes_mark
         self._wait: Command | None = None
         if wait_replicas:
             self._wait = ("WAIT", wait_replicas, math.ceil(timeout_seconds * _WAIT_SHARE * 1000))
         self._questions: deque[_Question] = deque()
         self._asking: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
+        self._beside: list[Store] = []
 
     @asynccontextmanager
     async def call(self) -> AsyncIterator[Client]:
@@ -158,7 +159,8 @@ class Store:
             async with asyncio.timeout(self._timeout_seconds):
                 if not known:
                     await self._begin(connection)
-                await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+                packed = [piece for command in commands for piece in _packed(connection, command)]
+                await connection.send_packed_command(packed, check_health=False)
                 for _ in commands:
                     try:
                         replies.append(await connection.read_response(timeout=math.inf))
@@ -177,11 +179,11 @@ class Store:
     async def _begin(self, connection: Connection) -> None:
         """What comes before the first batch on a connection."""
         await connection.connect()  # type: ignore[no-untyped-call]
-        if self._notes_term:
+        if self._notes_mark:
             try:
-                await term.note(connection)
+                await mark.note(connection)
             except NoPermissionError:
-                self._notes_term = False
+                self._notes_mark = False
                 log.warning(
                     "redis.no_info", where=self._where, hint="allow INFO, GET, SET: docs/redis.md says why"
                 )
@@ -194,16 +196,24 @@ class Store:
 
     async def forget_idle_connections(self) -> None:
         """Closes what is not in use: after a restart of Redis, each such connection would fail one more call."""
-        connection, self._connection = self._connection, None
-        if connection:
-            await connection.disconnect(nowait=True)
+        for store in (*self._beside, self):
+            connection, store._connection = store._connection, None
+            if connection:
+                await connection.disconnect(nowait=True)
         await self.client.connection_pool.disconnect(inuse_connections=False)
+
+    def beside(self) -> Store:
+        """Another queue of questions to the same Redis: what is slow there holds up nothing here. Ends with this."""
+        store = Store(self.client, timeout_seconds=self._timeout_seconds, where=self._where)
+        self._beside.append(store)
+        return store
 
     async def close(self) -> None:
         """Ends all connections. Who still waits for an answer gets Unavailable."""
-        if self._asking:
-            await self._asking  # bounded by its time limit
-        self._fail(list(self._questions), ConnectionError("closing"))
+        for store in (*self._beside, self):
+            if store._asking:
+                await store._asking  # bounded by its time limit
+            store._fail(list(store._questions), ConnectionError("closing"))
         await self.forget_idle_connections()
         await self.client.aclose()
 
@@ -214,3 +224,10 @@ class Store:
             self._logged = text
             log.warning("redis.trouble", where=self._where, error=text, kind=type(exc).__name__)
         return Unavailable(text)
+
+
+def _packed(connection: Connection, command: Command) -> list[bytes]:
+    """The command as Redis reads it. hiredis takes a sixth of redis-py's time, but copies what is large."""
+    if len(command[-1] if isinstance(command[-1], bytes) else b"") > _MAX_COPIED_BYTES:
+        return connection.pack_command(*command)
+    return [hiredis.pack_command(tuple(command))]  # type: ignore[arg-type]  # its stub means tuples of any length

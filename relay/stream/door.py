@@ -7,7 +7,9 @@ from then on. A refusal is accepted too, told in a control frame and closed: a b
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from starlette.requests import Request
@@ -19,6 +21,7 @@ from relay.errors import LEAVING, OUR_FAULT, Close, Refused, TooManyRequests, Un
 from relay.hub import Listener
 from relay.metrics import Metrics
 from relay.node import Node
+from relay.replay import Replay, Resume, Resuming
 from relay.settings import Settings
 from relay.stream import frames, wire
 from relay.stream.heartbeat import Wheel
@@ -35,8 +38,9 @@ _PAUSE_BETWEEN_CLOSES_SECONDS = 0.01  # at most; clients that were closed togeth
 class Door:
     """The door out."""
 
-    def __init__(self, node: Node, metrics: Metrics, settings: Settings) -> None:
+    def __init__(self, node: Node, replay: Replay, metrics: Metrics, settings: Settings) -> None:
         self._node = node
+        self._replay = replay
         self._metrics = metrics
         self._settings = settings
         self._refusals = Refusals(max_per_minute=settings.max_refusals_per_minute)
@@ -106,7 +110,16 @@ class Door:
             self._node.leave(listener)
             raise
         self._opened(listener)
-        listener.open(hand_over(), request.frames, _greeting(request))
+        listener.open(hand_over(), request.frames, _greeting(request), resumes=request.resume is not None)
+        if request.resume:
+            await self._catch_up(listener, request.resume)
+
+    async def _catch_up(self, listener: Resuming, resume: Resume) -> None:
+        """Returns when the listener is live, or has ended."""
+        try:
+            await self._replay.run(listener, resume)
+        except Unavailable as error:
+            listener.end(OUR_FAULT, f"{error} with since, where you are now")
 
     async def _listen_portably(self, websocket: WebSocket, request: ListenRequest) -> None:
         listener = PortableListener(request, limit_bytes=self._settings.socket_buffer_bytes)
@@ -116,7 +129,8 @@ class Door:
             self._opened(listener)
             for text in _greeting(request):
                 await websocket.send_text(text)
-            end = await listener.carry(websocket)
+            resume = request.resume
+            end = await listener.carry(websocket, partial(self._catch_up, listener, resume) if resume else None)
         finally:
             self._node.leave(listener)
         self._ended(listener, end.close if end else None)
@@ -151,6 +165,7 @@ class Door:
             websocket,
             default_frames=self._settings.frames,
             max_addresses=self._settings.max_addresses_per_socket,
+            now_ms=time.time_ns() // 1_000_000,
         )
 
     async def _refuse(self, websocket: WebSocket, refused: Refused) -> None:

@@ -14,7 +14,7 @@ import orjson
 from isal import isal_zlib
 
 from relay.errors import Close, Refused
-from relay.hub import Letter
+from relay.hub import Gap, Letter
 
 Format = Literal["message", "envelope"]
 FORMATS: tuple[Format, ...] = ("message", "envelope")
@@ -44,7 +44,7 @@ def variant(frame_format: Format, *, deflate: bool) -> Variant:
     return "envelope+deflate" if deflate else "envelope"
 
 
-def wire(letter: Letter, wanted: Variant) -> bytes:
+def wire(letter: Letter | Gap, wanted: Variant) -> bytes:
     """The letter's whole frame, RFC 6455 header included."""
     made = letter.variants.get(wanted)
     if made is None:
@@ -52,7 +52,9 @@ def wire(letter: Letter, wanted: Variant) -> bytes:
     return made
 
 
-def _make(letter: Letter, wanted: Variant) -> bytes:
+def _make(letter: Letter | Gap, wanted: Variant) -> bytes:
+    if isinstance(letter, Gap):
+        return control(gap(letter))
     plain, _, deflate = wanted.partition("+")
     payload = letter.frame if plain == "message" else b'{"status":200,"email":%b}' % letter.frame
     if deflate and _DEFLATE_MIN_BYTES <= len(payload) <= _DEFLATE_MAX_BYTES:
@@ -60,8 +62,10 @@ def _make(letter: Letter, wanted: Variant) -> bytes:
     return frame(_FIN_TEXT, payload)
 
 
-def text(letter: Letter, frame_format: Format) -> str:
+def text(letter: Letter | Gap, frame_format: Format) -> str:
     """The letter's text for ASGI, which makes a frame of its own of it: the portable way."""
+    if isinstance(letter, Gap):
+        return gap(letter)
     payload = letter.frame.decode()
     return payload if frame_format == "message" else f'{{"status":200,"email":{payload}}}'
 
@@ -97,6 +101,21 @@ def listening(addresses: Iterable[str], domains: Iterable[str]) -> str:
     """The first frame of the envelope format."""
     return orjson.dumps(
         {"status": 200, "msg": "Listening", "addresses": sorted(addresses), "domains": sorted(domains)}
+    ).decode()
+
+
+def gap(told: Gap) -> str:
+    """The control frame for messages that are missing; ``after`` and ``next`` are an ``_id`` or null."""
+    after, following = (str(one) if one else None for one in (told.after, told.next))
+    return orjson.dumps(
+        {
+            "status": 206,
+            "msg": "Gap",
+            "inbox": told.inbox,
+            "after": after,
+            "next": following,
+            "reason": told.reason,
+        }
     ).decode()
 
 

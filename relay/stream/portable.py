@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from relay.errors import SLOW, Close, Refused
-from relay.hub import Letter
+from relay.hub import Gap, Letter
+from relay.message_id import MessageId
 from relay.stream import frames
+from relay.stream.hold import Floors, Hold
 from relay.stream.request import ListenRequest
 
+_STALLED_SECONDS = 30.0  # that a replay waits for a socket to take anything
 _LAST_WORDS_SECONDS = 5.0  # a client that reads nothing does not get to see its close frame
 
 
@@ -29,14 +32,17 @@ class PortableListener:
         self.domains: Collection[str] = request.domains
         self._format = request.frames
         self._limit_bytes = limit_bytes
-        self._waiting: deque[Letter] = deque()
+        self._held = Hold(limit_bytes=limit_bytes) if request.resume else None
+        self._floors: Floors | None = None
+        self._waiting: deque[Letter | Gap] = deque()
         self._waiting_bytes = 0  # of letters within the limit; not of the one under way
         self._large_waiting = False  # one letter beyond the limit has a place of its own
         self._filled = asyncio.Event()
+        self._emptied = asyncio.Event()  # for a replay
         self._end: Refused | None = None
         self._ended = asyncio.Event()
 
-    def deliver(self, letter: Letter) -> None:
+    def deliver(self, letter: Letter | Gap) -> None:
         """See :class:`relay.hub.Listener`.
 
         However large a mail is, the socket that gets it is not slow for that: one letter beyond the limit may
@@ -44,17 +50,20 @@ class PortableListener:
         """
         if self._end:
             return
-        size = len(letter.frame)
+        if self._held is not None:
+            self._held.put(letter)
+            return
+        if self._floors and not self._floors.lets(letter):
+            return
+        size = _size(letter)
         large = size > self._limit_bytes
         if self._large_waiting if large else self._waiting_bytes + size > self._limit_bytes:
             self.end(SLOW, f"more than {self._limit_bytes} bytes were waiting for this socket; read faster")
             return
-        self._waiting.append(letter)
-        self._count(letter, waits=True)
-        self._filled.set()
+        self.send(letter)
 
-    def _count(self, letter: Letter, *, waits: bool) -> None:
-        size = len(letter.frame)
+    def _count(self, letter: Letter | Gap, *, waits: bool) -> None:
+        size = _size(letter)
         if size > self._limit_bytes:
             self._large_waiting = waits
         else:
@@ -66,20 +75,62 @@ class PortableListener:
             self._end = Refused(close, text)
             self._waiting.clear()
             self._ended.set()
+            self._emptied.set()
 
-    async def carry(self, websocket: WebSocket) -> Refused | None:
-        """Sends until the client leaves (None), or the socket is ended: then the caller says goodbye."""
-        tasks = (
+    # For a socket that resumes, see relay/replay.py.
+
+    def hold(self) -> None:
+        """See :class:`relay.replay.Resuming`."""
+        if self._held is not None:
+            self._held.clear()
+
+    def send(self, item: Letter | Gap) -> None:
+        """See :class:`relay.replay.Resuming`."""
+        if self._end is None:
+            self._waiting.append(item)
+            self._count(item, waits=True)
+            self._emptied.clear()
+            self._filled.set()
+
+    async def room(self) -> bool:
+        """See :class:`relay.replay.Resuming`. One that takes nothing for a while is slow."""
+        if self._large_waiting or self._waiting_bytes > self._limit_bytes // 4:
+            try:
+                async with asyncio.timeout(_STALLED_SECONDS):
+                    await self._emptied.wait()
+            except TimeoutError:
+                self.end(SLOW, f"nothing was read from this socket for {_STALLED_SECONDS:g} s; read faster")
+        return self._end is None
+
+    def release(self, last: Mapping[str, MessageId]) -> bool:
+        """See :class:`relay.replay.Resuming`."""
+        held = self._held
+        if held is None or self._end:
+            return True
+        if held.overflowed:
+            return False
+        self._held, self._floors = None, Floors(last)
+        for letter in held.take():
+            self.deliver(letter)
+        return True
+
+    async def carry(self, websocket: WebSocket, replay: Callable[[], Awaitable[None]] | None) -> Refused | None:
+        """Sends until the client leaves (None), or the socket is ended: then the caller says goodbye.
+
+        ``replay`` brings a socket that resumes up to what is live.
+        """
+        tasks = [
             asyncio.create_task(_watch(websocket), name="stream.watch"),
             asyncio.create_task(self._send(websocket), name="stream.send"),
             asyncio.create_task(self._ended.wait(), name="stream.end"),
-        )
+        ]
+        replaying = [asyncio.ensure_future(replay())] if replay else []
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
+            for task in (*tasks, *replaying):
                 task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
+            results = await asyncio.gather(*tasks, *replaying, return_exceptions=True)
         for result in results:
             if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect):
                 raise result
@@ -91,8 +142,13 @@ class PortableListener:
                 letter = self._waiting.popleft()
                 self._count(letter, waits=False)
                 await websocket.send_text(frames.text(letter, self._format))
+            self._emptied.set()
             await self._filled.wait()
             self._filled.clear()
+
+
+def _size(item: Letter | Gap) -> int:
+    return len(item.frame) if isinstance(item, Letter) else 0
 
 
 async def _watch(websocket: WebSocket) -> None:

@@ -10,6 +10,8 @@ from starlette.requests import HTTPConnection
 
 from relay.address import BadAddress, canonical_address, canonical_domain
 from relay.errors import BAD_REQUEST, UNAUTHORIZED, Refused
+from relay.replay import Resume
+from relay.stream import since
 from relay.stream.frames import FORMATS, Format
 
 SUBPROTOCOL = "relay"
@@ -26,10 +28,11 @@ class ListenRequest:
     addresses: frozenset[str]
     domains: frozenset[str]
     frames: Format
+    resume: Resume | None  # where the client stood; None = it wants what comes from now on
 
 
-def parse(connection: HTTPConnection, *, default_frames: Format, max_addresses: int) -> ListenRequest:
-    """Raises Refused (4400 or 4401)."""
+def parse(connection: HTTPConnection, *, default_frames: Format, max_addresses: int, now_ms: int) -> ListenRequest:
+    """Raises Refused (4400 or 4401). ``now_ms`` is Unix time."""
     query = connection.query_params
     if len(connection.scope.get("query_string", b"")) > _MAX_QUERY_CHARS:
         raise Refused(BAD_REQUEST, "the query is too long; listen to a domain, or open several sockets")
@@ -40,15 +43,18 @@ def parse(connection: HTTPConnection, *, default_frames: Format, max_addresses: 
             "no key: give it as ?key=, in a Mailsac-Key or Authorization: Bearer header, or as WebSocket"
             " subprotocol relay.key.<key> beside relay",
         )
-    if "since" in query:
-        raise Refused(BAD_REQUEST, "since: this version cannot resume yet; connect without it")
     addresses, domains = _listened(query.getlist("addresses"), max_addresses)
+    try:
+        resume = since.parse(query.getlist("since"), addresses, whole_domains=bool(domains), now_ms=now_ms)
+    except since.BadSince as exc:
+        raise Refused(BAD_REQUEST, f"since: {exc}") from exc
     return ListenRequest(
         key_hash=hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest(),
         account=query.get("_id") or None,
         addresses=addresses,
         domains=domains,
         frames=_frames(query.get("frames"), default_frames),
+        resume=resume,
     )
 
 

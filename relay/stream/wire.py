@@ -24,7 +24,7 @@ another server or a test client the extension is not there, and the same endpoin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -33,22 +33,25 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPe
 from websockets.http11 import Request
 
 from relay.errors import LEAVING, SLOW, Close, Refused
-from relay.hub import Letter
+from relay.hub import Gap, Letter
+from relay.message_id import MessageId
 from relay.stream import frames
 from relay.stream.frames import Format
 from relay.stream.heartbeat import Wheel
+from relay.stream.hold import Floors, Hold
 from relay.stream.incoming import Incoming
 
 EXTENSION = "relay.wire"
 
 _FAREWELL_SECONDS = 5.0  # a peer that has not closed by then is cut off, whatever waits for it
+_STALLED_SECONDS = 30.0  # that a replay waits for a socket to take anything
 _MAX_EARLY_BYTES = 8 * 1024  # that a client may send before it saw our 101
 _FEW = 8  # names that are looked through as fast as looked up
 _PONG_TO_OUR_PING = b"\x8a\x80"  # and four bytes of mask; our pings are empty
 _NO_ANSWER = Close(1011, "no answer to our ping", retry=True, status=503)
 
 # What a wire is doing. Anything but OPEN takes the long way through deliver.
-_OPEN, _PAUSED, _HOLDING, _ENDED = range(4)
+_OPEN, _PAUSED, _HOLDING, _REPLAYING, _RESUMED, _ENDED = range(6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,9 @@ class Wire(asyncio.Protocol):
         "_around",
         "_connections",
         "_deflate",
+        "_drained",
         "_farewell",
+        "_floors",
         "_held",
         "_incoming",
         "_large_bytes",
@@ -94,7 +99,9 @@ class Wire(asyncio.Protocol):
         self._around = around
         self._variant: frames.Variant = "message"
         self._state = _HOLDING
-        self._held: list[Letter] | None = []
+        self._held: Hold | None = Hold(limit_bytes=around.limit_bytes)
+        self._floors: Floors | None = None  # of a socket that resumed, until it has passed them all
+        self._drained: asyncio.Future[None] | None = None  # who resumes waits for it
         self._farewell: Refused | None = None  # why it was ended while it still held
         self._incoming: Incoming | None = None
         self._large_bytes = 0  # of the letter beyond the limit that is waiting, 0 = none is
@@ -103,7 +110,7 @@ class Wire(asyncio.Protocol):
 
     # For the hub. Nothing here waits.
 
-    def deliver(self, letter: Letter) -> None:
+    def deliver(self, letter: Letter | Gap) -> None:
         """See :class:`relay.hub.Listener`."""
         frame = letter.variants.get(self._variant)
         if frame is None:
@@ -113,26 +120,33 @@ class Wire(asyncio.Protocol):
         else:
             self._transport.write(frame)
 
-    def _deliver_unusual(self, letter: Letter, frame: bytes) -> None:
+    def _deliver_unusual(self, letter: Letter | Gap, frame: bytes) -> None:
         if self._state == _ENDED:
+            return
+        if self._held is not None:
+            self._held.put(letter)
+            return
+        if self._floors is not None and not self._lets(self._floors, letter):
             return
         if self._is_full(len(frame)):
             limit = self._around.limit_bytes
             self.end(SLOW, f"more than {limit} bytes were waiting for this socket; read faster")
-        elif self._held is not None:
-            self._held.append(letter)
-        else:
-            self._transport.write(frame)
-            if self._state == _OPEN:
-                self._large_bytes = 0  # the kernel has taken it
+            return
+        self._transport.write(frame)
+        if self._state != _PAUSED:
+            self._large_bytes = 0  # the kernel has taken it
+
+    def _lets(self, floors: Floors, letter: Letter | Gap) -> bool:
+        lets = floors.lets(letter)
+        if not floors:
+            self._floors = None
+            self._state = _OPEN if self._state == _RESUMED else self._state
+        return lets
 
     def _is_full(self, size: int) -> bool:
         """Whether a frame may not wait too. One beyond the limit may, beside those within it: a socket is not slow
         because a mail is large."""
-        if self._held is not None:
-            waiting = sum(len(letter.frame) for letter in self._held)
-        else:
-            waiting = self._transport.get_write_buffer_size()
+        waiting = self._transport.get_write_buffer_size()
         if size <= self._around.limit_bytes:
             return waiting - self._large_bytes + size > self._around.limit_bytes
         if self._large_bytes:
@@ -155,27 +169,85 @@ class Wire(asyncio.Protocol):
     def _leave(self, close: Close) -> None:
         """Our close frame; then the peer's, or the end of its time."""
         self._state = _ENDED
+        self._wake()
         self._around.on_end(self, close)
         self._transport.write(frames.closing(close))
         asyncio.get_running_loop().call_later(_FAREWELL_SECONDS, self._transport.abort)
 
+    # For a socket that resumes, see relay/replay.py.
+
+    def hold(self) -> None:
+        """See :class:`relay.replay.Resuming`."""
+        if self._held is not None:
+            self._held.clear()
+
+    def send(self, item: Letter | Gap) -> None:
+        """See :class:`relay.replay.Resuming`."""
+        if self._state != _ENDED:
+            self._transport.write(frames.wire(item, self._variant))
+
+    async def room(self) -> bool:
+        """See :class:`relay.replay.Resuming`. One that takes nothing for a while is slow."""
+        while self._state == _PAUSED:
+            self._drained = asyncio.get_running_loop().create_future()
+            try:
+                async with asyncio.timeout(_STALLED_SECONDS):
+                    await self._drained
+            except TimeoutError:
+                self.end(SLOW, f"nothing was read from this socket for {_STALLED_SECONDS:g} s; read faster")
+        return self._state != _ENDED
+
+    def release(self, last: Mapping[str, MessageId]) -> bool:
+        """See :class:`relay.replay.Resuming`."""
+        held = self._held
+        if held is None or self._state == _ENDED:
+            return True
+        if held.overflowed:
+            return False
+        self._held = None
+        self._floors = Floors(last) if last else None
+        limit = self._around.limit_bytes
+        self._transport.set_write_buffer_limits(limit, limit // 4)
+        if self._state == _REPLAYING:
+            self._state = self._calm()
+        for letter in held.take():
+            self.deliver(letter)
+        return True
+
+    def _calm(self) -> int:
+        """The state of a socket that takes what it is given."""
+        if self._held is not None:
+            return _REPLAYING
+        return _OPEN if self._floors is None else _RESUMED
+
+    def _wake(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
     # For the transport.
 
-    def open(self, hand_over: HandOver, frame_format: Format, greeting: Iterable[str] = ()) -> None:
-        """The transport of ``hand_over`` is ours from now on: the greeting goes out, then what was held."""
+    def open(
+        self, hand_over: HandOver, frame_format: Format, greeting: Iterable[str] = (), *, resumes: bool = False
+    ) -> None:
+        """The transport of ``hand_over`` is ours from now on: the greeting goes out, then what was held.
+
+        A socket that ``resumes`` goes on holding until :meth:`release`.
+        """
         self._transport = hand_over.transport
         self._connections = hand_over.connections
         self._deflate = hand_over.deflate
         self._variant = frames.variant(frame_format, deflate=hand_over.shares_deflate)
         self._connections.add(self)
         self._transport.set_protocol(self)
-        self._transport.set_write_buffer_limits(self._around.limit_bytes, self._around.limit_bytes // 4)
+        # A replay waits whenever a quarter of what may wait does: the rest is for what is live when it ends.
+        high = self._around.limit_bytes // (4 if resumes else 1)
+        self._transport.set_write_buffer_limits(high, high // 4)
         self._slot = self._around.wheel.add(self)
-        self._state = _OPEN
+        self._state = _REPLAYING
         self._transport.writelines([frames.control(text) for text in greeting])
-        held, self._held, self._large_bytes = self._held or [], None, 0
-        for letter in held:
-            self.deliver(letter)
+        if self._farewell is None and not resumes and not self.release({}):
+            limit = self._around.limit_bytes
+            self._farewell = Refused(SLOW, f"more than {limit} bytes were waiting for this socket; read faster")
         if self._farewell and self._state != _ENDED:
             self._say_goodbye(self._farewell)
         if hand_over.early:
@@ -183,14 +255,15 @@ class Wire(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """More than the limit is waiting in the transport."""
-        if self._state == _OPEN:
+        if self._state != _ENDED:
             self._state = _PAUSED
 
     def resume_writing(self) -> None:
         """A quarter of the limit is waiting."""
         self._large_bytes = 0
         if self._state == _PAUSED:
-            self._state = _OPEN
+            self._state = self._calm()
+        self._wake()
 
     def data_received(self, data: bytes) -> None:
         """Nearly always the pong to a ping; all else is parsed, and as a rule ignored."""
@@ -208,6 +281,7 @@ class Wire(asyncio.Protocol):
             return
         if self._state != _ENDED:  # else it answers our close frame, or says something after it
             self._state = _ENDED
+            self._wake()
             mistake = (
                 Close(outcome.code, "the client's mistake", retry=False, status=400) if outcome.mistake else None
             )
@@ -219,6 +293,7 @@ class Wire(asyncio.Protocol):
         """The end, whoever brought it about."""
         if self._state != _ENDED:
             self._state = _ENDED
+            self._wake()
             self._around.on_end(self, None)
         self._incoming = None
         self._around.wheel.remove(self, self._slot)
@@ -228,7 +303,7 @@ class Wire(asyncio.Protocol):
 
     def ping(self, now: int) -> None:
         """See :class:`relay.stream.heartbeat.Pulse`."""
-        if self._state in (_OPEN, _PAUSED):
+        if self._state not in (_HOLDING, _ENDED):
             self._waits_since = self._waits_since or now
             self._transport.write(frames.PING)
 

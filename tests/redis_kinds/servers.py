@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from redis.crc import key_slot
 
+from tests.harness import Socket
 from tests.redis_server import HOST, RedisServer, free_port
 
 _SLOTS = 16384
@@ -25,6 +26,18 @@ _WAIT_SECONDS = 20.0
 def replica_of(master: RedisServer, *, persistent: bool = True) -> RedisServer:
     """A server, not yet started, that follows another."""
     return RedisServer(persistent=persistent, options=("--replicaof", HOST, str(master.port)))
+
+
+async def subjects(socket: Socket, *, last: str) -> list[str]:
+    """Those of the mail that a socket gets, up to a certain one. Between them it may be told of a new epoch."""
+    got: list[str] = []
+    while not got or got[-1] != last:
+        message = await socket.message()
+        if "subject" in message:
+            got.append(message["subject"])
+        else:
+            assert message["status"] == 206, message
+    return got
 
 
 def until(client: redis.Redis, **wanted: object) -> None:

@@ -74,7 +74,7 @@ async def test_without_info_all_works_but_the_term(tmp_path: Path) -> None:
         operator.execute_command(*documented_rule(), "-info")
         async with harness.relay(f"redis://relay:{ENCODED}@{HOST}:{server.port}/0", tmp_path) as relay:
             await use_everything(relay)
-        assert operator.get("relay:term") is None
+        assert operator.get("relay:history") is None
 
 
 async def test_a_wrong_password_is_told_without_it_and_without_the_host(

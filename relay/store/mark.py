@@ -1,8 +1,8 @@
 """The history mark: what a Redis is asked at each new connection, so that publish.lua learns of lost writes.
 
 A Redis that was a replica, or that came back without an append-only file, may lack messages that were acknowledged.
-Nothing in the data says so. So the mark is made of what the server says of itself, and stands in the data: whoever
-finds another mark than the one it knew begins a new epoch.
+Nothing in the data says so. So the mark (keys.HISTORY) is made of what the server says of itself, and stands in the
+data: whoever finds another mark than the one it knew begins a new epoch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from redis.exceptions import ReadOnlyError
 
 from relay import keys
 
+_FIRST = b"first"  # where there is no reason to doubt anything; a later mark must have one to differ from
 _NEVER_PROMOTED = b"-1"  # second_repl_offset of a server that was always the master of its history
 
 
@@ -27,9 +28,10 @@ async def note(connection: Connection) -> None:
     if info.get(b"role") == b"slave":
         raise ReadOnlyError("a replica, where a master was expected")
     mark = _mark(info)
-    # Without a mark of its own a server has the history that its data has, and the mark in them stays.
-    if mark and await _ask(connection, "GET", keys.TERM) != mark:
-        await _ask(connection, "SET", keys.TERM, mark)
+    found = await _ask(connection, "GET", keys.HISTORY)
+    # A server that says nothing of itself has the history that its data has, and the mark in them stays.
+    if found != (mark or found or _FIRST):
+        await _ask(connection, "SET", keys.HISTORY, mark or _FIRST)
 
 
 def _mark(info: dict[bytes, bytes]) -> bytes:
