@@ -46,7 +46,9 @@ class Service:
         self.settings = settings
         self._declared = accounts_file.read(settings.accounts_file) if settings.accounts_file else None
         self.store = store.connect(
-            settings.redis_url.get_secret_value(), timeout_seconds=settings.redis_timeout_seconds
+            settings.redis_url.get_secret_value(),
+            timeout_seconds=settings.redis_timeout_seconds,
+            wait_replicas=settings.redis_wait_replicas,
         )
         self.metrics = Metrics()
         self.accounts = Accounts.build(self.store, settings, restore=self._restore)
