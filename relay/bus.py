@@ -238,7 +238,7 @@ class Link:
 def _checked(reply: Any) -> Any:
     """A reply that is no error. Raises Unavailable: Redis is full, read-only, loading its data, and the like."""
     if isinstance(reply, Exception):
-        raise Unavailable(f"Redis refused ({str(reply).partition(' ')[0]}); try again") from reply
+        raise Unavailable(f"Redis refused ({type(reply).__name__}); try again") from reply
     return reply
 
 
