@@ -267,11 +267,11 @@ async def test_who_sends_much_before_it_is_let_in_is_cut_off(relay: Relay) -> No
 
 
 LARGE = {
-    "a long line": request(first=f"GET /{'x' * 140_000} HTTP/1.1"),
-    "a long header": request(f"X-Long: {'x' * 140_000}"),
-    "many headers": request(*(f"X-{number}: {'x' * 100}" for number in range(1400))),
-    "a long line that goes on": request(first=f"GET /{'x' * 300_000}")[:-4],
-    "a header that goes on": request(f"X-Long: {'x' * 300_000}")[:-4],
+    "a long line": request(first=f"GET /{'x' * 560_000} HTTP/1.1"),
+    "a long header": request(f"X-Long: {'x' * 560_000}"),
+    "many headers": request(*(f"X-{number}: {'x' * 100}" for number in range(5600))),
+    "a long line that goes on": request(first=f"GET /{'x' * 1_200_000}")[:-4],
+    "a header that goes on": request(f"X-Long: {'x' * 1_200_000}")[:-4],
 }
 
 
