@@ -18,9 +18,8 @@ from tests.cli.service import ADDRESS, KEY, OTHER_ADDRESS, OTHER_KEY, QUIET_ADDR
 from tests.redis_server import RedisServer
 
 
-@pytest.mark.parametrize("frames", ["message", "envelope"])
-def test_each_message_is_a_json_object_on_a_line(service: Service, frames: str) -> None:
-    with service.listen("--json", "--count", "2", "--frames", frames) as listening:
+def test_each_message_is_a_json_object_on_a_line(service: Service) -> None:
+    with service.listen("--json", "--count", "2") as listening:
         listening.err.until("connected to ws://")
         posted = [service.post(subject) for subject in ("First", "Zweite – ü")]
         assert listening.ended() == exits.DONE
@@ -64,7 +63,7 @@ def test_what_the_server_will_never_allow_is_exit_code_5(
 ) -> None:
     ended = here("listen", service.url, "--addresses", addresses, MAILSAC_KEY=key)
     assert ended.returncode == exits.REFUSED
-    assert f"relay: {sentence}" in ended.stderr
+    assert ended.stderr.startswith(f"relay: {sentence}")  # and did not claim before that it listens
     assert key not in ended.stderr
 
 
@@ -125,19 +124,17 @@ def test_a_reader_that_goes_away_is_a_clean_end(service: Service) -> None:
 
 
 def test_it_comes_back_when_the_service_does(redis: RedisServer, tmp_path: Path) -> None:
-    with Service(redis.url, tmp_path) as first:
-        listening = first.listen("--count", "1")
-        with listening:
-            listening.err.until("connected to")
-            assert first.stop() == 0
-            listening.err.until("this process is leaving; connect again (close code 1012); connecting again in 0.")
-            listening.err.until("Connection refused; connecting again in ")
-            port = str(urlsplit(first.url).port)
-            with Service(redis.url, tmp_path, "--port", port) as second:
-                listening.err.until("connected to", times=2)
-                second.post("After the restart")
-                assert listening.ended() == exits.DONE
-    assert listening.out.text.endswith("  After the restart")
+    with Service(redis.url, tmp_path) as first, first.listen() as listening:
+        listening.err.until("connected to")
+        assert first.stop() == 0
+        listening.err.until("this process is leaving; connect again (close code 1012); connecting again in ")
+        listening.err.until("Connection refused; connecting again in ")
+        port = str(urlsplit(first.url).port)
+        with Service(redis.url, tmp_path, "--port", port) as second:
+            listening.err.until("connected to", times=2)
+            second.post("After the restart")
+            listening.out.until("  After the restart")
+            assert listening.stop() == exits.DONE
 
 
 def test_no_reconnect_is_exit_code_1(redis: RedisServer, tmp_path: Path) -> None:
@@ -153,7 +150,7 @@ def test_who_was_refused_too_often_waits(redis: RedisServer, tmp_path: Path) -> 
         with service.listen(key="no-such-key-0123456789") as guessing:
             assert guessing.ended() == exits.REFUSED
         with service.listen("--timeout", "1") as waiting:
-            waiting.err.until("wait a minute; connecting again in 60.0 s")
+            waiting.err.until("wait a minute; connecting again in 6")
             assert waiting.ended() == exits.TIMED_OUT
 
 
@@ -190,3 +187,65 @@ def test_an_unreachable_service_is_one_clean_line(here: Here, url: str) -> None:
 )
 def test_a_wrong_command_line_is_exit_code_2(here: Here, arguments: tuple[str, ...]) -> None:
     assert here("listen", *arguments).returncode == exits.MISCONFIGURED
+
+
+def test_a_new_process_goes_on_where_the_last_one_stood(service: Service, tmp_path: Path) -> None:
+    state = ("--state", str(tmp_path / "listener.json"))
+    with service.listen(*state, "--json", "--count", "1") as first:
+        first.err.until("connected to")
+        posted = [service.post("First")]
+        assert first.ended() == exits.DONE
+    posted += [service.post("Second"), service.post("Third")]
+    with service.listen(*state, "--json", "--count", "1") as second:
+        assert second.ended() == exits.DONE
+    with service.listen(*state, "--json") as third:
+        third.out.until("Third")
+        posted.append(service.post("Fourth"))
+        third.out.until("Fourth")
+        with service.listen(*state) as another:
+            assert another.ended() == exits.FAILED
+        assert third.stop() == exits.DONE
+    lines = [*first.out.lines, *second.out.lines, *third.out.lines]
+    assert [json.loads(line)["_id"] for line in lines] == posted
+    assert another.err.lines == [
+        f"relay: state file {tmp_path}/listener.json: another listener is using it;"
+        " give each listener a state file of its own"
+    ]
+
+
+def test_what_nobody_read_comes_again(service: Service, tmp_path: Path) -> None:
+    state = ("--state", str(tmp_path / "listener.json"))
+    arguments = ("listen", service.url, "--addresses", ADDRESS, "--json", *state)
+    with subprocess.Popen(
+        [*RELAY, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        env=environment({"MAILSAC_KEY": KEY}),
+    ) as unread:
+        assert unread.stdout is not None
+        assert unread.stderr is not None
+        assert b"connected to" in unread.stderr.readline()
+        unread.stdout.close()
+        posted = service.post("Read by nobody")
+        assert unread.wait(10) == exits.DONE
+    with service.listen("--json", *state) as listening:
+        assert json.loads(listening.out.until("Read by nobody"))["_id"] == posted
+        assert listening.stop() == exits.DONE
+
+
+def test_since_brings_what_came_before_and_a_gap_is_told(service: Service) -> None:
+    posted = service.post("Old")
+    gone = f"{posted[:10]}{'0' * 6}-1-1"
+    with service.listen("--since", f"{gone}", "--count", "1") as listening:
+        assert listening.ended() == exits.DONE
+    connected, gap = listening.err.lines
+    assert connected.endswith("/incoming-messages; listening to 1 address")
+    assert gap.startswith(f"relay: messages of {ADDRESS} after {gone}")
+    assert "may be missing" in gap
+
+
+def test_a_since_that_the_service_does_not_know_is_exit_code_5(here: Here, service: Service) -> None:
+    ended = here("listen", service.url, "--addresses", ADDRESS, "--since", "x", MAILSAC_KEY=KEY)
+    assert ended.returncode == exits.REFUSED
+    assert ended.stderr.startswith("relay: since: x is no _id of a message")
