@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -19,6 +20,8 @@ from relay.address import domain_of
 from relay.keys import inbox_tag
 from relay.message_id import MessageId
 from tests.harness import ADDRESS, KEY
+
+_LITTLE_BYTES = 128 * 1024  # less than a few packets of the loopback (64 KiB each) would crawl
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,8 @@ class ToldGap:
 class Listener:
     """``async with Listener(url) as listener``: open, and reading, from the start on."""
 
-    def __init__(self, url: str, addresses: str = ADDRESS, *, key: str = KEY) -> None:
-        """``url`` is the service's, http://…; it may be changed before :meth:`resume`."""
+    def __init__(self, url: str, addresses: str = ADDRESS, *, key: str = KEY, deflate: bool = True) -> None:
+        """``url`` is the service's, http://…; it may be changed before :meth:`resume`. ``deflate``: is offered."""
         self.url = url
         self.frames: list[Frame] = []
         self.gaps: list[ToldGap] = []
@@ -65,6 +68,7 @@ class Listener:
         self.disordered: list[MessageId] = []
         self._addresses = addresses
         self._key = key
+        self._compression = "deflate" if deflate else None
         self._tokens: Counter[str] = Counter()
         self._last: dict[str, MessageId] = {}  # by inbox
         self._connection: ClientConnection | None = None
@@ -81,18 +85,17 @@ class Listener:
     ) -> None:
         await self.drop()
 
-    async def resume(self, **more: Any) -> None:
-        """Connects, with the cursors of all that it has, and reads. ``more`` is for websockets' connect."""
+    async def resume(self) -> None:
+        """Connects, with the cursors of all that it has, and reads."""
         assert self._reading is None or self._reading.done()
-        self._connection = await self.connect(**more)
+        self._connection = await self._connect()
         self._dropping = False
         self._reading = asyncio.create_task(self._read(self._connection), name="listener")
 
-    async def connect(self, **more: Any) -> ClientConnection:
-        """The connection alone: nobody reads it."""
+    async def _connect(self) -> ClientConnection:
         query = {"key": self._key, "addresses": self._addresses} | ({"since": self.since} if self._last else {})
         url = f"{self.url.replace('http', 'ws', 1)}/incoming-messages?{urlencode(query, quote_via=quote)}"
-        return await connect(url, proxy=None, max_size=None, **more)
+        return await connect(url, proxy=None, max_size=None, compression=self._compression)
 
     @property
     def since(self) -> str:
@@ -107,13 +110,21 @@ class Listener:
         if self._reading is not None:
             await self._reading
 
-    async def leave(self) -> None:
-        """Closes in order: everything that was written to the socket until then has been read afterwards."""
-        self._dropping = True
-        if self._connection is not None:
-            await self._connection.close()
-        if self._reading is not None:
-            await self._reading
+    def stall(self) -> None:
+        """Reads nothing from now on, and has little room for what comes."""
+        assert self._connection is not None
+        transport = self._connection.transport
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LITTLE_BYTES)
+        transport.pause_reading()
+
+    def read_on(self) -> None:
+        """Ends :meth:`stall`."""
+        assert self._connection is not None
+        self._connection.transport.resume_reading()
+
+    async def ended(self) -> None:
+        """Waits until the connection has ended, and all that came over it has been read."""
+        await self.until(lambda: False)
 
     async def has(self, token: str) -> None:
         """Waits for a mail; returns also when the connection has ended, for then it does not come."""

@@ -37,7 +37,7 @@ async def scenario(
                     poster.url = survivor.url
                     await poster.more_accepted(mails)
                 listener.url = survivor.url
-                await listener.until(lambda: False)  # it learns that the process is gone
+                await listener.ended()  # it learns that the process is gone
                 await listener.resume()
         await listener.has((await poster.mark()).token)
         assert poster.statuses == {200, 0}  # no answer at all is an error as well
