@@ -137,9 +137,9 @@ class Bus:
             *(inbox, domain_owner, keys.inbox_tag(inbox), self._fresh_epoch(), *self._keep, _INLINE_BYTES),
             *(keys.inbox_channel(inbox), keys.domain_channel(domain), message, retry_seconds),
         )
-        [reply] = await self._store.ask(("EVALSHA", _SCRIPT_SHA1, len(names), *names, *arguments))
+        [reply] = await self._store.ask(("EVALSHA", _SCRIPT_SHA1, len(names), *names, *arguments), durable=True)
         if isinstance(reply, NoScriptError):  # this Redis has not seen it yet
-            [reply] = await self._store.ask(("EVAL", _SCRIPT, len(names), *names, *arguments))
+            [reply] = await self._store.ask(("EVAL", _SCRIPT, len(names), *names, *arguments), durable=True)
         outcome, text = _checked(reply)
         if outcome == _UNWANTED:
             return Unwanted(text.decode())

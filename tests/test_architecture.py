@@ -13,7 +13,7 @@ HOUSE = Path(__file__).parent.parent / "relay"
 # From the ground up. A file may import from the levels below its own, and from its own room.
 LEVELS = [
     {"errors"},
-    {"address", "keys", "message_id", "notices", "logs", "metrics"},
+    {"address", "keys", "message_id", "notices", "logs", "metrics", "redis_url"},
     {"settings", "positions"},
     {"store", "message"},
     {"mime", "bus", "letterbox", "hub", "accounts"},

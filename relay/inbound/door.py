@@ -10,17 +10,18 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import orjson
 import structlog
-from starlette.requests import Request
+from starlette.datastructures import QueryParams
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from relay.address import BadAddress, canonical_address
 from relay.bus import Bus, Published, Unwanted
 from relay.errors import BadRequest, RelayError, TooLarge, Unavailable
-from relay.inbound.sender import Delivery, Post, Sender
+from relay.inbound.sender import Delivery, Post, PostHeaders, Sender
 from relay.message import Message, address, encode
 from relay.metrics import Metrics
 
@@ -37,6 +38,7 @@ _BODIES_IN_MEMORY = 16
 # other posts; with more, the last would use up their time limit waiting for one.
 _BYTES_AT_ONCE = 4 * 1024 * 1024
 _LETTERS_AT_ONCE = 32
+_NO_QUERY = QueryParams()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,8 @@ class _Report:
     def reject(self, inbox: str, reason: str) -> None:
         self.rejected.append({"inbox": inbox, "reason": reason})
 
-    def response(self) -> Response:
-        answer = {"accepted": self.accepted, "rejected": self.rejected}
-        return Response(orjson.dumps(answer), media_type="application/json")
+    def answer(self) -> bytes:
+        return orjson.dumps({"accepted": self.accepted, "rejected": self.rejected})
 
 
 class _Body:
@@ -99,53 +100,49 @@ class Door:
 
     def __init__(self, bus: Bus, metrics: Metrics, *, max_message_bytes: int) -> None:
         self._bus = bus
-        self._metrics = metrics
+        # labels() takes longer than inc(), and there are few: a status or an outcome each.
+        self._posts = lru_cache(maxsize=256)(metrics.inbound.labels)
+        self._recipients = lru_cache(maxsize=256)(metrics.recipients.labels)
         self._max_message_bytes = max_message_bytes
         self._bytes_held = 0
         self._log = structlog.get_logger().bind()  # once: there is a line for each mail
 
-    def routes(self, senders: Iterable[Sender]) -> list[Route]:
-        """One route a sender; who has no secret is not among them, and its path does not exist."""
-        return [self._route(sender) for sender in senders]
+    def entrances(self, senders: Iterable[Sender]) -> dict[str, ASGIApp]:
+        """What answers at which path; who has no secret is not among the senders, and its path does not exist."""
+        return {f"/inbound/{sender.name}": Entrance(self, sender) for sender in senders}
 
-    def _route(self, sender: Sender) -> Route:
-        async def endpoint(request: Request) -> Response:
-            if request.method == "HEAD":  # some senders look whether the URL is there before they save it
-                return Response()
-            return await self._answer(sender, request)
-
-        return Route(f"/inbound/{sender.name}", endpoint, methods=["POST", "HEAD"], name=f"inbound.{sender.name}")
-
-    async def _answer(self, sender: Sender, request: Request) -> Response:
+    async def take(self, sender: Sender, scope: Scope, receive: Receive) -> bytes:
+        """Takes one post in; returns the JSON for its sender. Raises RelayError: nothing, or not all, was taken."""
         try:
-            response = await self._take(sender, request)
+            answer = await self._take(sender, scope, receive)
         except RelayError as error:
             # The bytes that a sender could not prove, or we could not read, are nobody's mail: not kept.
-            self._metrics.inbound.labels(sender.name, str(error.status)).inc()
+            self._posts(sender.name, str(error.status)).inc()
             self._log.warning("inbound.refused", sender=sender.name, status=error.status, error=str(error))
             raise
-        self._metrics.inbound.labels(sender.name, "200").inc()
-        return response
+        self._posts(sender.name, "200").inc()
+        return answer
 
-    async def _take(self, sender: Sender, request: Request) -> Response:
+    async def _take(self, sender: Sender, scope: Scope, receive: Receive) -> bytes:
         limit = sender.body_limit(self._max_message_bytes)
-        _refuse_declared(request, limit)
+        headers = PostHeaders(scope["headers"])
+        _refuse_declared(headers, limit)
         body = _Body()
         try:
-            await self._read_chunk(request, body, limit)
+            await self._read_chunk(receive, body, limit)
             if not body.whole:  # nearly all mail comes in one piece, and needs no clock
                 async with asyncio.timeout(_BODY_SECONDS):
                     while not body.whole:
-                        await self._read_chunk(request, body, limit)
-            post = Post(request.headers, request.query_params, body.take(), datetime.now(UTC))
-            return await self._publish(sender, post)
+                        await self._read_chunk(receive, body, limit)
+            query = QueryParams(scope["query_string"]) if scope["query_string"] else _NO_QUERY
+            return await self._publish(sender, Post(headers, query, body.take(), datetime.now(UTC)))
         except TimeoutError:
             raise _Overloaded(f"the body did not come within {_BODY_SECONDS:g} s; try again") from None
         finally:
             self._bytes_held -= body.size_bytes
 
-    async def _read_chunk(self, request: Request, body: _Body, limit: int) -> None:
-        message = await request.receive()
+    async def _read_chunk(self, receive: Receive, body: _Body, limit: int) -> None:
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise BadRequest("the connection ended before the body did")
         chunk = message.get("body", b"")
@@ -156,7 +153,7 @@ class Door:
         if self._bytes_held > _BODIES_IN_MEMORY * self._max_message_bytes:
             raise _Overloaded("too much mail is coming in at once; try again")
 
-    async def _publish(self, sender: Sender, post: Post) -> Response:
+    async def _publish(self, sender: Sender, post: Post) -> bytes:
         report = _Report()
         if len(post.body) > _THREAD_BYTES:
             letters = await asyncio.to_thread(self._read, sender, post, report)
@@ -173,7 +170,7 @@ class Door:
                 else:
                     report.reject(letter.inbox, outcome.reason)
         self._tell(sender, len(post.body), report)
-        return report.response()
+        return report.answer()
 
     async def _publish_one(self, letter: _Letter) -> Published | Unwanted:
         message = address(letter.encoded, letter.inbox, letter.original_inbox)
@@ -188,9 +185,9 @@ class Door:
             rejected=report.rejected,
         )
         if report.accepted:
-            self._metrics.recipients.labels(sender.name, "accepted").inc(len(report.accepted))
+            self._recipients(sender.name, "accepted").inc(len(report.accepted))
         for one in report.rejected:
-            self._metrics.recipients.labels(sender.name, one["reason"]).inc()
+            self._recipients(sender.name, one["reason"]).inc()
 
     def _read(self, sender: Sender, post: Post, report: _Report) -> list[_Letter]:
         """Proof, parser, and a letter for each recipient. Pure but for the report; may run in a thread."""
@@ -203,6 +200,27 @@ class Door:
                 raise BadRequest(f"more than {MAX_RECIPIENTS} recipients in one post; post the mail in parts")
             letters += _letters(delivery, report)
         return letters
+
+
+class Entrance:
+    """One sender's path as an ASGI application, for POST and HEAD."""
+
+    def __init__(self, door: Door, sender: Sender) -> None:
+        self._door = door
+        self._sender = sender
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers whatever is a RelayError; others are the server's."""
+        if scope["method"] == "HEAD":  # some senders look whether the URL is there before they save it
+            return await Response()(scope, receive, send)
+        try:
+            answer = await self._door.take(self._sender, scope, receive)
+        except RelayError as error:
+            refusal = Response(orjson.dumps(error.body()), error.status, error.headers, "application/json")
+            return await refusal(scope, receive, send)
+        headers = [(b"content-length", b"%d" % len(answer)), (b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        return await send({"type": "http.response.body", "body": answer})
 
 
 def _letters(delivery: Delivery, report: _Report) -> Iterator[_Letter]:
@@ -255,8 +273,8 @@ def _message(delivery: Delivery) -> Message:
     )
 
 
-def _refuse_declared(request: Request, limit: int) -> None:
-    declared = request.headers.get("content-length", "")
+def _refuse_declared(headers: PostHeaders, limit: int) -> None:
+    declared = headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
         raise _too_large(limit)
 

@@ -8,11 +8,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from starlette.datastructures import Headers, QueryParams
 
 from relay.mime import Parts
+
+
+class PostHeaders(Headers):
+    """The same, but by name: a sender looks for eight names or so, and Starlette's goes through all for each."""
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        """``raw``: as ASGI has them, names in lower case."""
+        super().__init__(raw=raw)
+        self._by_name: dict[str, list[str]] = {}
+        for name, value in raw:
+            self._by_name.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+
+    def __getitem__(self, key: str) -> str:
+        return self._by_name[key.lower()][0]
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and key.lower() in self._by_name
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The first value of that name."""
+        values = self._by_name.get(key.lower())
+        return values[0] if values else default
+
+    def getlist(self, key: str) -> list[str]:
+        """All values of that name, in order."""
+        return self._by_name.get(key.lower(), [])
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ BAD = {
         "limit is 128",
     ),
     "bad frames": ({"key": KEY, "addresses": ADDRESS, "frames": "xml"}, 4400, "message or envelope"),
-    "since": ({"key": KEY, "addresses": ADDRESS, "since": "10m"}, 4400, "since"),
+    "since": ({"key": KEY, "addresses": ADDRESS, "since": "yesterday"}, 4400, "since"),
     "another's address": ({"key": KEY, "addresses": f"{ADDRESS},{OTHER_ADDRESS}"}, 4403, OTHER_ADDRESS),
     "nobody's address": ({"key": KEY, "addresses": "nobody@mailsac.com"}, 4403, "nobody@mailsac.com"),
     "forwarding off": ({"key": KEY, "addresses": QUIET_ADDRESS}, 4403, "enablews"),
