@@ -14,8 +14,9 @@ import typer
 from relay import settings
 from relay.cli import exits
 from relay.cli.console import complain, printable
-from relay.cli.network import authority, reason_of, split
+from relay.cli.network import authority
 from relay.errors import ConfigError
+from relay.network import reason_of, split
 
 _TIMEOUT_SECONDS = 3.0
 _ANSWER_BYTES = 4096

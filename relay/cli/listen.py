@@ -1,4 +1,4 @@
-"""``relay listen``: mail as it arrives, a line each; reads one or many addresses over one WebSocket.
+"""``relay listen``: mail as it arrives, a line each: :mod:`relay.client` for people and scripts.
 
 Exit codes: 0 stopped, or --count reached, or nobody reads stdout any more; 1 unreachable (with --no-reconnect) or
 not a relay; 2 wrong command line; 3 --timeout passed; 5 the server says not to come back.
@@ -7,20 +7,21 @@ not a relay; 2 wrong command line; 3 --timeout passed; 5 the server says not to 
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable, Coroutine
-from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from relay.cli import credential, exits, target
+from relay import client
+from relay.cli import credential, exits
 from relay.cli.console import abandon_stdout, complain, print_json, printable
-from relay.cli.subscription import Message, NotWanted, Subscription
+from relay.client import target
 
 app = typer.Typer(add_completion=False)
 
@@ -39,9 +40,12 @@ def listen(
     key_file: Annotated[Path | None, typer.Option(help="File with the API key; wins.")] = None,
     account: Annotated[str, typer.Option(help="Account id; the key's, so it may be left out.")] = "",
     addresses: Annotated[str, typer.Option(help="Comma list of addresses and own domains.")] = "",
-    frames: Annotated[
-        Literal["message", "envelope"] | None, typer.Option(help="Frame format asked for; the output is the same.")
+    state: Annotated[
+        Path | None, typer.Option(help="File that keeps where it stands: next time it goes on there.")
     ] = None,
+    since: Annotated[
+        str, typer.Option(help="Where to begin: 10m, a time (RFC 3339) or _ids; not when --state has begun.")
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print each message as JSON on one line.")] = False,
     count: Annotated[int | None, typer.Option(min=1, help="End after that many messages.")] = None,
     timeout: Annotated[float | None, typer.Option(min=0, help="End after that many seconds.")] = None,
@@ -50,8 +54,10 @@ def listen(
     """Print mail as it arrives.
 
     The key is sent in a header, never in the URL. What else happens is told
-    on stderr. When cut off it connects again, after 0.5 to 30 seconds; not
-    when the server says that this makes no sense, which is exit code 5. With
+    on stderr. When cut off it connects again and goes on where it stood,
+    after up to 1 second, or 5 when the service restarts; then after longer
+    each time, up to 30; and not before the service wants it. It does not
+    when the service says that this makes no sense, which is exit code 5. With
     --timeout, exit code 3 means that fewer than --count messages (by default
     1) came in time.
 
@@ -59,16 +65,36 @@ def listen(
       MAILSAC_KEY=your-key relay listen --addresses user1@mailsac.com
     """
     try:
-        called = target.parse(
-            base or url, account=account, addresses=[addresses] if addresses else [], frames=frames or ""
+        called = target.parse(base or url, addresses=[addresses] if addresses else [])
+        given = called.key if called.key and not key_file else key
+        proof = credential.read(given, key_file, option="--key", variable="MAILSAC_KEY")
+        messages = client.listen(
+            base or url,
+            key=proof,
+            addresses=addresses,
+            account=account,
+            since=since,
+            state=state,
+            reconnect=reconnect,
         )
     except target.BadTarget as error:
         raise typer.BadParameter(str(error)) from error
-    given = called.key if called.key and not key_file else key
-    proof = credential.read(given, key_file, option="--key", variable="MAILSAC_KEY")
-    subscription = Subscription(called, proof, reconnect=reconnect, tell=complain)
-    printer: Callable[[Message], None] = print_json if json else _Lines()
-    raise typer.Exit(asyncio.run(_until_told(_print(subscription, printer, count, timeout))))
+    _tell_what_the_client_logs()
+    printer: Callable[[client.Message], None] = print_json if json else _Lines()
+    raise typer.Exit(asyncio.run(_until_told(_print(messages, printer, count, timeout))))
+
+
+class _Complaints(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(record.getMessage())
+
+
+def _tell_what_the_client_logs() -> None:
+    """Connections, waits and gaps, on stderr."""
+    client_log = logging.getLogger("relay.client")
+    client_log.handlers = [_Complaints()]
+    client_log.setLevel(logging.INFO)
+    client_log.propagate = False
 
 
 async def _until_told(printing: Coroutine[Any, Any, int]) -> int:
@@ -81,7 +107,7 @@ async def _until_told(printing: Coroutine[Any, Any, int]) -> int:
         return await task
     except asyncio.CancelledError:
         return exits.DONE
-    except NotWanted as error:
+    except client.NotWanted as error:
         complain(str(error))
         return exits.REFUSED
     except BrokenPipeError:
@@ -90,14 +116,14 @@ async def _until_told(printing: Coroutine[Any, Any, int]) -> int:
 
 
 async def _print(
-    subscription: Subscription,
-    printer: Callable[[Message], None],
+    listener: client.Listener,
+    printer: Callable[[client.Message], None],
     count: int | None,
     limit_seconds: float | None,
 ) -> int:
     seen = 0
     try:
-        async with asyncio.timeout(limit_seconds), aclosing(subscription.messages()) as messages:
+        async with asyncio.timeout(limit_seconds), listener as messages:
             async for message in messages:
                 printer(message)
                 seen += 1
@@ -121,7 +147,7 @@ class _Lines:
     def __init__(self) -> None:
         self._console = _Terminal(highlight=False, soft_wrap=True)
 
-    def __call__(self, message: Message) -> None:
+    def __call__(self, message: client.Message) -> None:
         line = Text(f"{_time(message.get('received'))}  ")
         line.append(printable(_sender(message.get("from"))), style="cyan")
         line.append(f" → {printable(str(message.get('inbox', '')))}  ")

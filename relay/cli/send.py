@@ -14,8 +14,8 @@ import typer
 
 from relay.cli import credential, exits
 from relay.cli.console import print_json, printable
-from relay.cli.network import is_loopback, reason_of, split
 from relay.errors import RelayError
+from relay.network import is_loopback, reason_of, split
 
 _TIMEOUT_SECONDS = 60.0  # of each step; a large mail over a slow line takes many of them
 

@@ -22,8 +22,8 @@ from websockets.exceptions import WebSocketException
 from relay.accounts import Accounts
 from relay.accounts.reservation import Change
 from relay.cli.console import for_people
-from relay.cli.network import reason_of
 from relay.errors import RelayError, Unavailable
+from relay.network import reason_of
 
 ACCOUNT = "demo"
 DOMAIN = "demo.test"  # RFC 2606: nobody's, for ever

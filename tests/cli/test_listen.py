@@ -18,9 +18,8 @@ from tests.cli.service import ADDRESS, KEY, OTHER_ADDRESS, OTHER_KEY, QUIET_ADDR
 from tests.redis_server import RedisServer
 
 
-@pytest.mark.parametrize("frames", ["message", "envelope"])
-def test_each_message_is_a_json_object_on_a_line(service: Service, frames: str) -> None:
-    with service.listen("--json", "--count", "2", "--frames", frames) as listening:
+def test_each_message_is_a_json_object_on_a_line(service: Service) -> None:
+    with service.listen("--json", "--count", "2") as listening:
         listening.err.until("connected to ws://")
         posted = [service.post(subject) for subject in ("First", "Zweite – ü")]
         assert listening.ended() == exits.DONE
@@ -64,7 +63,7 @@ def test_what_the_server_will_never_allow_is_exit_code_5(
 ) -> None:
     ended = here("listen", service.url, "--addresses", addresses, MAILSAC_KEY=key)
     assert ended.returncode == exits.REFUSED
-    assert f"relay: {sentence}" in ended.stderr
+    assert ended.stderr.startswith(f"relay: {sentence}")  # and did not claim before that it listens
     assert key not in ended.stderr
 
 
@@ -130,7 +129,7 @@ def test_it_comes_back_when_the_service_does(redis: RedisServer, tmp_path: Path)
         with listening:
             listening.err.until("connected to")
             assert first.stop() == 0
-            listening.err.until("this process is leaving; connect again (close code 1012); connecting again in 0.")
+            listening.err.until("this process is leaving; connect again (close code 1012); connecting again in ")
             listening.err.until("Connection refused; connecting again in ")
             port = str(urlsplit(first.url).port)
             with Service(redis.url, tmp_path, "--port", port) as second:
@@ -153,7 +152,7 @@ def test_who_was_refused_too_often_waits(redis: RedisServer, tmp_path: Path) -> 
         with service.listen(key="no-such-key-0123456789") as guessing:
             assert guessing.ended() == exits.REFUSED
         with service.listen("--timeout", "1") as waiting:
-            waiting.err.until("wait a minute; connecting again in 60.0 s")
+            waiting.err.until("wait a minute; connecting again in 6")
             assert waiting.ended() == exits.TIMED_OUT
 
 

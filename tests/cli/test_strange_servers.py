@@ -48,6 +48,9 @@ def test_what_is_no_message_is_told_and_what_breaks_is_mended() -> None:
 
     def handler(connection: ServerConnection) -> None:
         connections.append(connection)
+        connection.send(
+            '{"status": 200, "msg": "Listening", "addresses": ["a@x.test"], "domains": ["b.test", "c.test"]}'
+        )
         connection.send("no JSON")
         connection.send('{"status": 206, "msg": "Gap", "inbox": "a@x.test"}')
         connection.send(b'{"_id": "1", "received": "never", "from": []}')
@@ -67,7 +70,7 @@ def test_what_is_no_message_is_told_and_what_breaks_is_mended() -> None:
     told = listening.err.lines
     assert told[0].startswith(f"relay: ws://{authority}/incoming-messages answers 503: Redis is away; connecting")
     assert told[1:4] == [
-        f"relay: connected to ws://{authority}/incoming-messages",
+        f"relay: connected to ws://{authority}/incoming-messages; listening to 1 address and 2 domains",
         'relay: the server says: {"unreadable_bytes":7}',
         'relay: the server says: {"status":206,"msg":"Gap","inbox":"a@x.test"}',
     ]

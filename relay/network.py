@@ -1,0 +1,46 @@
+"""Other hosts: how they are written, and in plain words why one did not answer."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Collection
+from urllib.parse import SplitResult, quote, urlsplit
+
+_PATH_CHARACTERS = "/%:@!$&'()*+,;=~"  # RFC 3986 section 3.3, and what is encoded already
+
+
+def split(url: str, schemes: Collection[str]) -> SplitResult:
+    """The parts of a URL that can be called; its path is made fit for a request line.
+
+    Raises ValueError, without the URL: a key may stand in it.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in schemes or not parts.hostname or parts.port == 0:  # .port raises for what is no port
+        raise ValueError(f"the URL must begin with {'://, '.join(schemes)}:// and name a host")
+    parts.hostname.encode("idna")  # where the resolver would raise UnicodeError, which is no OSError
+    return parts._replace(path=quote(parts.path, safe=_PATH_CHARACTERS))
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a connection failed, from the operating system's error behind it where there is one."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror):
+            return f"{cause.strerror or 'the name is not known'} (DNS)"
+        if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
+            return os.strerror(cause.errno)
+        if isinstance(cause, TimeoutError):
+            return "no answer in time"
+        cause = cause.__cause__ or cause.__context__
+    return str(error) or type(error).__name__
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the URL's host is this machine; such a request is no business of a proxy."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
