@@ -35,11 +35,11 @@ class Mail:
 class Poster:
     """``async with Poster(url) as poster``: posts to one service at a time, ``url`` may be changed."""
 
-    def __init__(self, url: str, *, inbox: str = ADDRESS, body: bytes = b"body", pause_seconds: float = 0) -> None:
-        """``pause_seconds``: between two posts of a lane; 0 = as fast as answers come."""
+    def __init__(self, url: str, *inboxes: str, body: bytes = b"body", pause_seconds: float = 0) -> None:
+        """``inboxes`` take turns. ``pause_seconds``: between two posts of a lane; 0 = as fast as answers come."""
         self.url = url
         self.mails: list[Mail] = []
-        self._inbox = inbox
+        self._inboxes = inboxes or (ADDRESS,)
         self._body = body
         self._pause_seconds = pause_seconds
         self._number = 0
@@ -87,7 +87,7 @@ class Poster:
         headers: Mapping[str, str] | None = None,
     ) -> Mail:
         """Posts a mail with a token of the caller's choice."""
-        inbox = inbox or self._inbox
+        inbox = inbox or self._inboxes[len(self.mails) % len(self._inboxes)]
         head = f"From: sender@sender.test\r\nTo: {inbox}\r\nSubject: {token}\r\n\r\n".encode()
         fixed = {
             "authorization": f"Bearer {SECRET}",
@@ -104,7 +104,9 @@ class Poster:
             mail = Mail(token, inbox, 0, None)
         else:
             accepted = answer.json()["accepted"] if answer.status_code == 200 else []
-            mail = Mail(token, inbox, answer.status_code, MessageId.parse(accepted[0]["_id"]) if accepted else None)
+            mail = Mail(
+                token, inbox, answer.status_code, MessageId.parse(accepted[0]["_id"]) if accepted else None
+            )
         self.mails.append(mail)
         self._answered.set()
         return mail
@@ -125,9 +127,11 @@ class Poster:
 
     async def mark(self, inbox: str = "") -> Mail:
         """Posts until one is accepted: behind it, everything that was accepted before must have arrived."""
-        while not (mail := await self.post(inbox)).accepted:
-            pass
-        return mail
+        while True:
+            mail = await self.post(inbox)
+            if mail.accepted:
+                return mail
+            await asyncio.sleep(self._pause_seconds)
 
     @asynccontextmanager
     async def steadily(self, *, lanes: int = 4) -> AsyncIterator[None]:

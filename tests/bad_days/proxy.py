@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -44,16 +45,28 @@ class Proxy:
         await self._server.wait_closed()
 
     @property
+    def port(self) -> int:
+        """Of the loopback."""
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
     def url(self) -> str:
         """For RELAY_REDIS_URL."""
-        return f"redis://{HOST}:{self._server.sockets[0].getsockname()[1]}/0"
+        return f"redis://{HOST}:{self.port}/0"
 
     def stall_pubsub(self) -> int:
         """Forwards nothing more, in either direction, on connections that sent SUBSCRIBE; to how many that happened.
 
         They stay open, and new ones are forwarded.
         """
-        stalled = [one for one in self._connections if one.subscribed and one.flowing.is_set()]
+        return self._stall([one for one in self._connections if one.subscribed])
+
+    def stall(self) -> int:
+        """The same for all connections that are open now."""
+        return self._stall(list(self._connections))
+
+    def _stall(self, connections: Iterable[_Connection]) -> int:
+        stalled = [one for one in connections if one.flowing.is_set()]
         for connection in stalled:
             connection.flowing.clear()
         return len(stalled)

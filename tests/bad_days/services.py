@@ -66,4 +66,6 @@ class Service(Running):
         async with httpx2.AsyncClient(verify=False, trust_env=False) as http:
             metrics = (await http.get(f"{self.url}/metrics")).text
         wanted = f'relay_socket_closes_total{{code="{code}"}} '
-        return sum(int(float(line.removeprefix(wanted))) for line in metrics.splitlines() if line.startswith(wanted))
+        return sum(
+            int(float(line.removeprefix(wanted))) for line in metrics.splitlines() if line.startswith(wanted)
+        )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tests.bad_days.listener import Listener
 from tests.bad_days.posting import Mail, Poster
+from tests.bad_days.record import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Disordered(AssertionError):
     """A listener got a mail before one that came earlier."""
 
 
-def count(poster: Poster, listeners: Iterable[Listener]) -> Tally:
+def count(poster: Poster, listeners: Iterable[Record]) -> Tally:
     """The tally of what was posted until now; each listener should have everything for its addresses.
 
     Raises Disordered.
@@ -42,7 +42,7 @@ def count(poster: Poster, listeners: Iterable[Listener]) -> Tally:
     return Tally(len(poster.mails), poster.accepted, received, lost, repeated, gaps)
 
 
-def _lost(mail: Mail, listener: Listener) -> bool:
+def _lost(mail: Mail, listener: Record) -> bool:
     if not mail.accepted or not listener.wants(mail.inbox) or mail.token in listener.tokens():
         return False
     return mail.id is None or not any(gap.covers(mail.id) for gap in listener.gaps)

@@ -27,7 +27,7 @@ async def scenario(
     """One listener follows the inbox, the other its domain. ``every_seconds`` = 0: a link is cut when it is ready."""
     async with (
         harness.relay(server.url, folder) as relay,
-        Poster(relay.url, inbox=INBOX, pause_seconds=pause_seconds) as poster,
+        Poster(relay.url, INBOX, pause_seconds=pause_seconds) as poster,
     ):
         await relay.rest("POST", f"/api/addresses/{INBOX}")
         await relay.rest("PUT", f"/api/addresses/{INBOX}", json={"enablews": True})
@@ -54,9 +54,7 @@ async def test_links_killed(server: RedisServer, tmp_path: Path) -> None:
     assert tally.received == 2 * tally.accepted > 200
 
 
-async def test_without_catching_up(
-    server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_without_catching_up(server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unguarded.no_catch_up(monkeypatch, missed=10)
     unguarded.no_holes(monkeypatch)
     assert (await scenario(server, tmp_path, cuts=2)).lost >= 2 * 2 * 10

@@ -23,7 +23,12 @@ _STRAY = 10  # tasks and threads that come and go by themselves
 
 
 async def scenario(
-    server: RedisServer, folder: Path, *, frozen_seconds: float, redis_timeout_seconds: float, answer_seconds: float
+    server: RedisServer,
+    folder: Path,
+    *,
+    frozen_seconds: float,
+    redis_timeout_seconds: float,
+    answer_seconds: float,
 ) -> Tally:
     """Raises TimeoutError: posts were not answered within ``answer_seconds``, and as much as a busy machine adds."""
     async with (

@@ -46,9 +46,7 @@ async def test_redis_killed(server: RedisServer, tmp_path: Path) -> None:
     assert tally.posted > tally.accepted > 200
 
 
-async def test_without_catching_up(
-    server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_without_catching_up(server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unguarded.no_catch_up(monkeypatch, missed=10)
     unguarded.no_holes(monkeypatch)
     assert (await scenario(server, tmp_path)).lost >= 10

@@ -21,9 +21,11 @@ async def scenario(
     server: RedisServer, folder: Path, *, kills: int = 1, mails: int = 100, pause_seconds: float = 0
 ) -> Tally:
     """``mails`` are accepted by each victim, and then by the survivor before the listener has found it."""
-    async with harness.relay(server.url, folder) as survivor, Poster(
-        survivor.url, pause_seconds=pause_seconds
-    ) as poster, Listener(survivor.url) as listener:
+    async with (
+        harness.relay(server.url, folder) as survivor,
+        Poster(survivor.url, pause_seconds=pause_seconds) as poster,
+        Listener(survivor.url) as listener,
+    ):
         await listener.has((await poster.mark()).token)
         async with poster.steadily(lanes=8):
             for _ in range(kills):

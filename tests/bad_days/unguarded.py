@@ -6,12 +6,14 @@ This is the one place where our own code is patched: a scenario that passes with
 from __future__ import annotations
 
 import pytest
+from redis.asyncio import Connection
 
 from relay.catchup import CatchUp
 from relay.history import _Shelf
 from relay.message_id import MessageId
 from relay.positions import Positions, Verdict
 from relay.replay import Replay, Resume, Resuming
+from relay.store import mark
 
 
 def no_replay(patch: pytest.MonkeyPatch) -> None:
@@ -65,6 +67,14 @@ def no_repeats(patch: pytest.MonkeyPatch) -> None:
         return Verdict.NEXT if verdict is Verdict.REPEAT else verdict
 
     patch.setattr(Positions, "judge", forgetful)
+
+
+def no_mark(patch: pytest.MonkeyPatch) -> None:
+    """Nobody notes that a Redis was promoted."""
+
+    async def note(_connection: Connection) -> None: ...
+
+    patch.setattr(mark, "note", note)
 
 
 def no_gaps(patch: pytest.MonkeyPatch) -> None:
