@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from relay import node
 from tests import harness
 from tests.bad_days import unguarded
 from tests.bad_days.listener import Listener
@@ -25,8 +26,9 @@ pytestmark = pytest.mark.anyio
 _SERVICE = "mail"
 _REPLICAS = 2
 _SENTINELS = 3
-# Until then a Sentinel does not lead replicas to their master directly, past the proxy.
-_LEFT_ALONE_MS = 60_000
+# The failover-timeout. For so long Sentinels do not lead the replicas to their master directly, past the proxy; and
+# twice as long they wait before they vote again, when none of them got a majority.
+_LEFT_ALONE_MS, _SOON_MS = 60_000, 1_000
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,19 @@ class Watched:
     master: RedisServer
     url: str  # names the Sentinels
     proxy: Proxy
+    sentinels: Sequence[SentinelServer]
 
     def lag(self) -> None:
         """From now on the replicas get nothing; before, they have got everything."""
         with redis.Redis.from_url(self.master.url) as client:
             assert client.wait(_REPLICAS, 5000) == _REPLICAS
         assert self.proxy.stall() == _REPLICAS
+
+    def kill_master(self) -> None:
+        """Ends it as a crash does."""
+        self.master.kill()
+        for sentinel in self.sentinels:
+            _set(sentinel, "failover-timeout", _SOON_MS)
 
 
 @asynccontextmanager
@@ -50,14 +59,15 @@ async def _watched(master: RedisServer) -> AsyncIterator[Watched]:
         running = ExitStack()
         try:
             # In a thread: the proxy, in this one, is needed meanwhile.
-            url = await asyncio.to_thread(running.enter_context, _replicas_and_sentinels(master, proxy.port))
-            yield Watched(master, url, proxy)
+            sentinels = await asyncio.to_thread(running.enter_context, _replicas_and_sentinels(master, proxy.port))
+            hosts = ",".join(f"{HOST}:{one.port}" for one in sentinels)
+            yield Watched(master, f"redis+sentinel://{hosts}/{_SERVICE}", proxy, sentinels)
         finally:
             await asyncio.to_thread(running.close)
 
 
 @contextmanager
-def _replicas_and_sentinels(master: RedisServer, proxy_port: int) -> Iterator[str]:
+def _replicas_and_sentinels(master: RedisServer, proxy_port: int) -> Iterator[Sequence[SentinelServer]]:
     with ExitStack() as running:
         for _ in range(_REPLICAS):
             options = ("--replicaof", HOST, str(proxy_port))
@@ -66,12 +76,16 @@ def _replicas_and_sentinels(master: RedisServer, proxy_port: int) -> Iterator[st
                 until(client, master_link_status="up")
         sentinels = [running.enter_context(SentinelServer(_SERVICE, master)) for _ in range(_SENTINELS)]
         for sentinel in sentinels:
-            with redis.Redis(host=HOST, port=sentinel.port) as client:
-                client.sentinel_set(_SERVICE, "failover-timeout", _LEFT_ALONE_MS)
-                client.sentinel_set(_SERVICE, "quorum", 2)
+            _set(sentinel, "failover-timeout", _LEFT_ALONE_MS)
+            _set(sentinel, "quorum", 2)
         for sentinel in sentinels:
             _until_all_are_known(sentinel)
-        yield f"redis+sentinel://{','.join(f'{HOST}:{one.port}' for one in sentinels)}/{_SERVICE}"
+        yield sentinels
+
+
+def _set(sentinel: SentinelServer, option: str, value: int) -> None:
+    with redis.Redis(host=HOST, port=sentinel.port) as client:
+        client.sentinel_set(_SERVICE, option, value)
 
 
 def _until_all_are_known(sentinel: SentinelServer) -> None:
@@ -100,7 +114,7 @@ async def scenario(server: RedisServer, folder: Path, *, mails: int, pause_secon
         await away.drop()
         await poster.burst(mails)
         await connected.has((await poster.mark()).token)
-        server.kill()
+        await asyncio.to_thread(watched.kill_master)
         await poster.mark()
         await relay.until_ready()
         await poster.burst(2 * mails)  # the new count goes beyond the old one
@@ -110,6 +124,12 @@ async def scenario(server: RedisServer, folder: Path, *, mails: int, pause_secon
         await away.has(end.token)
         assert connected.closes == []
         return count(poster, [connected, away])
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link is tried again sooner, for the test's time limit."""
+    monkeypatch.setattr(node, "_LONGEST_PAUSE_SECONDS", 0.5)
 
 
 async def test_failover(server: RedisServer, tmp_path: Path) -> None:
