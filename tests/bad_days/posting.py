@@ -39,6 +39,7 @@ class Poster:
         """``inboxes`` take turns. ``pause_seconds``: between two posts of a lane; 0 = as fast as answers come."""
         self.url = url
         self.mails: list[Mail] = []
+        self.accepted = 0  # mails answered 200
         self._inboxes = inboxes or (ADDRESS,)
         self._body = body
         self._pause_seconds = pause_seconds
@@ -54,11 +55,6 @@ class Poster:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._http.aclose()
-
-    @property
-    def accepted(self) -> int:
-        """Mails answered 200."""
-        return sum(mail.accepted for mail in self.mails)
 
     @property
     def refused(self) -> int:
@@ -108,6 +104,7 @@ class Poster:
                 token, inbox, answer.status_code, MessageId.parse(accepted[0]["_id"]) if accepted else None
             )
         self.mails.append(mail)
+        self.accepted += mail.accepted
         self._answered.set()
         return mail
 

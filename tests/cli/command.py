@@ -127,7 +127,7 @@ class Running:
         self.err.wait_end()
         return code
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Asks it to end; the exit code, or a failure when it takes longer than a few seconds."""
+    def stop(self, number: signal.Signals = signal.SIGTERM, *, within_seconds: float = 5) -> int:
+        """Asks it to end; the exit code, or a failure when it takes longer."""
         self._process.send_signal(number)
-        return self.ended(within_seconds=5)
+        return self.ended(within_seconds=within_seconds)
