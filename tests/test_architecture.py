@@ -21,7 +21,7 @@ LEVELS = [
     {"catchup", "replay"},
     {"node"},
     {"stream", "api"},
-    {"app"},
+    {"app", "connection"},
     {"serve"},
     {"workers"},
     {"cli"},
@@ -31,7 +31,7 @@ LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 ONLY = {
     "redis": {"store", "bus", "accounts"},
     "fakeredis": {"store"},
-    "uvicorn": {"serve", "stream"},
+    "uvicorn": {"serve", "connection"},
     "fast_mail_parser": {"mime"},
 }
 

@@ -19,9 +19,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from relay.address import BadAddress, canonical_address
-from relay.bus import Bus, Published, Unwanted
+from relay.bus import Bus, Event, Published, Unwanted
 from relay.errors import BadRequest, RelayError, TooLarge, Unavailable
-from relay.inbound.sender import Delivery, Post, PostHeaders, Sender
+from relay.inbound.sender import Delivery, Post, PostHeaders, Sender, Unreadable
 from relay.message import Message, address, encode
 from relay.metrics import Metrics
 
@@ -48,17 +48,19 @@ class _Letter:
     inbox: str
     original_inbox: str
     encoded: bytes
+    event: Event | None
 
 
 class _Report:
     """What became of each recipient of a post: the answer to the sender, the log line, the counters."""
 
     def __init__(self) -> None:
-        self.accepted: list[dict[str, str]] = []
+        self.accepted: list[dict[str, str | bool]] = []
         self.rejected: list[dict[str, str]] = []
 
-    def accept(self, inbox: str, message_id: str) -> None:
-        self.accepted.append({"inbox": inbox, "_id": message_id})
+    def accept(self, inbox: str, published: Published) -> None:
+        one: dict[str, str | bool] = {"inbox": inbox, "_id": published.message_id}
+        self.accepted.append(one | {"duplicate": True} if published.repeated else one)
 
     def reject(self, inbox: str, reason: str) -> None:
         self.rejected.append({"inbox": inbox, "reason": reason})
@@ -103,6 +105,7 @@ class Door:
         # labels() takes longer than inc(), and there are few: a status or an outcome each.
         self._posts = lru_cache(maxsize=256)(metrics.inbound.labels)
         self._recipients = lru_cache(maxsize=256)(metrics.recipients.labels)
+        self._duplicates = metrics.duplicates.labels
         self._max_message_bytes = max_message_bytes
         self._bytes_held = 0
         self._log = structlog.get_logger().bind()  # once: there is a line for each mail
@@ -166,7 +169,9 @@ class Door:
                 outcomes = await asyncio.gather(*map(self._publish_one, batch))
             for letter, outcome in zip(batch, outcomes, strict=True):
                 if isinstance(outcome, Published):
-                    report.accept(letter.inbox, outcome.message_id)
+                    report.accept(letter.inbox, outcome)
+                    if outcome.repeated:
+                        self._duplicates(sender.name).inc()
                 else:
                     report.reject(letter.inbox, outcome.reason)
         self._tell(sender, len(post.body), report)
@@ -174,7 +179,7 @@ class Door:
 
     async def _publish_one(self, letter: _Letter) -> Published | Unwanted:
         message = address(letter.encoded, letter.inbox, letter.original_inbox)
-        return await self._bus.publish(letter.inbox, message)
+        return await self._bus.publish(letter.inbox, message, letter.event)
 
     def _tell(self, sender: Sender, size_bytes: int, report: _Report) -> None:
         self._log.info(
@@ -194,11 +199,14 @@ class Door:
         sender.verify(post)
         letters: list[_Letter] = []
         for delivery in sender.parse(post):
+            if isinstance(delivery, Unreadable):
+                raise BadRequest(delivery.reason)  # no sender of batches is here yet
             if len(delivery.raw) > self._max_message_bytes:
                 raise _too_large(self._max_message_bytes)
             if len(delivery.recipients) > MAX_RECIPIENTS:
                 raise BadRequest(f"more than {MAX_RECIPIENTS} recipients in one post; post the mail in parts")
-            letters += _letters(delivery, report)
+            event = Event(f"{sender.name}\n{delivery.event}", delivery.retry_seconds) if delivery.event else None
+            letters += _letters(delivery, event, report)
         return letters
 
 
@@ -223,7 +231,7 @@ class Entrance:
         return await send({"type": "http.response.body", "body": answer})
 
 
-def _letters(delivery: Delivery, report: _Report) -> Iterator[_Letter]:
+def _letters(delivery: Delivery, event: Event | None, report: _Report) -> Iterator[_Letter]:
     encoded = encode(_message(delivery))
     inboxes: dict[str, None] = {}  # one letter each, although a recipient may be named twice
     for recipient in delivery.recipients:
@@ -232,7 +240,7 @@ def _letters(delivery: Delivery, report: _Report) -> Iterator[_Letter]:
         except BadAddress:
             report.reject(recipient[:320], "not an address")
     rerouted_from = _canonical_or_as_written(delivery.rerouted_from) if delivery.rerouted_from else ""
-    return (_Letter(inbox, rerouted_from, encoded) for inbox in inboxes)
+    return (_Letter(inbox, rerouted_from, encoded, event) for inbox in inboxes)
 
 
 def _canonical_or_as_written(address: str) -> str:
@@ -244,6 +252,9 @@ def _canonical_or_as_written(address: str) -> str:
 
 
 def _batches(letters: Sequence[_Letter]) -> Iterator[Sequence[_Letter]]:
+    if len(letters) == 1:
+        yield letters
+        return
     fitting = _BYTES_AT_ONCE // max((len(letter.encoded) for letter in letters), default=1)
     at_once = min(max(fitting, 1), _LETTERS_AT_ONCE)
     for start in range(0, len(letters), at_once):

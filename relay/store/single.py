@@ -96,11 +96,12 @@ class Store:
         self._questions.append(question)
         if self._asking is None:
             self._asking = asyncio.create_task(self._ask_all(), name="store.ask")
+        # asyncio.timeout would cost as much as all the rest of this.
+        late = question.answer.get_loop().call_later(self._timeout_seconds, self._fail, [question], TimeoutError())
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                return await question.answer
-        except TimeoutError as exc:
-            raise self._unavailable(exc) from exc
+            return await question.answer
+        finally:
+            late.cancel()
 
     async def _ask_all(self) -> None:
         """Owned by ``_asking``: sends batch after batch until nobody asks. Never raises."""

@@ -11,6 +11,8 @@ import httpx2
 from tests.cli.command import Running
 from tests.harness import ACCOUNTS_TOML, SECRET
 
+_END_SECONDS = 60.0
+
 
 class Service(Running):
     """Takes requests, with its accounts loaded, when :meth:`start` returns."""
@@ -61,11 +63,22 @@ class Service(Running):
         [line] = [line for line in status.splitlines() if line.startswith("VmRSS:")]
         return int(line.split()[1]) * 1024
 
+    async def end(self) -> None:
+        """Asks it to end, and waits until it has."""
+        self._process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(self.ended, within_seconds=_END_SECONDS) == 0
+
+    async def until_open(self, sockets: int) -> None:
+        """Asks again and again, until so many sockets are open."""
+        while await self.metric("relay_sockets") < sockets:
+            pass
+
     async def closed(self, code: int) -> int:
         """How many sockets it has closed with this code."""
+        return await self.metric(f'relay_socket_closes_total{{code="{code}"}}')
+
+    async def metric(self, name: str) -> int:
+        """What /metrics says; 0 = nothing."""
         async with httpx2.AsyncClient(verify=False, trust_env=False) as http:
-            metrics = (await http.get(f"{self.url}/metrics")).text
-        wanted = f'relay_socket_closes_total{{code="{code}"}} '
-        return sum(
-            int(float(line.removeprefix(wanted))) for line in metrics.splitlines() if line.startswith(wanted)
-        )
+            lines = (await http.get(f"{self.url}/metrics")).text.splitlines()
+        return sum(round(float(line.rpartition(" ")[2])) for line in lines if line.startswith(f"{name} "))

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import datetime
@@ -64,7 +63,7 @@ async def scenario(
                 leaving_seconds = datetime.now().astimezone().timestamp()
                 restarted = await _restart(server, folder, services[number], poster, mails)
                 services[number] = running.enter_context(restarted)
-                await _all_back(services[number], sockets // _PROCESSES)
+                await services[number].until_open(sockets // _PROCESSES)
                 if reopened_seconds is not None:
                     reopened_seconds += [at - leaving_seconds for at in _opened(services[number])]
         ends = {address: (await poster.mark(address)).token for address in addresses}
@@ -75,13 +74,9 @@ async def scenario(
 
 async def _restart(server: RedisServer, folder: Path, old: Service, poster: Poster, mails: int) -> Service:
     """On the same port, when mail has come that nobody there could get."""
-    await asyncio.to_thread(old.stop, signal.SIGTERM, within_seconds=60)
+    await old.end()
     await poster.more_accepted(mails)
     return await Service.start(server.url, folder, **_SETTINGS, RELAY_PORT=old.url.rpartition(":")[2])
-
-
-async def _all_back(service: Service, sockets: int) -> None:
-    await asyncio.to_thread(service.event, "socket.open", times=sockets)
 
 
 def _opened(service: Service) -> list[float]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket as sockets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import redis
 
+from relay import store
+from relay.errors import Unavailable
 from tests import harness
 from tests.harness import ACCOUNT, ADDRESS, MAIL, Relay
 from tests.redis_kinds.servers import replica_of, subjects, until
@@ -109,13 +113,51 @@ async def test_no_sentinel_is_a_reason_that_names_no_host(tmp_path: Path) -> Non
             assert HOST not in answer.text
 
 
-async def test_a_plain_url_recovers_when_its_redis_is_master_again(tmp_path: Path) -> None:
-    """As behind a name or a proxy that leads to the new master: connections to a replica are not kept."""
-    with RedisServer(persistent=True) as server, RedisServer() as other:
-        async with harness.relay(server.url, tmp_path, redis_timeout_seconds=1.0) as relay:
-            with redis.Redis.from_url(server.url) as client:
-                client.execute_command("REPLICAOF", HOST, str(other.port))
-                answer = await relay.post(MAIL, ADDRESS)
-                assert answer.status_code == 503
-                client.execute_command("REPLICAOF", "NO", "ONE")
-            await until_accepted(relay, "again")
+@dataclass
+class Name:
+    """A TCP port that leads to one server now and to another later, as a DNS name or a proxy does."""
+
+    server: RedisServer
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        beyond_reader, beyond_writer = await asyncio.open_connection(HOST, self.server.port)
+        await asyncio.gather(self._pass(reader, beyond_writer), self._pass(beyond_reader, writer))
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+        writer.close()
+
+
+async def test_connections_to_a_master_that_became_a_replica_are_not_kept(tmp_path: Path) -> None:
+    """A plain URL, behind which the master changes: the old connections still work, and must not be used."""
+    with RedisServer(persistent=True) as old, replica_of(old) as new:
+        name = Name(old)
+        async with await asyncio.start_server(name.accept, HOST, 0) as port:
+            url = f"redis://{HOST}:{port.sockets[0].getsockname()[1]}/0"
+            async with harness.relay(url, tmp_path, redis_timeout_seconds=1.0) as relay:
+                await relay.send("before")
+                with redis.Redis.from_url(new.url) as client:
+                    until(client, master_link_status="up")
+                    client.execute_command("REPLICAOF", "NO", "ONE")
+                name.server = new
+                with redis.Redis.from_url(old.url) as client:
+                    client.execute_command("REPLICAOF", HOST, new.port)
+                assert set(await until_accepted(relay, "after")) == {503}
+
+
+async def test_a_replica_is_not_even_read() -> None:
+    """What it has may be old: a right that has ended, say."""
+    with RedisServer(persistent=True) as master, replica_of(master) as replica:
+        with redis.Redis.from_url(master.url) as client:
+            client.set("relay:history", "first")  # nothing is left to be written into it
+        with redis.Redis.from_url(replica.url) as client:
+            until(client, master_link_status="up")
+            while client.get("relay:history") is None:
+                pass
+        reader = store.connect(replica.url, timeout_seconds=1.0)
+        with pytest.raises(Unavailable, match="replica"):
+            await reader.ask(("HGET", "relay:key", "account"))
+        await reader.close()
+        replica.kill()  # it does not end in order while it writes its first append-only file

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
@@ -124,10 +125,14 @@ async def test_sockets_of_an_account_are_limited(relay: Relay) -> None:
 async def test_who_guesses_keys_is_answered_before_the_upgrade(relay: Relay) -> None:
     for _ in range(3):
         assert (await refused(relay, key="guess", addresses=ADDRESS))[0] == 4401
-    with pytest.raises(InvalidStatus) as caught:
+    with pytest.raises(InvalidStatus) as caught, capture_logs() as logs:
         await refused(relay, key=KEY, addresses=ADDRESS)
     assert caught.value.response.status_code == 429
     assert caught.value.response.headers["retry-after"] == "60"
+    assert [(line["event"], line["log_level"], line["client"]) for line in logs] == [
+        ("socket.denied", "info", "127.0.0.1")
+    ]
+    assert b'relay_socket_closes_total{code="429"} 1.0' in (await relay.internal.get("/metrics")).content
 
 
 async def test_plain_http_is_told_that_this_is_a_websocket(relay: Relay) -> None:
