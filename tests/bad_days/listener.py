@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -15,8 +14,6 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.bad_days.record import Record
 from tests.harness import ADDRESS, KEY
-
-_LITTLE_BYTES = 128 * 1024  # less than a few packets of the loopback (64 KiB each) would crawl
 
 
 class Listener(Record):
@@ -71,11 +68,9 @@ class Listener(Record):
             await self._reading
 
     def stall(self) -> None:
-        """Reads nothing from now on, and has little room for what comes."""
+        """Reads nothing from now on."""
         assert self._connection is not None
-        transport = self._connection.transport
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LITTLE_BYTES)
-        transport.pause_reading()
+        self._connection.transport.pause_reading()
 
     def read_on(self) -> None:
         """Ends :meth:`stall`."""

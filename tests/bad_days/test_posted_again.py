@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def scenario(server: RedisServer, folder: Path, *, events: int, named: bool = True) -> Tally:
-    """``named``: the three posts of an event have its Webhook-Id; without, nobody can know that they are one."""
+    """``named``: the three posts have the Webhook-Id of their event; else each its own, and nobody can know."""
     async with (
         harness.relay(server.url, folder) as one,
         harness.relay(server.url, folder) as two,
@@ -27,9 +27,15 @@ async def scenario(server: RedisServer, folder: Path, *, events: int, named: boo
     ):
         for number in range(events):
             token = f"event {number}"
-            headers = {"webhook-id": f"msg_{number}"} if named else {}
             await asyncio.gather(
-                *(poster.post_again(token, url=url, headers=headers) for url in (one.url, two.url, one.url))
+                *(
+                    poster.post_again(
+                        token,
+                        url=url,
+                        headers={"webhook-id": f"msg_{number}" if named else f"msg_{number}_{attempt}"},
+                    )
+                    for attempt, url in enumerate((one.url, two.url, one.url))
+                )
             )
         end = await poster.mark()
         for listener in (here, there):
