@@ -17,7 +17,7 @@ from relay import api, keys, store
 from relay.accounts import Accounts
 from relay.accounts import file as accounts_file
 from relay.bus import Bus
-from relay.errors import ConfigError
+from relay.errors import ConfigError, Unavailable
 from relay.inbound.door import Door as InboundDoor
 from relay.inbound.mailsac import Mailsac
 from relay.inbound.raw import Raw
@@ -32,6 +32,7 @@ from relay.stream.door import Door as StreamDoor
 log = structlog.get_logger()
 
 _END_SECONDS = 10.0  # for the tasks of a service to end when they are told to; the process then ends without them
+_LATELY_MS = 60_000  # longer than any question to Redis, and its answer, may take
 _TURN_BYTES = 64 * 1024  # one read of a socket to Redis brings about as much
 
 # Each sender by the name of its setting (RELAY_<NAME>_SECRET) and of its path (/inbound/<name>).
@@ -133,19 +134,30 @@ class Service:
                 await accounts_file.apply(self._declared, self.accounts)
             except ConfigError as error:
                 log.error("accounts.conflict", problems=error.problems)  # noqa: TRY400  # the problems say all
+            await self._note_applied()
         self._accounts_loaded.set()
 
-    async def _restore(self) -> bool:
-        """Applies the accounts file to a Redis that has forgotten every account (FLUSHALL). Whether it had.
+    async def _note_applied(self) -> None:
+        """After everything of the file: who finds this note finds the accounts."""
+        now_ms = await self.letterbox.now_ms()
+        [reply] = await self.store.ask(("SET", keys.ACCOUNTS_APPLIED, now_ms))
+        if isinstance(reply, Exception):
+            raise Unavailable("Redis refused to note that the accounts are there; try again") from reply
 
-        Raises Unavailable.
+    async def _restore(self) -> bool:
+        """Applies the accounts file to a Redis that has forgotten every account (FLUSHALL). Whether to ask again.
+
+        That is so as well when it was applied lately, by this process or another: who found somebody missing may have
+        asked before. Raises Unavailable.
         """
         if self._declared is None:
             return False
         async with self._restoring:  # who waits here finds them there
-            [known] = await self.store.ask(("EXISTS", keys.ACCOUNTS))
-            if known != 0:
-                return False
+            [applied_ms] = await self.store.ask(("GET", keys.ACCOUNTS_APPLIED))
+            if isinstance(applied_ms, Exception):
+                raise Unavailable("Redis refused to say whether the accounts are there; try again") from applied_ms
+            if applied_ms is not None:
+                return await self.letterbox.now_ms() - int(applied_ms) < _LATELY_MS
             log.warning("accounts.forgotten", hint="Redis lost all accounts; the accounts file is applied again")
             await self._load_accounts()
         return True
