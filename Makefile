@@ -17,7 +17,7 @@ export PIP_NO_INPUT := 1
 unexport PIP_CONSTRAINT PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench lock clean
+.PHONY: help install run test check format bench chaos lock clean
 
 help:  ## this list
 	@echo "make <target>:"
@@ -45,6 +45,9 @@ format: $(STAMP)  ## format, and mend what the linter can mend
 bench: $(STAMP)  ## measure; numbers are of this machine
 	@test -e bench/__main__.py || { echo "bench/ does not exist yet: there is nothing to measure." >&2; exit 1; }
 	@$(PY) -m bench $(ARGS)
+
+chaos: $(STAMP)  ## live through bad days: kills, stalls, floods; some minutes, and a table of what was lost
+	@$(PY) -m chaos $(ARGS)
 
 clean:  ## remove .venv and all caches
 	@rm -rf $(VENV) dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,12 +11,13 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from relay import api, keys, store
 from relay.accounts import Accounts
 from relay.accounts import file as accounts_file
 from relay.bus import Bus
-from relay.errors import ConfigError
+from relay.errors import ConfigError, Unavailable
 from relay.inbound.door import Door as InboundDoor
 from relay.inbound.mailsac import Mailsac
 from relay.inbound.raw import Raw
@@ -31,6 +32,7 @@ from relay.stream.door import Door as StreamDoor
 log = structlog.get_logger()
 
 _END_SECONDS = 10.0  # for the tasks of a service to end when they are told to; the process then ends without them
+_LATELY_MS = 60_000  # longer than any question to Redis, and its answer, may take
 _TURN_BYTES = 64 * 1024  # one read of a socket to Redis brings about as much
 
 # Each sender by the name of its setting (RELAY_<NAME>_SECRET) and of its path (/inbound/<name>).
@@ -45,7 +47,9 @@ class Service:
         self.settings = settings
         self._declared = accounts_file.read(settings.accounts_file) if settings.accounts_file else None
         self.store = store.connect(
-            settings.redis_url.get_secret_value(), timeout_seconds=settings.redis_timeout_seconds
+            settings.redis_url.get_secret_value(),
+            timeout_seconds=settings.redis_timeout_seconds,
+            wait_replicas=settings.redis_wait_replicas,
         )
         self.metrics = Metrics()
         self.accounts = Accounts.build(self.store, settings, restore=self._restore)
@@ -74,18 +78,23 @@ class Service:
         self.internal = Starlette(routes=self._internal_routes()) if settings.internal_port is not None else None
         self.app = self._app()
 
-    def _app(self) -> Starlette:
+    def _app(self) -> ASGIApp:
+        entrances = self._inbound.entrances(self._senders())
         routes: list[BaseRoute] = [
-            *self._inbound.routes(self._senders()),
+            *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in entrances.items()),
             *self._stream.routes(),
             *api.routes(self.accounts),
             *([] if self.internal else self._internal_routes()),
         ]
-        return Starlette(
-            routes=routes,
-            lifespan=self._lifespan,
-            exception_handlers=api.exception_handlers(),
-        )
+        starlette = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=api.exception_handlers())
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            # Straight to the door: the way through Starlette would cost as much as the proof and the log line.
+            post = scope["type"] == "http" and scope["method"] == "POST"
+            entrance = entrances.get(scope["path"]) if post else None
+            await (entrance or starlette)(scope, receive, send)
+
+        return app
 
     def _senders(self) -> list[Sender]:
         return [SENDERS[name](secrets) for name, secrets in self.settings.sender_secrets().items()]
@@ -125,19 +134,30 @@ class Service:
                 await accounts_file.apply(self._declared, self.accounts)
             except ConfigError as error:
                 log.error("accounts.conflict", problems=error.problems)  # noqa: TRY400  # the problems say all
+            await self._note_applied()
         self._accounts_loaded.set()
 
-    async def _restore(self) -> bool:
-        """Applies the accounts file to a Redis that has forgotten every account (FLUSHALL). Whether it had.
+    async def _note_applied(self) -> None:
+        """After everything of the file: who finds this note finds the accounts."""
+        now_ms = await self.letterbox.now_ms()
+        [reply] = await self.store.ask(("SET", keys.ACCOUNTS_APPLIED, now_ms))
+        if isinstance(reply, Exception):
+            raise Unavailable("Redis refused to note that the accounts are there; try again") from reply
 
-        Raises Unavailable.
+    async def _restore(self) -> bool:
+        """Applies the accounts file to a Redis that has forgotten every account (FLUSHALL). Whether to ask again.
+
+        That is so as well when it was applied lately, by this process or another: who found somebody missing may have
+        asked before. Raises Unavailable.
         """
         if self._declared is None:
             return False
         async with self._restoring:  # who waits here finds them there
-            [known] = await self.store.ask(("EXISTS", keys.ACCOUNTS))
-            if known != 0:
-                return False
+            [applied_ms] = await self.store.ask(("GET", keys.ACCOUNTS_APPLIED))
+            if isinstance(applied_ms, Exception):
+                raise Unavailable("Redis refused to say whether the accounts are there; try again") from applied_ms
+            if applied_ms is not None:
+                return await self.letterbox.now_ms() - int(applied_ms) < _LATELY_MS
             log.warning("accounts.forgotten", hint="Redis lost all accounts; the accounts file is applied again")
             await self._load_accounts()
         return True

@@ -14,8 +14,9 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import NoScriptError, RedisError
 
@@ -84,6 +85,28 @@ class Echo:
     probe: bytes
 
 
+class _Names(NamedTuple):
+    """What publish.lua needs by name for an inbox."""
+
+    domain: str
+    tag: str
+    keys: tuple[str, str, str]  # of the inbox's slot
+    keys_elsewhere: tuple[str, str]
+    channels: tuple[str, str]
+
+
+@lru_cache(maxsize=8192)  # two MiB; the same inboxes get mail again and again
+def _names(inbox: str) -> _Names:
+    domain = domain_of(inbox)
+    return _Names(
+        domain,
+        keys.inbox_tag(inbox),
+        (keys.address(inbox), keys.meta(inbox), keys.letterbox(inbox)),
+        (keys.HISTORY, keys.domain_inboxes(domain)),
+        (keys.inbox_channel(inbox), keys.domain_channel(domain)),
+    )
+
+
 class Bus:
     """Publishing, and what a node needs to follow. Every method raises Unavailable when Redis is away."""
 
@@ -126,20 +149,19 @@ class Bus:
     async def _try_publish(
         self, inbox: str, message: bytes, event: Event | None, *, domain_owner: str
     ) -> Published | Unwanted:
-        domain, retry_seconds = domain_of(inbox), event.retry_seconds if event else 0
-        seen = keys.seen(inbox, event.name) if event else keys.meta(inbox)
-        names = [keys.address(inbox), keys.meta(inbox), keys.letterbox(inbox), seen]
+        of = _names(inbox)
+        names = [*of.keys, keys.seen(inbox, event.name) if event else of.keys[0]]
         if self._store.clustered:
-            await self._index(domain, inbox)
+            await self._index(of.domain, inbox)
         else:
-            names += (keys.HISTORY, keys.domain_inboxes(domain))
+            names += of.keys_elsewhere
         arguments = (
-            *(inbox, domain_owner, keys.inbox_tag(inbox), self._fresh_epoch(), *self._keep, _INLINE_BYTES),
-            *(keys.inbox_channel(inbox), keys.domain_channel(domain), message, retry_seconds),
+            *(inbox, domain_owner, of.tag, self._fresh_epoch(), *self._keep, _INLINE_BYTES),
+            *(*of.channels, event.retry_seconds if event else 0, message),
         )
-        [reply] = await self._store.ask(("EVALSHA", _SCRIPT_SHA1, len(names), *names, *arguments))
+        [reply] = await self._store.ask(("EVALSHA", _SCRIPT_SHA1, len(names), *names, *arguments), durable=True)
         if isinstance(reply, NoScriptError):  # this Redis has not seen it yet
-            [reply] = await self._store.ask(("EVAL", _SCRIPT, len(names), *names, *arguments))
+            [reply] = await self._store.ask(("EVAL", _SCRIPT, len(names), *names, *arguments), durable=True)
         outcome, text = _checked(reply)
         if outcome == _UNWANTED:
             return Unwanted(text.decode())
@@ -216,7 +238,7 @@ class Link:
 def _checked(reply: Any) -> Any:
     """A reply that is no error. Raises Unavailable: Redis is full, read-only, loading its data, and the like."""
     if isinstance(reply, Exception):
-        raise Unavailable(f"Redis refused ({str(reply).partition(' ')[0]}); try again") from reply
+        raise Unavailable(f"Redis refused ({type(reply).__name__}); try again") from reply
     return reply
 
 

@@ -12,7 +12,8 @@ PREFIX = "relay:"
 
 CONTROL = f"{PREFIX}control"  # channel: what was revoked, released or switched off, see notices.py
 ACCOUNTS = f"{PREFIX}accounts"  # set of account ids
-HISTORY = f"{PREFIX}history"  # string: mark of this Redis' own history, see store.py; not on a cluster
+ACCOUNTS_APPLIED = f"{PREFIX}accounts:applied"  # string: Unix ms at which all of an accounts file was there
+HISTORY = f"{PREFIX}history"  # string: mark of this Redis' own history, see store/mark.py; not on a cluster
 
 
 def probe(node: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -22,9 +22,11 @@ class Mailbox:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One mail, as far as it is the same for all its recipients; :func:`address` adds the rest."""
+class Message(NamedTuple):
+    """One mail, as far as it is the same for all its recipients; :func:`address` adds the rest.
+
+    A tuple, because a frozen dataclass of so many fields takes half as long to make as the JSON.
+    """
 
     received: datetime  # aware; when the mail reached its receiving server
     raw: bytes  # the very bytes that came
@@ -68,8 +70,8 @@ def encode(message: Message) -> bytes:
         "headers": _headers(message.headers),
         "text": message.text,
         "html": message.html,
-        "attachments": list(message.attachments) or None,
-        "links": list(message.links),
+        "attachments": message.attachments or None,
+        "links": message.links,
         "via": message.via,
     }
     if message.raw_synthesized:
@@ -100,12 +102,18 @@ def _mailboxes(mailboxes: tuple[Mailbox, ...]) -> list[dict[str, str]]:
 
 
 def _timestamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    """By orjson to the second, which takes a fifth of isoformat's time."""
+    utc = moment.astimezone(UTC)
+    seconds = orjson.dumps(utc, option=orjson.OPT_OMIT_MICROSECONDS)[1:20].decode()
+    return f"{seconds}.{utc.microsecond // 1000:03}Z"
 
 
 def _headers(headers: tuple[tuple[str, str], ...]) -> dict[str, str | list[str]]:
     """A repeated header becomes a list, in the order of the message; the others stay plain text."""
-    shape: dict[str, str | list[str]] = {}
+    shape: dict[str, str | list[str]] = dict(headers)
+    if len(shape) == len(headers):
+        return shape
+    shape = {}
     for name, value in headers:
         known = shape.get(name)
         if known is None:

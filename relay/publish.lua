@@ -6,11 +6,11 @@
 -- ARGV  1 inbox                    7 bytes above which the doorbell carries no message
 --       2 owner of its domain, ""  8 inbox channel
 --       3 inbox tag                9 domain channel
---       4 fresh epoch             10 message JSON without _id
---       5 messages kept           11 seconds for which the sender may post the event again, 0 = it has no name
+--       4 fresh epoch             10 seconds for which the sender may post the event again, 0 = it has no name
+--       5 messages kept           11 message JSON without _id; last, because store.py looks there for what is large
 --       6 seconds kept
 -- Returns {1, _id}, {2, _id it was stored under before}, or {0, reason}.
-local retry_seconds = tonumber(ARGV[11])
+local retry_seconds = tonumber(ARGV[10])
 if retry_seconds > 0 then
   local stored = redis.call('GET', KEYS[4])
   if stored then return {2, stored} end
@@ -43,7 +43,7 @@ seq = tonumber(seq) + 1
 ms = math.max(now, tonumber(ms)) -- stream ids must rise although clocks may step back
 local entry = string.format('%.0f-%.0f', ms, seq)
 local id = ARGV[3] .. epoch .. '-' .. entry
-local frame = '{"_id":"' .. id .. '",' .. string.sub(ARGV[10], 2)
+local frame = '{"_id":"' .. id .. '",' .. string.sub(ARGV[11], 2)
 local large = #frame > tonumber(ARGV[7])
 
 local kept_ms = tonumber(ARGV[6]) * 1000

@@ -11,17 +11,16 @@ import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import structlog
 import uvicorn
 import uvloop
-import websockets.http11
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relay.app import Service
+from relay.connection import Connection
 from relay.errors import ConfigError
 from relay.settings import Settings
-from relay.stream.wire import WireProtocol
 
 log = structlog.get_logger()
 
@@ -30,6 +29,7 @@ EXIT_FAILED = 1
 EXIT_CONFIG = 2
 
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+HURRY_SIGNAL = signal.SIGUSR1  # from the parent of several processes to each: end at once
 
 # After this a peer that acknowledges nothing is gone, whatever waits for it. On the listening socket, because
 # accepted ones inherit it: a client that stopped reading could otherwise never be closed (its close frame waits
@@ -38,13 +38,7 @@ _TCP_USER_TIMEOUT_MS = 20_000
 _BACKLOG = 4096  # connections that a restart may bring at once; the kernel caps it at net.core.somaxconn
 _PONG_SECONDS = 10.0
 _MAX_CLIENT_FRAME_BYTES = 4096  # clients have nothing to say on this socket
-_HEADERS_SECONDS = (
-    10.0  # for a request line and all headers; who opens a connection and says nothing is gone by then
-)
 _POSTS_FINISH_SECONDS = 10.0  # for requests under way when the sockets have been closed
-
-# websockets limits the request line to 8 KiB; 128 addresses of 254 characters need more.
-websockets.http11.MAX_LINE_LENGTH = 64 * 1024
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -62,34 +56,6 @@ def listening_socket(host: str, port: int) -> socket.socket:
         raise ConfigError([f"cannot listen on {host} port {port}: {exc.strerror or exc}"]) from exc
     sock.setblocking(False)
     return sock
-
-
-class _HttpProtocol(HttpToolsProtocol):
-    """uvicorn's own, with a deadline for request headers: it would wait for them for ever."""
-
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._deadline = self.loop.call_later(_HEADERS_SECONDS, transport.abort)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        if self._deadline is None:  # a further request on this connection
-            self._deadline = self.loop.call_later(_HEADERS_SECONDS, self.transport.abort)
-
-    def on_headers_complete(self) -> None:
-        self._meet_deadline()
-        super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._meet_deadline()
-        super().connection_lost(exc)
-
-    def _meet_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
 
 class _Server(uvicorn.Server):
@@ -118,16 +84,17 @@ class Process:
         internal: socket.socket | None = None,
         *,
         on_started: Callable[[Service], None] = lambda _service: None,
-        ws: type[asyncio.Protocol] | str = WireProtocol,
+        portable: bool = False,
     ) -> None:
-        """``on_started`` is called once, in the event loop, when requests are taken; ``ws`` is uvicorn's setting.
+        """``on_started`` is called once, in the event loop, when requests are taken. ``portable``: WebSockets by
+        uvicorn's own protocol, as any other server would run them.
 
         Raises ConfigError.
         """
         self.service = Service(settings)
         self._settings = settings
         self._on_started = on_started
-        self._ws = ws
+        self._ws: Literal["none", "websockets-sansio"] = "websockets-sansio" if portable else "none"
         self._servers = [(self._server(self.service.app, lifespan=True), public)]
         if self.service.internal and internal:
             self._servers.append((self._server(self.service.internal, lifespan=False), internal))
@@ -137,7 +104,7 @@ class Process:
         return _Server(
             uvicorn.Config(
                 app,  # type: ignore[arg-type]  # Starlette is an ASGI application
-                http=_HttpProtocol,
+                http=Connection,
                 ws=self._ws,
                 lifespan="on" if lifespan else "off",
                 log_config=None,
@@ -145,21 +112,31 @@ class Process:
                 server_header=False,
                 proxy_headers=True,
                 forwarded_allow_ips=self._settings.trusted_proxies,
+                timeout_graceful_shutdown=round(_POSTS_FINISH_SECONDS),
+                # These are for uvicorn's own WebSockets.
                 ws_max_size=_MAX_CLIENT_FRAME_BYTES,
                 ws_ping_interval=self._settings.ping_seconds,
                 ws_ping_timeout=_PONG_SECONDS,
                 ws_per_message_deflate=False,
-                timeout_graceful_shutdown=round(_POSTS_FINISH_SECONDS),
             )
         )
 
     def stop(self) -> None:
-        """Asks for a graceful end; the second time, for one at once."""
-        if self._stopping.is_set():
-            for server, _ in self._servers:
-                server.force_exit = True
-                server.should_exit = True
+        """Asks for a graceful end. Asking again changes nothing."""
         self._stopping.set()
+
+    def hurry(self) -> None:
+        """Ends without waiting for anybody."""
+        for server, _ in self._servers:
+            server.force_exit = True
+            server.should_exit = True
+        self._stopping.set()
+
+    def stop_or_hurry(self) -> None:
+        """What a person means who presses Ctrl-C, and presses it again."""
+        if self._stopping.is_set():
+            self.hurry()
+        self.stop()
 
     async def run(self) -> int:
         """Returns the exit code when everything has ended."""
@@ -214,8 +191,13 @@ def open_sockets(settings: Settings) -> tuple[socket.socket, socket.socket | Non
     return public, listening_socket(settings.host, settings.internal_port)
 
 
-def run_process(settings: Settings, public: socket.socket, internal: socket.socket | None) -> int:
-    """Serves in this process until SIGTERM or SIGINT; returns the exit code. Raises ConfigError."""
+def run_process(
+    settings: Settings, public: socket.socket, internal: socket.socket | None, *, parent_fd: int | None = None
+) -> int:
+    """Serves in this process until SIGTERM or SIGINT; returns the exit code. Raises ConfigError.
+
+    ``parent_fd``: of a parent that has several of us; it becomes readable when the parent is gone.
+    """
 
     async def main() -> int:
         # What is there now stays: the garbage collector need not look through it again and again.
@@ -226,13 +208,22 @@ def run_process(settings: Settings, public: socket.socket, internal: socket.sock
         process = Process(settings, public, internal, on_started=_announce)
         loop = asyncio.get_running_loop()
         for number in ENDING_SIGNALS:
-            loop.add_signal_handler(number, process.stop)
+            loop.add_signal_handler(number, process.stop_or_hurry if parent_fd is None else process.stop)
+        if parent_fd is not None:
+            loop.add_signal_handler(HURRY_SIGNAL, process.hurry)
+            loop.add_reader(parent_fd, _orphaned, loop, parent_fd, process)
         # Who started us may have held them back until somebody listens for them.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
         return await process.run()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main())
+
+
+def _orphaned(loop: asyncio.AbstractEventLoop, parent_fd: int, process: Process) -> None:
+    loop.remove_reader(parent_fd)  # which stays readable
+    log.warning("worker.orphaned")
+    process.stop()
 
 
 def _announce(service: Service) -> None:

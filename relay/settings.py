@@ -22,12 +22,12 @@ from pydantic import (
     ValidationError,
 )
 
+from relay import redis_url
 from relay.address import BadAddress, canonical_domain
 from relay.errors import ConfigError
+from relay.redis_url import EMBEDDED
 
 PREFIX = "RELAY_"
-EMBEDDED = "memory://"  # Redis inside the process (fakeredis)
-_REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 
 def _comma_list(value: object) -> object:
@@ -37,17 +37,8 @@ def _comma_list(value: object) -> object:
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
-    """What is wrong deeper inside (a query, say) :func:`relay.store.connect` finds. No part of it is repeated."""
-    url = value.get_secret_value()
-    if url == EMBEDDED:
-        return value
-    try:
-        parts = urlsplit(url)
-        reachable = parts.scheme == "unix" or (parts.hostname and parts.port is not False)
-    except ValueError:
-        raise ValueError("cannot be read; is the port a number, and the password percent-encoded?") from None
-    if parts.scheme not in _REDIS_SCHEMES or not reachable:
-        raise ValueError("must be redis://host, rediss://host, unix:///path or memory://")
+    """Whether its options fit together :func:`relay.store.connect` finds. No part of it is repeated."""
+    redis_url.parse(value.get_secret_value())
     return value
 
 
@@ -83,10 +74,14 @@ class Settings(BaseModel):
     workers: int = Field(1, ge=1, le=256, description="processes that share the port; more than 1 needs a Redis")
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
         SecretStr(EMBEDDED),
-        description="redis://, rediss:// or unix:// URL of a Redis 6.2 or newer; memory:// is inside the process",
+        description="URL of a Redis 6.2 or newer, of its Sentinels or its cluster (docs/redis.md has the forms); "
+        "memory:// is inside the process",
     )
     redis_timeout_seconds: float = Field(
         5.0, gt=0, le=60, description="limit of every call to Redis; over it the sender is told 503"
+    )
+    redis_wait_replicas: int = Field(
+        0, ge=0, le=100, description="replicas of Redis that must have a mail before its sender is told 200"
     )
     accounts_file: Path | None = Field(None, description="TOML file with accounts, loaded at start")
     domains: Annotated[Words, AfterValidator(_domains)] = Field(
@@ -210,6 +205,8 @@ def _contradictions(settings: Settings) -> list[str]:
     problems = []
     if settings.embedded and settings.workers > 1:
         problems.append("RELAY_WORKERS: more than one process needs a Redis that they share: set RELAY_REDIS_URL")
+    if settings.embedded and settings.redis_wait_replicas:
+        problems.append("RELAY_REDIS_WAIT_REPLICAS: memory:// has no replicas: set RELAY_REDIS_URL")
     if settings.internal_port and settings.internal_port == settings.port:
         problems.append("RELAY_INTERNAL_PORT: must differ from RELAY_PORT")
     return problems

@@ -1,6 +1,10 @@
 """Several processes on one listening socket: starts them, passes on signals, replaces one that dies.
 
 Each worker is a whole service; only Redis joins them. The kernel spreads connections over them.
+
+A signal may reach a worker twice, once from its sender and once from us: Ctrl-C in a terminal goes to the whole process
+group, systemd's SIGTERM to the whole control group. So to a worker however many are one, and "at once" is a signal of
+its own, which we send when we are told twice.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from typing import NoReturn
 import structlog
 
 from relay.errors import ConfigError
-from relay.serve import ENDING_SIGNALS, EXIT_CONFIG, EXIT_FAILED, EXIT_STOPPED, run_process
+from relay.serve import ENDING_SIGNALS, EXIT_CONFIG, EXIT_FAILED, EXIT_STOPPED, HURRY_SIGNAL, run_process
 from relay.settings import Settings
 
 log = structlog.get_logger()
@@ -34,11 +38,14 @@ class Workers:
         self._started: dict[int, float] = {}  # pid -> time.monotonic()
         self._stopping = False
         self._exit_code = EXIT_STOPPED
+        self._parent_fd, self._our_end = (
+            os.pipe()
+        )  # nothing is written: when we end, however, theirs becomes readable
 
     def run(self) -> int:
         """Returns when all workers have ended: 0 after a signal, else the code of the one that failed."""
         for number in ENDING_SIGNALS:
-            signal.signal(number, self._pass_on)
+            signal.signal(number, self._told)
         for _ in range(self._settings.workers):
             if not self._stopping:
                 self._start()
@@ -47,7 +54,10 @@ class Workers:
             self._ended(pid, os.waitstatus_to_exitcode(status))
         return self._exit_code
 
-    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+    def _told(self, _number: int, _frame: FrameType | None) -> None:
+        self._pass_on(HURRY_SIGNAL if self._stopping else signal.SIGTERM)
+
+    def _pass_on(self, number: signal.Signals) -> None:
         self._stopping = True
         for pid in tuple(self._started):
             os.kill(pid, number)
@@ -67,7 +77,8 @@ class Workers:
         """The child's life. Leaves by os._exit, so that nothing of the parent runs twice."""
         code = EXIT_FAILED
         try:
-            code = run_process(self._settings, *self._sockets)
+            os.close(self._our_end)
+            code = run_process(self._settings, *self._sockets, parent_fd=self._parent_fd)
         except ConfigError as error:
             log.error("service.misconfigured", problems=error.problems)  # noqa: TRY400  # its text says all
             code = EXIT_CONFIG
@@ -88,7 +99,7 @@ class Workers:
             self._start()
             return
         self._exit_code = code if code > 0 else EXIT_FAILED
-        self._pass_on(signal.SIGTERM, None)
+        self._pass_on(signal.SIGTERM)
 
 
 def run(settings: Settings, public: socket.socket, internal: socket.socket | None) -> int:

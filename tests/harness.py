@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
+from uuid import uuid4
 
 import httpx2
+import websockets.http11
 from websockets.asyncio.client import ClientConnection, connect
 
 from relay import settings
 from relay.serve import Process, open_sockets
-from relay.stream.wire import WireProtocol
+
+# Of a server that runs websockets, as ours does when it is portable. It is 8 KiB by default; 128 addresses need more.
+websockets.http11.MAX_LINE_LENGTH = 64 * 1024
 
 ACCOUNT = "user1"
 KEY = "key-of-user1"
@@ -73,9 +77,9 @@ class Relay:
             yield Socket(socket)
 
     async def post(self, raw: bytes = MAIL, *to: str, headers: Mapping[str, str] | None = None) -> httpx2.Response:
-        """Posts a mail to /inbound/raw with its secret."""
+        """Posts a mail to /inbound/raw with its secret; each time a new event."""
         envelope = {"x-envelope-to": ", ".join(to)} if to else {}
-        fixed = {"authorization": f"Bearer {SECRET}", "content-type": "message/rfc822"}
+        fixed = {"authorization": f"Bearer {SECRET}", "content-type": "message/rfc822", "webhook-id": uuid4().hex}
         return await self.http.post("/inbound/raw", content=raw, headers={**fixed, **envelope, **(headers or {})})
 
     async def send(self, subject: str, to: str = ADDRESS) -> str:
@@ -140,9 +144,8 @@ async def relay(
     public, internal = open_sockets(settings.load({}, **flags))
     assert internal is not None
     started = asyncio.Event()
-    ws: type[asyncio.Protocol] | str = "websockets-sansio" if portable else WireProtocol
     loaded = settings.load({}, **flags)
-    process = Process(loaded, public, internal, on_started=lambda _service: started.set(), ws=ws)
+    process = Process(loaded, public, internal, on_started=lambda _service: started.set(), portable=portable)
     ports = public.getsockname()[1], internal.getsockname()[1]
     running = asyncio.create_task(process.run())
     await asyncio.wait(

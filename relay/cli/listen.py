@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -46,6 +46,10 @@ def listen(
     since: Annotated[
         str, typer.Option(help="Where to begin: 10m, a time (RFC 3339) or _ids; not when --state has begun.")
     ] = "",
+    frames: Annotated[  # older scripts give it
+        Literal["message", "envelope"] | None,
+        typer.Option(help="For older scripts; the output is the same whatever is given.", hidden=True),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print each message as JSON on one line.")] = False,
     count: Annotated[int | None, typer.Option(min=1, help="End after that many messages.")] = None,
     timeout: Annotated[float | None, typer.Option(min=0, help="End after that many seconds.")] = None,

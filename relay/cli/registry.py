@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from relay import settings, store
+from relay import logs, settings, store
 from relay.accounts import Accounts
 from relay.errors import ConfigError
 
@@ -17,6 +17,7 @@ Result = TypeVar("Result")
 def ask(question: Callable[[Accounts], Awaitable[Result]]) -> Result:
     """What ``question`` returns. Raises ConfigError, Unavailable, and what the accounts raise."""
     loaded = settings.load()
+    logs.configure("console", "error")  # what goes wrong is one line of this command, not of a log
     if loaded.embedded:
         raise ConfigError(
             [

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import uuid4
 
 import httpx2
 import typer
@@ -76,6 +77,7 @@ def _mail(file: str) -> bytes:
 def _post(base: str, mail: bytes, recipients: list[str], secret: str) -> dict[str, Any]:
     """The service's report. Raises RelayError: unreachable, or anything but 200."""
     headers = [(b"content-type", b"message/rfc822"), (b"authorization", b"Bearer " + secret.encode())]
+    headers.append((b"webhook-id", f"msg_{uuid4().hex}".encode()))  # the same file sent again is meant anew
     headers += [(b"x-envelope-to", _header(recipient)) for recipient in recipients]
     url = f"{base}/inbound/raw"
     try:

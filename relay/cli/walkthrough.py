@@ -48,9 +48,9 @@ class Walkthrough:
     @property
     def curl(self) -> str:
         """Sends a mail; one line, for any POSIX shell."""
-        mail = rf"From: me@example.org\r\nTo: {ADDRESS}\r\nSubject: Hello\r\n\r\nIt works.\r\n"
-        return (
-            f"printf '{mail}' | curl -sS -w '\\n' --data-binary @- -H 'Content-Type: message/rfc822'"
+        mail = rf"From: me@example.org\r\nTo: {ADDRESS}\r\nSubject: Hello at %s\r\n\r\nIt works.\r\n"
+        return (  # the time, because the very same bytes again would be taken for a retry
+            f"printf '{mail}' \"$(date +%T)\" | curl -sS -w '\\n' --data-binary @- -H 'Content-Type: message/rfc822'"
             f" -H 'Authorization: Bearer {self.secret}' -H 'X-Envelope-To: {ADDRESS}'"
             f" http://{self.authority}/inbound/raw"
         )

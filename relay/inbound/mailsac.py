@@ -17,9 +17,10 @@ import orjson
 from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
 from relay.inbound.rebuild import rebuild
-from relay.inbound.sender import Delivery, Post
+from relay.inbound.sender import ANSWERS, Answers, Delivery, Post, event_of_body
 from relay.inbound.signature import verify_shared_secret
 
+_RETRY_SECONDS = 3 * 24 * 3600  # not documented; as long as any sender is known to go on
 _NOT_JSON = ("message/rfc822", "multipart/form-data")  # what people post to the wrong sender's URL
 # The body holds the mail as ``raw`` and again as text, HTML and headers, each with JSON escapes.
 _BODY_FACTOR = 4
@@ -31,6 +32,7 @@ class Mailsac:
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "mailsac"
+    answers: Answers = ANSWERS
 
     def body_limit(self, max_message_bytes: int) -> int:
         """See ``_BODY_FACTOR``; the mail inside is held to the limit itself."""
@@ -60,6 +62,8 @@ class Mailsac:
                 rtls=event.get("rtls") is True,
                 spam=_spam(event.get("spam")),
                 raw_synthesized=not given or event.get("rawSynthesized") is True,
+                event=f"id:{_text(event, '_id')}" if event.get("_id") else event_of_body(post.body),
+                retry_seconds=_RETRY_SECONDS,
             )
         ]
 

@@ -3,7 +3,8 @@
 For scripts, MTA pipes (Postfix, Exim), Cloudflare Email Workers, and tests. Envelope: ``X-Envelope-To``
 headers, or ``to`` in the query; ``X-Envelope-Remote-IP`` and ``X-Envelope-TLS`` (on, true or 1) where known.
 ``X-Envelope-From`` (or ``from``) may be there; the message shape has no place for it. Proof: the shared
-secret, or a Standard Webhooks signature.
+secret, or a Standard Webhooks signature. A post with the ``Webhook-Id`` of an earlier one, or without one the very
+bytes of an earlier one, is that one tried again.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from dataclasses import dataclass, field
 
 from relay import mime
 from relay.errors import BadRequest, NotAMail, UnsupportedMediaType
-from relay.inbound.sender import Delivery, Post
+from relay.inbound.sender import ANSWERS, Answers, Delivery, Post, event_of_body
 from relay.inbound.signature import is_standard, verify_shared_secret, verify_standard
 from relay.mime import Parts
 
+# A sender that gives its posts names may go on for days, as Svix (28 hours) and Stripe (3 days) do. One that does not
+# is a script or a pipe that tries again soon; and who tests may well mean the same bytes anew, a little later.
+_NAMED_RETRY_SECONDS = 3 * 24 * 3600
+_UNNAMED_RETRY_SECONDS = 600
 _CANNOT_BE_A_MAIL = ("application/json", "multipart/form-data")  # what people post to the wrong sender's URL
 _MBOX_LINE = re.compile(rb"From [ \t]*+[^ \t:]")  # "From :" is a field, RFC 5322 section 4.5.1
 _QUOTING = re.compile(r'\\.|[",]')
@@ -31,6 +36,7 @@ class Raw:
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "raw"
+    answers: Answers = ANSWERS
 
     def body_limit(self, max_message_bytes: int) -> int:
         """The body is the mail."""
@@ -58,6 +64,7 @@ class Raw:
                 "the body looks like JSON; it must be the mail itself; Mailsac's JSON: /inbound/mailsac"
             )
         parts = mime.parse(raw)
+        name = _event_name(post)
         return [
             Delivery(
                 recipients=_envelope_recipients(post) or (_recipient_in(parts),),
@@ -66,8 +73,16 @@ class Raw:
                 received=post.received,
                 ip=post.headers.get("x-envelope-remote-ip", "").strip(),
                 rtls=post.headers.get("x-envelope-tls", "").strip().lower() in ("on", "true", "yes", "1"),
+                event=name or event_of_body(post.body),
+                retry_seconds=_NAMED_RETRY_SECONDS if name else _UNNAMED_RETRY_SECONDS,
             )
         ]
+
+
+def _event_name(post: Post) -> str:
+    """Standard Webhooks: the same for each attempt at the same event; "" when there is none."""
+    given = post.headers.get("webhook-id", "") or post.headers.get("svix-id", "")
+    return f"id:{given}" if given else ""
 
 
 def _without_mbox_line(body: bytes) -> bytes:
@@ -85,8 +100,12 @@ def _envelope_recipients(post: Post) -> tuple[str, ...]:
     return tuple(recipient for recipient in found if recipient)
 
 
-def _split(line: str) -> Iterator[str]:
+def _split(line: str) -> list[str]:
     """The line cut at its commas; those inside a quoted local part (RFC 5321 section 4.1.2) are its own."""
+    return list(_split_quoted(line)) if '"' in line or "\\" in line else line.split(",")
+
+
+def _split_quoted(line: str) -> Iterator[str]:
     start, quoted = 0, False
     for token in _QUOTING.finditer(line):
         if token[0] == '"':

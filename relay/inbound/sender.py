@@ -5,14 +5,41 @@ To add one, write a file beside this one and name it in app.py; CONTRIBUTING.md 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from starlette.datastructures import Headers, QueryParams
 
 from relay.mime import Parts
+
+
+class PostHeaders(Headers):
+    """The same, but by name: a sender looks for eight names or so, and Starlette's goes through all for each."""
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        """``raw``: as ASGI has them, names in lower case."""
+        super().__init__(raw=raw)
+        self._by_name: dict[str, list[str]] = {}
+        for name, value in raw:
+            self._by_name.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+
+    def __getitem__(self, key: str) -> str:
+        return self._by_name[key.lower()][0]
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and key.lower() in self._by_name
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The first value of that name."""
+        values = self._by_name.get(key.lower())
+        return values[0] if values else default
+
+    def getlist(self, key: str) -> list[str]:
+        """All values of that name, in order."""
+        return self._by_name.get(key.lower(), [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +66,39 @@ class Delivery:
     rtls: bool = False  # received over TLS; False = no, or not known
     spam: float | None = None  # 0.0 to 1.0; None = not known
     raw_synthesized: bool = False  # raw was rebuilt from parsed fields
+    # What the sender calls this event (:func:`event_of_body` when it has no name for it), so that a post which it
+    # repeats is delivered once; "" = each post is a mail of its own. And for how long it may repeat it.
+    event: str = ""
+    retry_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """One event of a batch that cannot be read, beside others that can: it is parked for the operator."""
+
+    reason: str  # what is wrong, for the operator; no mail text, nothing secret
+    body: bytes  # of this event alone
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a sender makes of an answer other than 200 differs: these statuses have the effect that is meant.
+
+    Where a status makes the sender try again for hours, or lose the mail in silence, 200 is the answer, and the bytes
+    are parked.
+    """
+
+    not_proven: int = 401
+    unreadable: int = 400  # another try would end the same way; 200 = take it and park it
+    too_large: int = 413
+
+
+ANSWERS = Answers()
+
+
+def event_of_body(body: bytes) -> str:
+    """A name for an event whose sender gives none: what is posted again is the same bytes."""
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
 class Sender(Protocol):
@@ -49,6 +109,11 @@ class Sender(Protocol):
         """Path segment, setting (``RELAY_<NAME>_SECRET``) and log field; lower case."""
         ...
 
+    @property
+    def answers(self) -> Answers:
+        """The statuses for what cannot be taken."""
+        ...
+
     def body_limit(self, max_message_bytes: int) -> int:
         """Bytes of the largest body that can carry a mail of ``max_message_bytes``."""
         ...
@@ -57,7 +122,7 @@ class Sender(Protocol):
         """Returns when the post is proven to come from the sender. Raises NotProven, and nothing else."""
         ...
 
-    def parse(self, post: Post) -> Sequence[Delivery]:
+    def parse(self, post: Post) -> Sequence[Delivery | Unreadable]:
         """The mails in a proven post; empty when it rightly carries none (a set-up probe).
 
         Raises BadRequest or UnsupportedMediaType, and nothing else.

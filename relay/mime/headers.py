@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -17,7 +18,12 @@ from relay.mime.charset import decode
 _NAME = rb"[!-9;-~]++[ \t]*+:"
 _FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?|([^\n]++)\n?")
 _STARTS = re.compile(_NAME)
-_FOLD = re.compile(rb"\r?\n[ \t]+")
+_PLAIN_NAME = re.compile(rb"[!-9;-~]{1,64}")
+FOLD = re.compile(rb"\r?\n[ \t]+")
+# What begins with a literal is found ten times as fast.
+_CRLF_FOLD = re.compile(rb"\r\n[ \t]+")
+_LF_FOLD = re.compile(rb"\n[ \t]+")
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
 
 # Real mails have under 300. A hostile one of 25 MB could hold eight million "a:" lines, which would cost seconds
 # here and again in every reader of the JSON.
@@ -29,15 +35,12 @@ MAX_DECODED = 102_400
 class Block(NamedTuple):
     """Fields in order, names lower-case, values unfolded and trimmed; ``body`` is the offset behind the block."""
 
-    fields: list[tuple[bytes, bytes]]
+    fields: list[tuple[str, bytes]]
     body: int
 
-    def first(self, name: bytes) -> bytes:
-        """Value of the first field of that lower-case name; b"" when there is none."""
-        for known, value in self.fields:
-            if known == name:
-                return value
-        return b""
+    def firsts(self) -> dict[str, bytes]:
+        """Value of the first field of each name."""
+        return dict(reversed(self.fields))
 
 
 def begins(raw: bytes) -> bool:
@@ -51,14 +54,44 @@ def split(raw: bytes, start: int, end: int) -> Block:
     One line without a colon between two fields is skipped (a mailer's wrapped line without its white space);
     anywhere else it is the first line of a body whose empty line is missing.
     """
-    stop, body = _empty_line(raw, start, end)
-    fields: list[tuple[bytes, bytes]] = []
+    stop, body = empty_line(raw, start, end)
+    fields = _plain(raw[start:stop])
+    return split_carefully(raw, start, end) if fields is None else Block(fields, body)
+
+
+def _plain(block: bytes) -> list[tuple[str, bytes]] | None:
+    """The fields of a block in which every line begins a field or goes on with one; None for any other.
+
+    Nearly every mail has such a block, and three calls for all of its lines take a third of a regex's time.
+    """
+    lines = unfold(block).split(b"\n", MAX_FIELDS)
+    if not lines[-1]:
+        lines.pop()
+    if len(lines) > MAX_FIELDS:
+        return None
+    try:
+        return [(_name(name), value.strip()) for name, value in [line.split(b":", 1) for line in lines]]
+    except ValueError:  # no colon, or no name in front of it
+        return None
+
+
+@lru_cache(maxsize=1024)  # mail has the same names again and again
+def _name(name: bytes) -> str:
+    if _PLAIN_NAME.fullmatch(name) is None:
+        raise ValueError(name)
+    return name.decode("ascii").lower()
+
+
+def split_carefully(raw: bytes, start: int, end: int) -> Block:
+    """What :func:`split` returns, in four times the time: line by line, for blocks with anything odd in them."""
+    stop, body = empty_line(raw, start, end)
+    fields: list[tuple[str, bytes]] = []
     for match in _FIELD.finditer(raw, start, stop):
         name, value, broken = match.groups()
         if name is not None:
             if b"\n" in value:
-                value = _FOLD.sub(b" ", value)
-            fields.append((name.lower(), value.strip()))
+                value = unfold(value)
+            fields.append((name.decode("ascii").lower(), value.strip()))
             if len(fields) == MAX_FIELDS:
                 break
         elif broken != b"\r" and not _STARTS.match(raw, match.end(), stop):
@@ -66,17 +99,30 @@ def split(raw: bytes, start: int, end: int) -> Block:
     return Block(fields, body)
 
 
-def _empty_line(raw: bytes, start: int, end: int) -> tuple[int, int]:
+def empty_line(raw: bytes, start: int, end: int) -> tuple[int, int]:
     """Where the block stops, and where the body begins; both ``end`` when there is no empty line."""
     if raw.startswith(b"\r\n", start, end):
         return start, start + 2
     if raw.startswith(b"\n", start, end):
         return start, start + 1
-    crlf = raw.find(b"\n\r\n", start, end)
-    bare = raw.find(b"\n\n", start, end if crlf < 0 else crlf + 1)
-    if bare >= 0:
-        return bare + 1, bare + 2
-    return (crlf + 1, crlf + 3) if crlf >= 0 else (end, end)
+    found = _EMPTY_LINE.search(raw, start, end)
+    return (found.start() + 1, found.end()) if found else (end, end)
+
+
+def unfold(value: bytes) -> bytes:
+    """Each fold as one blank, as ``FOLD`` says it. There must be no empty line in ``value``."""
+    if b"\r" not in value:
+        return _LF_FOLD.sub(b" ", value)
+    unfolded = _CRLF_FOLD.sub(b" ", value)
+    return unfolded if _LF_FOLD.search(unfolded) is None else FOLD.sub(b" ", value)
+
+
+def texts(block: Block) -> list[tuple[str, str]]:
+    """The block's fields with each value as :func:`text`."""
+    try:
+        return [(name, value.decode()) for name, value in block.fields]
+    except UnicodeDecodeError:
+        return [(name, text(value)) for name, value in block.fields]
 
 
 def text(value: bytes) -> str:
@@ -90,6 +136,8 @@ def text(value: bytes) -> str:
 _PARAMETER = re.compile(
     rb';\s*+([^\s=;*]++)(?:\*(\d{1,3}))?+(\*)?+\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"?|([^;]*+))', re.DOTALL
 )
+# One parameter and nothing behind it, as nearly every field has: what _PARAMETER finds there, in one step.
+_ONE_PARAMETER = re.compile(rb'[^;]*+;\s*+([^\s=;*]++)=(?:"([^"\\]*+)"|([^\s;"]++))')
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
 
@@ -101,6 +149,14 @@ def parameters(value: bytes) -> dict[bytes, bytes]:
     """
     if b";" not in value:
         return {}
+    if (one := _ONE_PARAMETER.fullmatch(value)) is not None:
+        name, quoted, plain = one.groups()
+        return {name.lower(): plain if quoted is None else quoted}
+    return parameters_carefully(value)
+
+
+def parameters_carefully(value: bytes) -> dict[bytes, bytes]:
+    """What :func:`parameters` returns, for more than one parameter, or an odd one."""
     sections: dict[bytes, dict[int, bytes]] = {}
     for name, number, extended, quoted, plain in _PARAMETER.findall(value):
         piece = _ESCAPED.sub(rb"\1", quoted) if quoted else plain.strip()

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import NamedTuple
 
 from fast_mail_parser import ParseError, parse_email_tree
@@ -33,35 +34,93 @@ class Leaf(NamedTuple):
     content: bytes
 
 
+class Head(NamedTuple):
+    """What a header block says about the body behind it."""
+
+    kind: str  # "text/plain", lower-case; "" when it has no Content-Type
+    charset: str
+    boundary: bytes  # b"" for what is no multipart
+    attachment: bool  # Content-Disposition: attachment
+    named: bool  # a file name
+    decode: Callable[[bytes], bytes] | None  # Content-Transfer-Encoding; None = the body is as it is
+
+
 class _Part(NamedTuple):
-    start: int
+    start: int  # of its body
     end: int
     depth: int
     default: str  # its type when it has no Content-Type
+    head: Head
 
 
-def leaves(raw: bytes, block: headers.Block) -> Iterator[Leaf]:
+def leaves(raw: bytes, block: headers.Block) -> list[Leaf]:
     """The leaves below ``block``, in the order of the mail; message/rfc822 is a leaf. At most ``MAX_PARTS``."""
-    waiting = [(_Part(block.body, len(raw), 0, "text/plain"), block)]
+    found: list[Leaf] = []
+    waiting = [_Part(block.body, len(raw), 0, "text/plain", head_of(block))]
     left = MAX_PARTS
     while waiting:
-        part, block = waiting.pop()
-        kind, parameters = content_type(block.first(b"content-type"), part.default)
-        boundary = parameters.get(b"boundary", b"").rstrip() if kind.startswith("multipart/") else b""
-        inner = _split(raw, part, boundary, kind, left) if boundary and part.depth < MAX_DEPTH else []
+        part = waiting.pop()
+        inner = _split(raw, part, left) if part.head.boundary and part.depth < MAX_DEPTH else []
         if not inner:
-            yield _leaf(raw, part, block, kind, parameters)
+            found.append(_leaf(raw, part))
             continue
         left -= len(inner) - 1
-        for child in reversed(inner):
-            head = headers.split(raw, child.start, child.end)
-            waiting.append((child._replace(start=head.body), head))
+        default = "message/rfc822" if part.head.kind == "multipart/digest" else "text/plain"
+        for start, end in reversed(inner):
+            head, body = head_at(raw, start, end)
+            waiting.append(_Part(body, end, part.depth + 1, default, head))
+    return found
 
 
-def content_type(value: bytes, default: str) -> tuple[str, dict[bytes, bytes]]:
+def head_at(raw: bytes, start: int, end: int) -> tuple[Head, int]:
+    """The head of a part, and where its body begins."""
+    if plain := _PLAIN_MULTIPART.match(raw, start, end):
+        return Head(
+            plain[1].decode("ascii"), "", plain[2].rstrip(), attachment=False, named=False, decode=None
+        ), plain.end()
+    _, body = headers.empty_line(raw, start, end)
+    if body - start <= _KNOWN_HEAD_BYTES:
+        head, length = _known_head(raw[start:body])
+        return head, start + length
+    block = headers.split(raw, start, end)
+    return head_of(block), block.body
+
+
+# A multipart's whole head as nearly every mailer writes it. Its boundary makes it the only one of its kind.
+_PLAIN_MULTIPART = re.compile(
+    rb'Content-[Tt]ype:[ ]?(multipart/[a-z]+);(?:\r?\n[ \t])?[ \t]*+boundary="([^"\\\r\n]++)"\r?\n\r?\n'
+)
+_KNOWN_HEAD_BYTES = 256
+
+
+# The parts of one mail have the same heads as those of others, to the byte, but for boundaries and file names.
+@lru_cache(maxsize=1024)
+def _known_head(raw: bytes) -> tuple[Head, int]:
+    """With the length of the block."""
+    block = headers.split(raw, 0, len(raw))
+    return head_of(block), block.body
+
+
+def head_of(block: headers.Block) -> Head:
+    """What the block says."""
+    fields = block.firsts()
+    kind, parameters = content_type(fields.get("content-type", b""))
+    disposition = fields.get("content-disposition", b"")
+    words = parameters.get(b"charset", b"").split()
+    return Head(
+        kind,
+        words[0].decode("latin-1") if words else "",
+        parameters.get(b"boundary", b"").rstrip() if kind.startswith("multipart/") else b"",
+        disposition[:10].lower() == b"attachment",
+        bool(headers.parameters(disposition).get(b"filename") or parameters.get(b"name")),
+        _decoder(fields.get("content-transfer-encoding", b"").lower()),
+    )
+
+
+def content_type(value: bytes) -> tuple[str, dict[bytes, bytes]]:
     """``type/subtype`` in lower case and the parameters; text/plain for what is none, RFC 2045 section 5.2."""
     if not value:
-        return default, {}
+        return "", {}
     match = _TYPE.match(value)
     return (match[0].decode("ascii").lower() if match else "text/plain"), headers.parameters(value)
 
@@ -70,27 +129,14 @@ _TYPE = re.compile(rb"[!#-'*+.0-9A-Z^_`a-z{|}~-]+/[!#-'*+.0-9A-Z^_`a-z{|}~-]+")
 _LINE_END = re.compile(rb"(--)?[ \t]*+(?:\r?\n|\r?\Z)")
 
 
-def _split(raw: bytes, part: _Part, boundary: bytes, kind: str, limit: int) -> list[_Part]:
-    """The parts between delimiter lines, RFC 2046 section 5.1.1, no preamble, no epilogue; [] when none comes."""
-    inner: list[_Part] = []
-    default = "message/rfc822" if kind == "multipart/digest" else "text/plain"
-    start = -1
-    for before, after, closing in _delimiters(raw, part, b"--" + boundary):
-        if start >= 0:
-            inner.append(_Part(start, max(start, before), part.depth + 1, default))
-        if closing:
-            return inner
-        start = after
-        if len(inner) >= limit - 1:
-            break
-    if start >= 0:
-        inner.append(_Part(start, part.end, part.depth + 1, default))
-    return inner
+def _split(raw: bytes, part: _Part, limit: int) -> list[tuple[int, int]]:
+    """Start and end of what is between delimiter lines, RFC 2046 section 5.1.1; [] when none comes.
 
-
-def _delimiters(raw: bytes, part: _Part, delimiter: bytes) -> Iterator[tuple[int, int, bool]]:
-    """End of the part before, start of the one after, whether it closes; the line end before it belongs to it."""
-    position = part.start
+    Neither preamble nor epilogue; the line end before a delimiter belongs to it.
+    """
+    inner: list[tuple[int, int]] = []
+    delimiter = b"--" + part.head.boundary
+    start, position = -1, part.start
     while (found := raw.find(delimiter, position, part.end)) >= 0:
         position = found + len(delimiter)
         if found != part.start and raw[found - 1] != 10:
@@ -98,39 +144,47 @@ def _delimiters(raw: bytes, part: _Part, delimiter: bytes) -> Iterator[tuple[int
         line_end = _LINE_END.match(raw, position, part.end)
         if line_end is None:
             continue
-        before = found - 1
-        if raw.startswith(b"\r\n", found - 2):
-            before -= 1
-        position = line_end.end()
-        yield before, position, line_end[1] is not None
+        if start >= 0:
+            before = found - (2 if raw.startswith(b"\r\n", found - 2) else 1)
+            inner.append((start, max(start, before)))
+        if line_end[1]:
+            return inner
+        start = position = line_end.end()
+        if len(inner) >= limit - 1:
+            break
+    if start >= 0:
+        inner.append((start, part.end))
+    return inner
 
 
-def _leaf(raw: bytes, part: _Part, block: headers.Block, kind: str, parameters: dict[bytes, bytes]) -> Leaf:
-    disposition = block.first(b"content-disposition")
-    attached = disposition[:10].lower() == b"attachment"
-    if part.depth and not attached:
-        attached = bool(headers.parameters(disposition).get(b"filename") or parameters.get(b"name"))
-    content = _decoded(raw[part.start : part.end], block.first(b"content-transfer-encoding"))
+def _leaf(raw: bytes, part: _Part) -> Leaf:
+    head = part.head
+    kind = head.kind or part.default
     if kind.startswith("multipart/") and part.depth < MAX_DEPTH:
         kind = "text/plain"  # its boundary is missing or never comes: rather show it than hide it
-    words = parameters.get(b"charset", b"").split()
-    return Leaf(kind, words[0].decode("latin-1") if words else "", attached, content)
+    content = raw[part.start : part.end]
+    return Leaf(
+        kind,
+        head.charset,
+        head.attachment or (head.named and part.depth > 0),
+        head.decode(content) if head.decode else content,
+    )
 
 
-def _decoded(body: bytes, encoding: bytes) -> bytes:
-    """The body without its Content-Transfer-Encoding, RFC 2045 section 6; an unknown one means as it is."""
-    match encoding.lower():
+def _decoder(encoding: bytes) -> Callable[[bytes], bytes] | None:
+    """What undoes a Content-Transfer-Encoding, RFC 2045 section 6; an unknown one means as it is."""
+    match encoding:
         case b"" | b"7bit" | b"8bit" | b"binary":
-            return body
+            return None
         case b"base64":
-            return _base64(body)
+            return _base64
         case b"quoted-printable":
-            return _quoted_printable(body)
+            return _quoted_printable
         case b"x-uuencode" | b"uuencode" | b"x-uue" | b"uue":
-            return _uuencoded(body)
+            return _uuencoded
         case other:  # "base64;" or "base64 (comment)"
             word = _TOKEN.match(other)
-            return body if word is None or word[0] == other else _decoded(body, word[0])
+            return None if word is None or word[0] == other else _decoder(word[0])
 
 
 _TOKEN = re.compile(rb"[a-z0-9-]+")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from functools import partial
 
 import structlog
@@ -23,11 +22,12 @@ from relay.metrics import Metrics
 from relay.node import Node
 from relay.replay import Replay, Resume, Resuming
 from relay.settings import Settings
-from relay.stream import frames, wire
+from relay.stream import frames, handshake
 from relay.stream.heartbeat import Wheel
 from relay.stream.portable import PortableListener, say_goodbye
 from relay.stream.refusals import Refusals
 from relay.stream.request import SUBPROTOCOL, ListenRequest, parse
+from relay.stream.waves import Waves
 from relay.stream.wire import Surroundings, Wire
 
 log = structlog.get_logger()
@@ -45,8 +45,10 @@ class Door:
         self._settings = settings
         self._refusals = Refusals(max_per_minute=settings.max_refusals_per_minute)
         self._leaving = False
+        self._waves = Waves()
         self.wheel = Wheel(ping_seconds=settings.ping_seconds)
         self._surroundings = Surroundings(self.wheel, settings.socket_buffer_bytes, self._wire_ended)
+        self._refusing = Surroundings(self.wheel, settings.socket_buffer_bytes, lambda _wire, _close: None)
 
     def routes(self) -> list[BaseRoute]:
         """The one endpoint, and a word for those who meet it without a WebSocket."""
@@ -68,10 +70,7 @@ class Door:
     async def _endpoint(self, websocket: WebSocket) -> None:
         client = websocket.client.host if websocket.client else ""
         if self._refusals.too_many(client):
-            too_many = TooManyRequests("too many refused attempts from this address; wait a minute")
-            await websocket.send_denial_response(
-                JSONResponse(too_many.body(), too_many.status, headers=dict(too_many.headers))
-            )
+            await self._deny(websocket, client)
             return
         try:
             await self._listen(websocket)
@@ -87,16 +86,15 @@ class Door:
             pass  # the client left during the handshake
 
     async def _listen(self, websocket: WebSocket) -> None:
-        request = self._parse(websocket)
-        if hand_over := websocket.scope.get("extensions", {}).get(wire.EXTENSION):
-            await self._listen_on_wire(websocket, request, hand_over)
+        if opener := _opener(websocket):
+            await self._waves.turn()
+            await self._listen_on_wire(websocket, opener)
         else:
-            await self._listen_portably(websocket, request)
+            await self._listen_portably(websocket)
 
-    async def _listen_on_wire(
-        self, websocket: WebSocket, request: ListenRequest, hand_over: Callable[[], wire.HandOver]
-    ) -> None:
+    async def _listen_on_wire(self, websocket: WebSocket, opener: handshake.Open) -> None:
         """The slim way: the connection outlives this endpoint, see wire.py."""
+        request = self._parse(websocket)
         listener = Wire(
             key_hash=request.key_hash,
             addresses=request.addresses,
@@ -105,12 +103,12 @@ class Door:
         )
         await self._node.admit(listener, request.account)
         try:
-            await websocket.accept(subprotocol=_chosen(websocket))
-        except BaseException:
+            hand_over = opener(_chosen(websocket))
+        except WebSocketDisconnect:
             self._node.leave(listener)
             raise
         self._opened(listener)
-        listener.open(hand_over(), request.frames, _greeting(request), resumes=request.resume is not None)
+        listener.open(hand_over, request.frames, _greeting(request), resumes=request.resume is not None)
         if request.resume:
             await self._catch_up(listener, request.resume)
 
@@ -121,7 +119,8 @@ class Door:
         except Unavailable as error:
             listener.end(OUR_FAULT, f"{error} with since, where you are now")
 
-    async def _listen_portably(self, websocket: WebSocket, request: ListenRequest) -> None:
+    async def _listen_portably(self, websocket: WebSocket) -> None:
+        request = self._parse(websocket)
         listener = PortableListener(request, limit_bytes=self._settings.socket_buffer_bytes)
         await self._node.admit(listener, request.account)
         try:
@@ -170,8 +169,20 @@ class Door:
 
     async def _refuse(self, websocket: WebSocket, refused: Refused) -> None:
         self._metrics.closed.labels(str(refused.close.code)).inc()
-        await websocket.accept(subprotocol=_chosen(websocket))
-        await say_goodbye(websocket, refused)
+        if opener := _opener(websocket):
+            wire = Wire(key_hash="", addresses=(), domains=(), around=self._refusing)
+            wire.end(refused.close, refused.text)
+            wire.open(opener(_chosen(websocket)), "message")
+        else:
+            await websocket.accept(subprotocol=_chosen(websocket))
+            await say_goodbye(websocket, refused)
+
+    async def _deny(self, websocket: WebSocket, client: str) -> None:
+        """Before the upgrade: it is cheaper, and who guesses keys reads no close codes."""
+        error = TooManyRequests("too many refused attempts from this address; wait a minute")
+        log.info("socket.denied", status=error.status, error=str(error), client=client)
+        self._metrics.closed.labels(str(error.status)).inc()
+        await websocket.send_denial_response(JSONResponse(error.body(), error.status, headers=dict(error.headers)))
 
 
 async def _upgrade_required(_request: Request) -> JSONResponse:
@@ -188,6 +199,12 @@ async def _no_such_socket(websocket: WebSocket) -> None:
 
 def _greeting(request: ListenRequest) -> list[str]:
     return [frames.listening(request.addresses, request.domains)] if request.frames == "envelope" else []
+
+
+def _opener(websocket: WebSocket) -> handshake.Open | None:
+    """Takes the connection out of ASGI; None under another server than ours."""
+    opener: handshake.Open | None = websocket.scope.get("extensions", {}).get(handshake.EXTENSION)
+    return opener
 
 
 def _chosen(websocket: WebSocket) -> str | None:

@@ -11,14 +11,15 @@ So the endpoint asks the server for the transport itself and returns. What remai
 
 How the hand-over is done, and what it depends on:
 
-1. serve.py passes :class:`WireProtocol` to uvicorn as ``ws=``. It puts a callable into ``scope["extensions"]``.
-2. The endpoint accepts, so that uvicorn writes the 101, and calls it. From here on uvicorn's object has let go: its
-   keepalive is stopped, its ``transport`` is one that does nothing, so that its end does not close the socket.
+1. connection.py, which is uvicorn's HTTP protocol, gives the parsed request to a ``Handshake`` (handshake.py). Neither
+   uvicorn's nor websockets' objects for a WebSocket are ever made. It puts a callable into ``scope["extensions"]``.
+2. The endpoint calls it when the client may listen. It writes the 101 and lets go of the transport.
 3. ``transport.set_protocol(wire)`` makes the wire the receiver of all bytes and of ``connection_lost``. It stands in
    ``server_state.connections``, so that uvicorn waits for it when it shuts down.
 
-What a client sends before it saw the 101 is kept aside, and taken by the wire first: it may end within a frame. Under
-another server or a test client the extension is not there, and the same endpoint streams the portable way.
+A refusal is a wire too, which was ended before it is opened. What a client sends before it saw the 101 is kept aside,
+and taken by the wire first: it may end within a frame. Under another server or a test client the extension is not
+there, and the same endpoint streams the portable way.
 """
 
 from __future__ import annotations
@@ -26,26 +27,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
-
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
-from websockets.http11 import Request
 
 from relay.errors import LEAVING, SLOW, Close, Refused
 from relay.hub import Gap, Letter
 from relay.message_id import MessageId
 from relay.stream import frames
 from relay.stream.frames import Format
+from relay.stream.handshake import HandOver
 from relay.stream.heartbeat import Wheel
 from relay.stream.hold import Floors, Hold
 from relay.stream.incoming import Incoming
 
-EXTENSION = "relay.wire"
-
 _FAREWELL_SECONDS = 5.0  # a peer that has not closed by then is cut off, whatever waits for it
 _STALLED_SECONDS = 30.0  # that a replay waits for a socket to take anything
-_MAX_EARLY_BYTES = 8 * 1024  # that a client may send before it saw our 101
 _FEW = 8  # names that are looked through as fast as looked up
 _PONG_TO_OUR_PING = b"\x8a\x80"  # and four bytes of mask; our pings are empty
 _NO_ANSWER = Close(1011, "no answer to our ping", retry=True, status=503)
@@ -317,62 +311,3 @@ class Wire(asyncio.Protocol):
     def shutdown(self) -> None:
         """The server ends. The door has closed all sockets before; who is still here came late."""
         self.end(LEAVING, "this process is leaving; connect again")
-
-
-@dataclass(frozen=True, slots=True)
-class HandOver:
-    """What uvicorn's object gives away."""
-
-    transport: asyncio.Transport
-    connections: set[Any]  # of the server: it waits for them when it shuts down
-    deflate: bool  # permessage-deflate was negotiated
-    shares_deflate: bool  # and the client takes a full window, as the shared frames need it
-    early: bytes  # what the client sent before it saw the 101
-
-
-class _NoTransport(asyncio.Transport):
-    """What uvicorn's object is left with: it closes its transport when the endpoint returns."""
-
-    def close(self) -> None:
-        pass
-
-    def is_closing(self) -> bool:
-        return True
-
-
-_NO_TRANSPORT = _NoTransport()
-_DEFLATE = ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
-_FULL_WINDOW_BITS = 15
-
-
-class WireProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's own protocol until the hand-over, which it offers to the endpoint as ``scope["extensions"]``."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.conn.available_extensions = [_DEFLATE]
-        self._early = b""
-
-    def data_received(self, data: bytes) -> None:
-        """Keeps what comes between the request and our 101: it may end within a frame."""
-        if not self.handshake_initiated or self.handshake_complete:
-            super().data_received(data)
-            return
-        self._early += data
-        if len(self._early) > _MAX_EARLY_BYTES:
-            self.transport.abort()
-
-    def handle_connect(self, event: Request) -> None:
-        super().handle_connect(event)
-        if not self.handshake_complete:  # a bad request has had its answer
-            cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = self._hand_over
-
-    def _hand_over(self) -> HandOver:
-        """Lets go of the transport. Call it once, after ``websocket.accept``."""
-        del cast("dict[str, Any]", self.scope["extensions"])[EXTENSION]
-        self.stop_keepalive()
-        self.connections.discard(self)
-        transport, self.transport = self.transport, _NO_TRANSPORT
-        deflate = [one for one in self.conn.extensions if isinstance(one, PerMessageDeflate)]
-        full_window = all(one.local_max_window_bits == _FULL_WINDOW_BITS for one in deflate)
-        return HandOver(transport, self.connections, bool(deflate), bool(deflate) and full_window, self._early)

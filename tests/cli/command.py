@@ -127,7 +127,10 @@ class Running:
         self.err.wait_end()
         return code
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Asks it to end; the exit code, or a failure when it takes longer than a few seconds."""
-        self._process.send_signal(number)
+    def stop(self, number: signal.Signals = signal.SIGTERM, *, group: bool = False) -> int:
+        """Asks it to end, or it and its children; the exit code, or a failure when it takes more than a few seconds."""
+        if group:
+            os.killpg(self._process.pid, number)
+        else:
+            self._process.send_signal(number)
         return self.ended(within_seconds=5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import uuid4
 
 import httpx2
 
@@ -57,7 +58,8 @@ class Service(Running):
 
     def post(self, subject: str) -> str:
         """Posts a mail for ADDRESS, without the command; its ``_id``."""
-        headers = {"authorization": f"Bearer {SECRET}", "x-envelope-to": ADDRESS}
+        anew = {"webhook-id": uuid4().hex}  # although the same bytes may have been posted before
+        headers = {"authorization": f"Bearer {SECRET}", "x-envelope-to": ADDRESS, **anew}
         with httpx2.Client(trust_env=False) as http:
             answer = http.post(f"{self.url}/inbound/raw", content=(MAIL % subject).encode(), headers=headers)
         return str(answer.json()["accepted"][0]["_id"])

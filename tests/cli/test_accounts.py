@@ -155,5 +155,5 @@ def test_the_embedded_store_is_nothing_to_work_on() -> None:
 def test_a_redis_that_is_away_is_exit_code_1() -> None:
     ended = run("account", "add", "a", RELAY_REDIS_URL="redis://user:pa55@127.0.0.1:1")
     assert (ended.returncode, ended.stdout) == (exits.FAILED, "")
-    assert ended.stderr.startswith("relay: Redis does not answer")
+    assert ended.stderr.startswith("relay: Redis cannot be reached")
     assert "pa55" not in ended.stderr

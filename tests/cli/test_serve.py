@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from relay.cli import exits
@@ -104,6 +105,7 @@ def test_no_key_no_secret_and_no_mail_reaches_the_logs(redis: RedisServer, tmp_p
     assert {"inbound.taken", "inbound.refused", "socket.open", "socket.refused"} <= {
         e["event"] for e in events(service)
     }
+    assert not [event for event in events(service) if event["level"] == "error" or "ASGI" in event["event"]]
     for private in (KEY, SECRET, token, "private-subject", "private-text"):
         assert private not in service.err.text + service.out.text
 
@@ -160,6 +162,33 @@ def test_workers_that_are_told_to_stop_while_they_start_do(redis: RedisServer) -
     with Running("serve", "--workers", "8", RELAY_PORT="0", RELAY_REDIS_URL=redis.url) as service:
         service.event("worker.started")
         assert service.stop() == exits.DONE
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_ends_workers_gracefully(
+    redis: RedisServer, tmp_path: Path, number: signal.Signals
+) -> None:
+    """As a terminal sends Ctrl-C, and systemd SIGTERM: each worker gets it, and hears it from the parent again."""
+    with Service(redis.url, tmp_path, "--workers", "2") as service, contextlib.ExitStack() as open_sockets:
+        service.event("service.started", times=2)
+        url = f"{service.url.replace('http', 'ws')}/incoming-messages?key={KEY}&addresses={ADDRESS}"
+        sockets = [open_sockets.enter_context(connect(url, proxy=None)) for _ in range(30)]
+        assert service.stop(number, group=True) == exits.DONE
+        for client in sockets:
+            assert json.loads(client.recv())["status"] == 503
+            with pytest.raises(ConnectionClosed) as closed:
+                client.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1012
+    assert len(events(service, "service.stopped")) == 2
+    assert not [event for event in events(service) if event["level"] == "error"]
+
+
+def test_workers_end_when_their_parent_is_killed(redis: RedisServer, tmp_path: Path) -> None:
+    with Service(redis.url, tmp_path, "--workers", "2") as service:
+        service.event("service.started", times=2)
+        assert service.stop(signal.SIGKILL) == -signal.SIGKILL  # standard error ends with the last of them
+    assert len(events(service, "worker.orphaned")) == len(events(service, "service.stopped")) == 2
 
 
 @pytest.mark.parametrize(

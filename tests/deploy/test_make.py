@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ["install", "run", "test", "check", "format", "bench", "lock", "clean", "help"]
+TARGETS = ["install", "run", "test", "check", "format", "bench", "chaos", "lock", "clean", "help"]
 SYSTEM_PATH = "/usr/bin:/bin"
 
 

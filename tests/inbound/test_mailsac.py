@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -150,7 +151,7 @@ async def test_rerouted_mail_names_its_first_address_and_other_mail_its_inbox(re
             (f"a@{DOMAIN}", "a list", "a list"),
             ("", f"a@{DOMAIN}", f"a@{DOMAIN}"),
         ):
-            await send(relay, EVENT | {"inbox": inbox, "originalInbox": original})
+            await send(relay, EVENT | {"_id": uuid4().hex, "inbox": inbox, "originalInbox": original})
             message = await socket.message()
             assert (message["inbox"], message["originalInbox"]) == (f"a@{DOMAIN}", expected)
 
@@ -170,6 +171,8 @@ def test_every_member_that_counts_is_read(wrapped: bool) -> None:
         rtls=True,
         spam=0.251,
         raw_synthesized=False,
+        event=f"id:{EVENT['_id']}",
+        retry_seconds=259_200,
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from relay.app import SENDERS
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.sender import Sender
+from relay.inbound.sender import Answers, Sender, Unreadable
 from relay.inbound.signature import NotProven
 from relay.settings import Settings
 from tests.harness import Relay
@@ -29,10 +29,11 @@ def sender(name: str) -> Sender:
 def test_a_sender_has_what_the_protocol_names_with_the_same_arguments(name: str) -> None:
     assert isinstance(vars(Sender)["name"], property)
     for member in ("body_limit", "verify", "parse"):
-        promised = inspect.signature(getattr(Sender, member))
-        assert inspect.signature(getattr(type(sender(name)), member)) == promised
+        promised = inspect.signature(getattr(Sender, member)).parameters
+        assert inspect.signature(getattr(type(sender(name)), member)).parameters == promised
+    assert isinstance(sender(name).answers, Answers)
     public = {member for member in vars(Sender) if not member.startswith("_")}
-    assert public == {"name", "body_limit", "verify", "parse"}
+    assert public == {"name", "answers", "body_limit", "verify", "parse"}
 
 
 @every_sender
@@ -100,5 +101,6 @@ def test_whatever_is_posted_is_parsed_or_refused(
     except (BadRequest, UnsupportedMediaType):
         return
     for delivery in deliveries:
+        assert not isinstance(delivery, Unreadable)  # neither sends batches
         assert delivery.recipients
         assert delivery.received.tzinfo

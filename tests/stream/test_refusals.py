@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
@@ -52,7 +53,7 @@ BAD = {
         "limit is 128",
     ),
     "bad frames": ({"key": KEY, "addresses": ADDRESS, "frames": "xml"}, 4400, "message or envelope"),
-    "since": ({"key": KEY, "addresses": ADDRESS, "since": "10m"}, 4400, "since"),
+    "since": ({"key": KEY, "addresses": ADDRESS, "since": "yesterday"}, 4400, "since"),
     "another's address": ({"key": KEY, "addresses": f"{ADDRESS},{OTHER_ADDRESS}"}, 4403, OTHER_ADDRESS),
     "nobody's address": ({"key": KEY, "addresses": "nobody@mailsac.com"}, 4403, "nobody@mailsac.com"),
     "forwarding off": ({"key": KEY, "addresses": QUIET_ADDRESS}, 4403, "enablews"),
@@ -124,10 +125,14 @@ async def test_sockets_of_an_account_are_limited(relay: Relay) -> None:
 async def test_who_guesses_keys_is_answered_before_the_upgrade(relay: Relay) -> None:
     for _ in range(3):
         assert (await refused(relay, key="guess", addresses=ADDRESS))[0] == 4401
-    with pytest.raises(InvalidStatus) as caught:
+    with pytest.raises(InvalidStatus) as caught, capture_logs() as logs:
         await refused(relay, key=KEY, addresses=ADDRESS)
     assert caught.value.response.status_code == 429
     assert caught.value.response.headers["retry-after"] == "60"
+    assert [(line["event"], line["log_level"], line["client"]) for line in logs] == [
+        ("socket.denied", "info", "127.0.0.1")
+    ]
+    assert b'relay_socket_closes_total{code="429"} 1.0' in (await relay.internal.get("/metrics")).content
 
 
 async def test_plain_http_is_told_that_this_is_a_websocket(relay: Relay) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 
+from tests import harness
 from tests.harness import ADDRESS, DOMAIN, KEY, OTHER_ADDRESS, OTHER_KEY, Relay
 
 pytestmark = pytest.mark.anyio
@@ -182,8 +184,20 @@ async def test_a_wrong_since_is_told(relay: Relay, since: str, why: str) -> None
     async with connect(relay.socket_url(key=KEY, addresses=ADDRESS, since=since), proxy=None) as socket:
         frame = json.loads(await socket.recv())
         assert frame["status"] == 400
-        assert "since:" in frame["error"]
+        assert "since" in frame["error"]
         assert why in frame["error"]
+        await socket.wait_closed()
+        assert socket.close_code == 4400
+
+
+async def test_ten_thousand_ids_are_told_too(tmp_path: Path) -> None:
+    """Other servers refuse so long a request line before they ask us."""
+    many = ",".join(f"0123456789abcdef-1795264649790-{number}" for number in range(10_000))
+    async with (
+        harness.relay("memory://", tmp_path) as relay,
+        connect(relay.socket_url(key=KEY, addresses=ADDRESS, since=many), proxy=None) as socket,
+    ):
+        assert "too long" in json.loads(await socket.recv())["error"]
         await socket.wait_closed()
         assert socket.close_code == 4400
 

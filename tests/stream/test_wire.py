@@ -15,10 +15,12 @@ from websockets.asyncio.client import connect
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 from relay.hub import Hub, Letter
+from relay.message_id import MessageId
 from relay.stream import frames
+from relay.stream.handshake import HandOver
 from relay.stream.heartbeat import ANSWER_SECONDS, Wheel
 from relay.stream.incoming import MAX_CLIENT_BYTES, Incoming
-from relay.stream.wire import HandOver, Surroundings, Wire
+from relay.stream.wire import Surroundings, Wire
 from tests.harness import ADDRESS, KEY, Relay
 from tests.stream.test_ends import frame
 
@@ -77,7 +79,10 @@ class Ends(list[int | None]):
 
 def letter(size: int = 100, subject: str = "x") -> Letter:
     return Letter(
-        "user1", ADDRESS, "1-1", b'{"_id":"1","subject":"%b","raw":"%b"}' % (subject.encode(), b"y" * size)
+        "user1",
+        ADDRESS,
+        MessageId("0" * 16, 1, 1),
+        b'{"_id":"1","subject":"%b","raw":"%b"}' % (subject.encode(), b"y" * size),
     )
 
 

@@ -1,7 +1,4 @@
-"""The connection to Redis, or to the one inside the process, and what its failures mean.
-
-Every call is bounded in time, none is repeated behind the caller's back (a publish that is sent twice would be
-two messages), and every failure is one error: Unavailable.
+"""One Redis, or the master that Sentinels name, or one node of a cluster.
 
 Two ways lead to Redis. :meth:`Store.call` lends a client, for what is rare. :meth:`Store.ask` is for the two things
 that happen all the time, a mail and a handshake: whatever is asked while the last batch is under way goes out together
@@ -18,48 +15,65 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import hiredis
 import redis.asyncio as redis_asyncio
+import structlog
 from redis import RedisError, ResponseError
 from redis.asyncio import Connection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.exceptions import NoPermissionError
 
-from relay.errors import ConfigError, Unavailable
-from relay.settings import EMBEDDED
+from relay.errors import Unavailable
+from relay.store import mark, trouble
+
+log = structlog.get_logger()
 
 Client = redis_asyncio.Redis
 Command = Sequence[str | bytes | int]
-_MAX_CONNECTIONS = 64  # calls that may be under way at once; more wait for one to end, inside their time limit
 _MAX_BATCH_BYTES = 1024 * 1024  # a larger mail goes alone; small ones behind it wait no longer than that takes
+_MAX_COPIED_BYTES = 64 * 1024
+_WAIT_SHARE = 0.25  # of the time limit, for replicas to confirm; what is asked meanwhile waits for it as well
 
 
 class _Question:
     """Commands of one caller, and the answer that it waits for."""
 
-    __slots__ = ("answer", "commands", "size_bytes")
+    __slots__ = ("answer", "commands", "durable", "size_bytes")
 
-    def __init__(self, commands: Sequence[Command]) -> None:
+    def __init__(self, commands: Sequence[Command], *, durable: bool) -> None:
         self.commands = commands
+        self.durable = durable
         last = commands[-1][-1]  # where a message is, if there is one
         self.size_bytes = len(last) if isinstance(last, bytes) else 0
         self.answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
 
 
 class Store:
-    """A Redis client with the rules above."""
+    """A Redis client with the rules of this room."""
 
-    def __init__(self, client: Client, *, timeout_seconds: float) -> None:
+    clustered = False  # whether keys of different hash tags may lie on different servers
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        timeout_seconds: float,
+        where: str = "",
+        wait_replicas: int = 0,
+        notes_mark: bool = False,
+    ) -> None:
+        """``where`` is for the log. ``notes_mark``: each new connection writes the history mark, see mark.py."""
         self.client = client
         self._timeout_seconds = timeout_seconds
+        self._where = where
+        self._logged = ""  # the trouble that the log knows of
+        self._notes_mark = notes_mark
+        self._wait: Command | None = None
+        if wait_replicas:
+            self._wait = ("WAIT", wait_replicas, math.ceil(timeout_seconds * _WAIT_SHARE * 1000))
         self._questions: deque[_Question] = deque()
         self._asking: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
         self._beside: list[Store] = []
-
-    @property
-    def clustered(self) -> bool:
-        """Whether keys of different hash tags may lie on different servers."""
-        return False
 
     @asynccontextmanager
     async def call(self) -> AsyncIterator[Client]:
@@ -68,37 +82,41 @@ class Store:
             async with asyncio.timeout(self._timeout_seconds):
                 yield self.client
         except (RedisError, OSError, TimeoutError) as exc:
-            raise _unavailable(exc) from exc
+            if isinstance(exc, ResponseError) and trouble.is_read_only(exc):
+                await self.forget_idle_connections()  # they lead to the same server
+            raise self._unavailable(exc) from exc
 
-    async def ask(self, *commands: Command) -> list[Any]:
+    async def ask(self, *commands: Command, durable: bool = False) -> list[Any]:
         """The replies to some commands, in order; an error that Redis replies is an item, not raised.
 
+        ``durable``: the commands count only when RELAY_REDIS_WAIT_REPLICAS replicas have what they wrote.
         Raises Unavailable: they may or may not have been done.
         """
-        question = _Question(commands)
+        question = _Question(commands, durable=durable)
         self._questions.append(question)
         if self._asking is None:
             self._asking = asyncio.create_task(self._ask_all(), name="store.ask")
+        # asyncio.timeout would cost as much as all the rest of this.
+        late = question.answer.get_loop().call_later(self._timeout_seconds, self._fail, [question], TimeoutError())
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                return await question.answer
-        except TimeoutError as exc:
-            raise _unavailable(exc) from exc
+            return await question.answer
+        finally:
+            late.cancel()
 
     async def _ask_all(self) -> None:
         """Owned by ``_asking``: sends batch after batch until nobody asks. Never raises."""
         try:
             while self._questions:
                 batch = self._next_batch()
+                commands = [command for question in batch for command in question.commands]
+                wait = self._wait if self._wait and any(question.durable for question in batch) else None
                 try:
-                    replies = await self._exchange(
-                        [command for question in batch for command in question.commands]
-                    )
+                    replies = await self._exchange([*commands, wait] if wait else commands)
                 except (RedisError, OSError, TimeoutError) as exc:
-                    for question in batch:
-                        if not question.answer.done():
-                            question.answer.set_exception(_unavailable(exc))
+                    self._fail(batch, exc)
                     continue
+                if wait:
+                    self._fail_unconfirmed(batch, wait, replies.pop())
                 for question in batch:
                     answer = [replies.popleft() for _ in question.commands]
                     if not question.answer.done():
@@ -109,7 +127,18 @@ class Store:
     def _fail(self, questions: Sequence[_Question], exc: Exception) -> None:
         for question in questions:
             if not question.answer.done():
-                question.answer.set_exception(_unavailable(exc))
+                question.answer.set_exception(self._unavailable(exc))
+
+    def _fail_unconfirmed(self, batch: Sequence[_Question], wait: Command, confirmed: Any) -> None:
+        """``confirmed`` is the reply to ``wait``: a number of replicas, or an error."""
+        wanted = int(wait[1])
+        if isinstance(confirmed, int) and confirmed >= wanted:
+            return
+        for question in batch:
+            if question.durable and not question.answer.done():
+                question.answer.set_exception(
+                    Unavailable(f"stored, but {wanted} replicas of Redis have not confirmed it; try again")
+                )
 
     def _next_batch(self) -> list[_Question]:
         batch: list[_Question] = []
@@ -123,23 +152,43 @@ class Store:
 
     async def _exchange(self, commands: Sequence[Command]) -> deque[Any]:
         """One write and all its replies, on a connection of its own."""
-        connection = self._connection or self.own_connection()
-        self._connection = None  # until every reply is read: a half-read connection is no good to anybody
+        known, self._connection = self._connection, None  # until every reply is read: half-read it is no good
+        connection = known or self.own_connection()
         replies: deque[Any] = deque()
+        demoted = False
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                await connection.connect()  # type: ignore[no-untyped-call]
-                await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+                if not known:
+                    await self._begin(connection)
+                packed = [piece for command in commands for piece in _packed(connection, command)]
+                await connection.send_packed_command(packed, check_health=False)
                 for _ in commands:
                     try:
                         replies.append(await connection.read_response(timeout=math.inf))
                     except ResponseError as exc:
                         replies.append(exc)
+                        demoted = demoted or trouble.is_read_only(exc)
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
-        self._connection = connection
+        if demoted:  # the next connection finds the new master
+            await connection.disconnect(nowait=True)
+        else:
+            self._connection = connection
         return replies
+
+    async def _begin(self, connection: Connection) -> None:
+        """What comes before the first batch on a connection."""
+        await connection.connect()  # type: ignore[no-untyped-call]
+        if self._notes_mark:
+            try:
+                await mark.note(connection)
+            except NoPermissionError:
+                self._notes_mark = False
+                log.warning(
+                    "redis.no_info", where=self._where, hint="allow INFO, GET, SET: docs/redis.md says why"
+                )
+        self._logged = ""
 
     def own_connection(self) -> Connection:
         """A new connection, not yet connected, that belongs to the caller."""
@@ -156,7 +205,7 @@ class Store:
 
     def beside(self) -> Store:
         """Another queue of questions to the same Redis: what is slow there holds up nothing here. Ends with this."""
-        store = Store(self.client, timeout_seconds=self._timeout_seconds)
+        store = Store(self.client, timeout_seconds=self._timeout_seconds, where=self._where)
         self._beside.append(store)
         return store
 
@@ -169,36 +218,17 @@ class Store:
         await self.forget_idle_connections()
         await self.client.aclose()
 
+    def _unavailable(self, exc: Exception) -> Unavailable:
+        """What callers are told; the log is told once where it is."""
+        text = trouble.words(exc)
+        if text != self._logged:
+            self._logged = text
+            log.warning("redis.trouble", where=self._where, error=text, kind=type(exc).__name__)
+        return Unavailable(text)
 
-def _unavailable(exc: Exception) -> Unavailable:
-    return Unavailable(f"Redis does not answer ({type(exc).__name__}); try again")
 
-
-def connect(url: str, *, timeout_seconds: float) -> Store:
-    """A store for a Redis URL, or for ``memory://``: a Redis of its own inside this process.
-
-    Connects on first use. Replies are bytes. Raises ConfigError: the URL cannot be meant.
-    """
-    if url == EMBEDDED:
-        import fakeredis  # noqa: PLC0415  # some 70 ms that a command with a real Redis need not wait for
-
-        client: Client = fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer(version=(7,)))
-        return Store(client, timeout_seconds=timeout_seconds)
-    tcp = {} if url.startswith("unix:") else {"socket_keepalive": True}
-    try:
-        pool = redis_asyncio.BlockingConnectionPool.from_url(
-            url,
-            max_connections=_MAX_CONNECTIONS,
-            timeout=timeout_seconds,
-            # Each call is bounded here, by asyncio.timeout. redis-py's own limit is asyncio.wait_for, which on Python
-            # 3.11 now and then loses a cancellation: a task that was told to end went on for ever.
-            socket_timeout=None,
-            socket_connect_timeout=timeout_seconds,
-            retry=Retry(NoBackoff(), 0),
-            **tcp,
-        )
-        pool.make_connection()  # type: ignore[no-untyped-call]  # connects nothing; meets unknown options
-    except (ValueError, TypeError) as exc:
-        # Without the text of exc: it may repeat the URL, and so the password.
-        raise ConfigError([f"RELAY_REDIS_URL: an option of it is refused ({type(exc).__name__})"]) from None
-    return Store(redis_asyncio.Redis.from_pool(pool), timeout_seconds=timeout_seconds)
+def _packed(connection: Connection, command: Command) -> list[bytes]:
+    """The command as Redis reads it. hiredis takes a sixth of redis-py's time, but copies what is large."""
+    if len(command[-1] if isinstance(command[-1], bytes) else b"") > _MAX_COPIED_BYTES:
+        return connection.pack_command(*command)
+    return [hiredis.pack_command(tuple(command))]  # type: ignore[arg-type]  # its stub means tuples of any length

@@ -1,0 +1,91 @@
+"""Cases of senders: ``cases/<sender>/<case>.http`` is one request as it came, ``<case>.json`` what becomes of it.
+
+``.http``: request line, header lines and an empty line end in LF; the body is every byte after it. ``.json``:
+
+- ``secrets``: the sender's secrets; ``received``: when the request came, RFC 3339 (signatures have times);
+- ``refused``: the name of the error class that ``verify`` or ``parse`` raises (``NotProven``, ``BadRequest``, …), and
+  ``why``: a piece of its text; or
+- ``mails``: for each delivery the members to compare: ``recipients`` (list), ``raw`` (text, latin-1) or
+  ``raw_sha256``, ``raw_synthesized``, ``subject``, ``from`` and ``to`` (addresses), ``text``, ``html``, ``ip``,
+  ``via``, ``rtls``, ``spam``, ``received``, ``rerouted_from``, ``event``, ``retry_seconds``, ``attachments`` (MD5s).
+  What is not named is not compared. ``{"unreadable": "piece of the reason"}`` is an event that cannot be read.
+- ``about``: a sentence: what the case shows, and where it was seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import QueryParams
+
+from relay.inbound.sender import Delivery, Post, PostHeaders, Unreadable
+
+FOLDER = Path(__file__).parent / "cases"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case."""
+
+    sender: str
+    name: str
+    method: str
+    target: str
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    expected: dict[str, Any]
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return tuple(self.expected["secrets"])
+
+    def post(self) -> Post:
+        """As the door would hand it to the sender."""
+        received = datetime.fromisoformat(self.expected["received"])
+        return Post(PostHeaders(self.headers), QueryParams(urlsplit(self.target).query), self.body, received)
+
+
+def read(path: Path) -> Case:
+    """The case of an ``.http`` file."""
+    head, _, body = path.read_bytes().partition(b"\n\n")
+    first, *lines = head.split(b"\n")
+    method, target, _ = first.decode().split(" ")
+    headers = [
+        (name.strip().lower(), value.strip()) for name, _, value in (line.partition(b":") for line in lines)
+    ]
+    expected = json.loads(path.with_suffix(".json").read_text())
+    return Case(path.parent.name, path.stem, method, target, headers, body, expected)
+
+
+def cases() -> list[Case]:
+    """All of them, in order of sender and name."""
+    return [read(path) for path in sorted(FOLDER.glob("*/*.http"))]
+
+
+def seen(delivery: Delivery | Unreadable, members: dict[str, Any]) -> dict[str, Any]:
+    """What the delivery has for each member that the case names."""
+    if isinstance(delivery, Unreadable):
+        reason = members.get("unreadable", "")
+        return {"unreadable": reason if reason and reason in delivery.reason else delivery.reason}
+    parts = delivery.parts
+    values: dict[str, Any] = {
+        "recipients": list(delivery.recipients),
+        "raw": delivery.raw.decode("latin-1"),
+        "raw_sha256": hashlib.sha256(delivery.raw).hexdigest(),
+        "from": [mailbox.address for mailbox in parts.sender],
+        "to": [mailbox.address for mailbox in parts.to],
+        "received": delivery.received.isoformat(),
+        "attachments": list(parts.attachments),
+    }
+    plain = {
+        name: getattr(parts if name in ("subject", "text", "html") else delivery, name)
+        for name in members
+        if name not in values and name != "unreadable"
+    }
+    return {name: (values | plain).get(name) for name in members}
