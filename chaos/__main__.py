@@ -30,7 +30,7 @@ from chaos.days import DAYS, Day, reopened_seconds
 from tests.bad_days.tally import Tally
 from tests.redis_server import RedisServer
 
-_DAY_SECONDS = 150.0  # one that takes longer hangs
+_DAY_SECONDS = 200.0  # one that takes longer hangs
 _BAR_CHARS = 60
 _COLUMNS = ("mails posted", "answered 200", "received", "lost", "repeated", "gaps")
 

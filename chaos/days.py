@@ -84,7 +84,7 @@ DAYS: dict[str, Day] = {
         partial(
             test_rolling_restart.scenario,
             sockets=2000,
-            mails=40,
+            mails=20,
             waits=Waits(),
             pause_seconds=0.2,
             reopened_seconds=reopened_seconds,

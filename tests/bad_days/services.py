@@ -68,10 +68,9 @@ class Service(Running):
         self._process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(self.ended, within_seconds=_END_SECONDS) == 0
 
-    async def until_open(self, sockets: int) -> None:
-        """Asks again and again, until so many sockets are open."""
-        while await self.metric("relay_sockets") < sockets:
-            pass
+    async def sockets(self) -> int:
+        """How many are open."""
+        return await self.metric("relay_sockets")
 
     async def closed(self, code: int) -> int:
         """How many sockets it has closed with this code."""
