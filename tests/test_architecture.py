@@ -16,7 +16,7 @@ LEVELS = [
     {"address", "keys", "message_id", "notices", "logs", "metrics", "redis_url"},
     {"settings", "positions"},
     {"store", "message"},
-    {"mime", "bus", "letterbox", "hub", "accounts"},
+    {"mime", "bus", "letterbox", "parked", "hub", "accounts"},
     {"inbound", "history", "subscriptions", "audit"},
     {"catchup", "replay"},
     {"node"},

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from starlette.datastructures import Headers, QueryParams
 
@@ -77,7 +77,7 @@ class Unreadable:
     """One event of a batch that cannot be read, beside others that can: it is parked for the operator."""
 
     reason: str  # what is wrong, for the operator; no mail text, nothing secret
-    body: bytes  # of this event alone
+    body: bytes  # a post of this event alone: with the same headers, ``parse`` reads it once it is mended
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,4 +127,13 @@ class Sender(Protocol):
 
         Raises BadRequest or UnsupportedMediaType, and nothing else.
         """
+        ...
+
+
+@runtime_checkable
+class HeadProven(Protocol):
+    """What a sender has beside when its proof may lie outside of the body: the door asks before it reads one."""
+
+    def proof_in_head(self, headers: Headers) -> bool:
+        """Whether :meth:`Sender.verify` needs no body for a post with these headers. Total."""
         ...
