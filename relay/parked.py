@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -29,6 +29,8 @@ _ID = re.compile(r"[0-9a-f]{16}")
 # What parsers read beside the body. Named one by one: a sender's own header may hold its secret under any name.
 _KEPT_HEADERS = frozenset({"content-type", "webhook-id", "svix-id"})
 _KEPT_PREFIX = "x-envelope-"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -109,7 +111,7 @@ def _id_of(sender: str, head: bytes, body: bytes) -> str:
 
 
 def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _shown(reason: str) -> str:
