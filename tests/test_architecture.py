@@ -17,7 +17,7 @@ LEVELS = [
     {"settings", "positions"},
     {"store", "message"},
     {"mime", "bus", "letterbox", "parked", "hub", "accounts"},
-    {"inbound", "history", "subscriptions", "audit"},
+    {"inbound", "builders", "history", "subscriptions", "audit"},
     {"catchup", "replay"},
     {"node"},
     {"stream", "api"},
