@@ -21,7 +21,7 @@ from relay.cli.console import abandon_stdout, complain, print_json
 from relay.cli.registry import iso, on_redis
 from relay.errors import RelayError, Unavailable
 from relay.inbound.intake import Intake, Report
-from relay.inbound.sender import Post, PostHeaders
+from relay.inbound.sender import Post, PostHeaders, Sender
 from relay.metrics import Metrics
 from relay.parked import Parked, ParkedPost, is_id
 from relay.settings import Settings
@@ -168,18 +168,23 @@ async def _retry_each(store: Store, loaded: Settings, ids: Sequence[str] | None)
     outcomes = []
     for post_id in dict.fromkeys(posts if ids is None else ids):
         post = posts.get(post_id)
-        outcomes.append(await _retry(room, intake, post) if post else _Outcome(post_id, problem=_reason(post_id)))
+        if post is None:
+            outcomes.append(_Outcome(post_id, problem=_reason(post_id)))
+        elif make := SENDERS.get(post.sender):
+            sender = make(loaded.sender_secrets().get(post.sender, ()))
+            outcomes.append(await _retry(room, intake, sender, post))
+        else:
+            outcomes.append(_Outcome(post_id, problem=f"there is no sender {post.sender}"))
     return outcomes
 
 
-async def _retry(room: Parked, intake: Intake, post: ParkedPost) -> _Outcome:
+async def _retry(room: Parked, intake: Intake, sender: Sender, post: ParkedPost) -> _Outcome:
     """Raises Unavailable; what was delivered before it is known when it is tried again."""
     body = await room.body(post)
-    make = SENDERS.get(post.sender)
-    if body is None or make is None:
-        return _Outcome(post.id, problem=_reason(post.id) if body is None else f"there is no sender {post.sender}")
+    if body is None:
+        return _Outcome(post.id, problem=_reason(post.id))
     try:
-        report = await intake.take(make(()), _as_it_came(post, body), proven=True)
+        report = await intake.take(sender, _as_it_came(post, body), proven=True)
     except Unavailable:
         raise
     except RelayError as error:
