@@ -76,7 +76,7 @@ class Service:
         )
         limit = {"max_message_bytes": settings.max_message_bytes}
         intake = Intake(self.bus, Parked(self.store), self.metrics, **limit)
-        self._inbound = InboundDoor(intake, self.metrics, **limit)
+        self._inbound = InboundDoor(intake, self.metrics, public_url=settings.public_url, **limit)
         replay = Replay(self.letterbox, self.metrics, limit=settings.replay_limit)
         self._stream = StreamDoor(self.node, replay, self.metrics, settings)
         self._accounts_loaded = asyncio.Event()

@@ -64,8 +64,10 @@ class _Overloaded(Unavailable):
 class Door:
     """The door in, for all senders that have a secret."""
 
-    def __init__(self, intake: Intake, metrics: Metrics, *, max_message_bytes: int) -> None:
+    def __init__(self, intake: Intake, metrics: Metrics, *, max_message_bytes: int, public_url: str = "") -> None:
+        """``public_url``: without a slash at the end; "" = scheme and host of each request stand for it."""
         self.intake = intake
+        self.public_url = public_url
         self.max_message_bytes = max_message_bytes
         # labels() takes longer than inc(), and there are few: a status each.
         self.posts = lru_cache(maxsize=256)(metrics.inbound.labels)
@@ -110,17 +112,18 @@ class Entrance:
         """Takes one post in; returns the JSON for its sender. Raises RelayError: nothing, or not all, was taken."""
         headers = PostHeaders(scope["headers"])
         query = QueryParams(scope["query_string"]) if scope["query_string"] else _NO_QUERY
+        url = _url(self._door.public_url, headers, scope)
         _refuse_declared(headers, self._limit_bytes)
         proven = self._head_proven is not None and self._head_proven.proof_in_head(headers)
         if proven:  # before a stranger can have us hold a body
             try:
-                self._sender.verify(Post(headers, query, b"", datetime.now(UTC)))
+                self._sender.verify(Post(headers, query, b"", datetime.now(UTC), url))
             except NotProven:
                 await self._discard(headers, body, receive)
                 raise
         try:
             await self._read(body, receive)
-            post = Post(headers, query, body.take(), datetime.now(UTC))
+            post = Post(headers, query, body.take(), datetime.now(UTC), url)
             return (await self._door.intake.take(self._sender, post, proven=proven)).answer()
         finally:
             self._door.hold(-body.size_bytes)
@@ -176,6 +179,8 @@ def _status(answers: Answers, error: RelayError) -> int:
         return answers.not_proven
     if isinstance(error, TooLarge):
         return answers.too_large
+    if isinstance(error, Unavailable):
+        return answers.unavailable
     # 400 leaves the error its own, which is more exact; where 200 is meant, what could be parked is not here.
     if isinstance(error, BadRequest | UnsupportedMediaType) and answers.unreadable not in (
         ANSWERS.unreadable,
@@ -183,6 +188,14 @@ def _status(answers: Answers, error: RelayError) -> int:
     ):
         return answers.unreadable
     return error.status
+
+
+def _url(public_url: str, headers: PostHeaders, scope: Scope) -> str:
+    """See :class:`Post`. The scheme is as trusted proxies tell."""
+    base = public_url or f"{scope['scheme']}://{headers.get('host', '')}"
+    query: bytes = scope["query_string"]
+    path = f"{base}{scope['raw_path'].decode('latin-1')}"
+    return f"{path}?{query.decode('latin-1')}" if query else path
 
 
 def _refuse_declared(headers: PostHeaders, limit: int) -> None:

@@ -50,6 +50,9 @@ class Post:
     query: QueryParams
     body: bytes
     received: datetime  # aware; when the request reached us
+    # RELAY_PUBLIC_URL or, without one, scheme and host as forwarded; then path and query as they came. It is what the
+    # sender was given, for those that sign it; "" = not known.
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class Answers:
     not_proven: int = 401
     unreadable: int = 400  # another try would end the same way; 200 = take it and park it
     too_large: int = 413
+    unavailable: int = 503  # ours, for now: it must make the sender, or the server behind it, try again
 
 
 ANSWERS = Answers()

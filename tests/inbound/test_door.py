@@ -42,7 +42,7 @@ class Batches:
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "mailsac"
-    answers: ClassVar[Answers] = Answers(not_proven=403, unreadable=200, too_large=406)
+    answers: ClassVar[Answers] = Answers(not_proven=403, unreadable=200, too_large=406, unavailable=408)
 
     def body_limit(self, max_message_bytes: int) -> int:
         return max_message_bytes * 2
@@ -201,7 +201,7 @@ async def test_when_it_cannot_be_parked_the_sender_comes_again(with_server: tupl
     with redis.Redis.from_url(server.url) as client:
         client.set("relay:{parked}", "no stream")  # so that parking fails, and nothing else
         batch = [good("one"), {"x": 1}]
-        assert (await post(door, batch)).status_code == 503
+        assert (await post(door, batch)).status_code == 408
         client.delete("relay:{parked}")
         for key in client.scan_iter("relay:{parked}:*"):
             client.delete(key)
@@ -209,8 +209,39 @@ async def test_when_it_cannot_be_parked_the_sender_comes_again(with_server: tupl
     assert again["accepted"][0]["duplicate"] is True
     assert len(again["parked"]) == 1
     server.kill()
-    assert (await post(door, b"not JSON")).status_code == 503
+    assert (await post(door, b"not JSON")).status_code == 408
     assert (await post(door, b"not JSON", token="wrong")).status_code == 403
+
+
+@dataclass(frozen=True)
+class SaysItsUrl(Batches):
+    """Has the URL of the post as the reason why it cannot be read."""
+
+    def parse(self, post: Post) -> Sequence[Delivery | Unreadable]:
+        return [Unreadable(post.url, post.body)]
+
+
+async def url_seen(relay: Relay, **headers: str) -> str:
+    answer = await relay.http.post(f"/inbound/mailsac?token={MAILSAC_SECRET}&a=%2F%20b", headers=headers)
+    return str(answer.json()["parked"][0]["reason"])
+
+
+AS_SENT = f"/inbound/mailsac?token={MAILSAC_SECRET}&a=%2F%20b"
+
+
+@one_store
+@pytest.mark.parametrize("as_sender", [SaysItsUrl], indirect=True)
+@pytest.mark.settings(public_url="https://relay.example.com/mail/")
+async def test_a_sender_that_signs_its_url_sees_the_public_one(door: Relay) -> None:
+    assert await url_seen(door, host="other.test") == f"https://relay.example.com/mail{AS_SENT}"
+
+
+@one_store
+@pytest.mark.parametrize("as_sender", [SaysItsUrl], indirect=True)
+async def test_without_a_public_url_it_is_the_one_that_was_called(door: Relay) -> None:
+    assert await url_seen(door, host="relay.test:99") == f"http://relay.test:99{AS_SENT}"
+    secured = await url_seen(door, host="relay.test", **{"x-forwarded-proto": "https"})
+    assert secured == f"https://relay.test{AS_SENT}"
 
 
 # Proofs in the head of a request
