@@ -24,7 +24,7 @@ from rich.console import Console
 from bench import plots, report, results
 from bench.child import Broken
 from bench.results import Plan, Section
-from bench.workloads import deflate, fanout, ingest, latency, listening, restart, stalled
+from bench.workloads import deflate, fanout, ingest, latency, listening, restart, senders, stalled
 
 _FOLDER = Path(__file__).parent
 _WORKLOADS: dict[str, Callable[[Plan], list[Section]]] = {
@@ -33,6 +33,7 @@ _WORKLOADS: dict[str, Callable[[Plan], list[Section]]] = {
     "deflate": deflate.run,
     "listening": listening.run,
     "ingest": ingest.run,
+    "senders": senders.run,
     "latency": latency.run,
     "restart": restart.run,
 }

@@ -19,12 +19,14 @@ from relay.accounts import file as accounts_file
 from relay.bus import Bus
 from relay.errors import ConfigError, Unavailable
 from relay.inbound.door import Door as InboundDoor
+from relay.inbound.intake import Intake
 from relay.inbound.mailsac import Mailsac
 from relay.inbound.raw import Raw
 from relay.inbound.sender import Sender
 from relay.letterbox import Letterbox
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.node import Node
+from relay.parked import Parked
 from relay.replay import Replay
 from relay.settings import Settings
 from relay.stream.door import Door as StreamDoor
@@ -37,6 +39,11 @@ _TURN_BYTES = 64 * 1024  # one read of a socket to Redis brings about as much
 
 # Each sender by the name of its setting (RELAY_<NAME>_SECRET) and of its path (/inbound/<name>).
 SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {"raw": Raw, "mailsac": Mailsac}
+
+
+def senders(settings: Settings) -> dict[str, Sender]:
+    """Those that have a secret, by name."""
+    return {name: SENDERS[name](secrets) for name, secrets in settings.sender_secrets().items()}
 
 
 class Service:
@@ -68,7 +75,9 @@ class Service:
             turn_bytes=min(_TURN_BYTES, settings.socket_buffer_bytes // 2),
             probe_seconds=settings.probe_seconds,
         )
-        self._inbound = InboundDoor(self.bus, self.metrics, max_message_bytes=settings.max_message_bytes)
+        limit = {"max_message_bytes": settings.max_message_bytes}
+        intake = Intake(self.bus, Parked(self.store), self.metrics, **limit)
+        self._inbound = InboundDoor(intake, self.metrics, public_url=settings.public_url, **limit)
         replay = Replay(self.letterbox, self.metrics, limit=settings.replay_limit)
         self._stream = StreamDoor(self.node, replay, self.metrics, settings)
         self._accounts_loaded = asyncio.Event()
@@ -97,7 +106,7 @@ class Service:
         return app
 
     def _senders(self) -> list[Sender]:
-        return [SENDERS[name](secrets) for name, secrets in self.settings.sender_secrets().items()]
+        return list(senders(self.settings).values())
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:

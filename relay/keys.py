@@ -14,6 +14,8 @@ CONTROL = f"{PREFIX}control"  # channel: what was revoked, released or switched 
 ACCOUNTS = f"{PREFIX}accounts"  # set of account ids
 ACCOUNTS_APPLIED = f"{PREFIX}accounts:applied"  # string: Unix ms at which all of an accounts file was there
 HISTORY = f"{PREFIX}history"  # string: mark of this Redis' own history, see store/mark.py; not on a cluster
+PARKED = f"{PREFIX}{{parked}}"  # stream: posts that nobody could read, see parked.py
+PARKED_BYTES = f"{PARKED}:bytes"  # string: what they and their bodies take
 
 
 def probe(node: str) -> str:
@@ -56,6 +58,11 @@ def seen(inbox: str, event: str) -> str:
 def inbox_tag(inbox: str) -> str:
     """The part of a message id that names its inbox: 10 hex digits of SHA-256."""
     return hashlib.sha256(inbox.encode()).hexdigest()[:10]
+
+
+def parked_body(post_id: str) -> str:
+    """String: the body of a parked post."""
+    return f"{PARKED}:{post_id}"
 
 
 def domain_inboxes(domain: str) -> str:

@@ -29,6 +29,12 @@ class Metrics:
         self.recipients = Counter(
             "relay_recipients", "Envelope recipients, by outcome", ["sender", "outcome"], registry=every
         )
+        self.parked = Counter(
+            "relay_parked",
+            "Posts and events that could not be read, kept for the operator",
+            ["sender"],
+            registry=every,
+        )
         self.closed = Counter("relay_socket_closes", "Sockets ended by us, by code", ["code"], registry=every)
 
     def render(self) -> bytes:

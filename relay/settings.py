@@ -187,6 +187,11 @@ def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
     return settings
 
 
+def sender_secret(name: str) -> str:
+    """The secrets of a sender in the environment as they stand there, whatever else is; "" when it has none."""
+    return os.environ.get(f"{PREFIX}{name.upper()}_SECRET", "")
+
+
 def _unknown(name: str, fields: Mapping[str, str]) -> str:
     if name.startswith((f"{PREFIX}PORT_", f"{PREFIX}SERVICE_")):
         return f"{name} is not a setting; Kubernetes made it for a Service: set enableServiceLinks: false"

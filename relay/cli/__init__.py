@@ -30,6 +30,8 @@ VERBS = {
     "key": "Make, list and revoke API keys.",
     "address": "Reserve, list and release addresses.",
     "domain": "Add, verify, list and remove custom domains.",
+    "senders": "List the senders, and the URL that each provider is told.",
+    "parked": "List, show, retry and drop mail that could not be read.",
     "check": "Tell whether a service is alive, for containers.",
 }
 

@@ -6,10 +6,17 @@ from pathlib import Path
 
 import typer
 
+_PEM = "-----BEGIN "
+
 
 def read(given: str | None, file: Path | None, *, option: str, variable: str) -> str:
-    """The file's first line, else what was given (by option or variable). Raises BadParameter: there is none."""
-    text = _first_line(file, option) if file else (given or "").strip()
+    """The file's first line, or all of a PEM file, else what was given (by option or variable).
+
+    Raises BadParameter: there is none.
+    """
+    text = _in_file(file, option) if file else (given or "").strip()
+    if text.startswith(_PEM):  # a private key; it signs, and travels nowhere
+        return text
     if not text:
         raise typer.BadParameter(f"give one by {option}-file, {variable} or {option}", param_hint=option)
     # It travels in a header; and an error of the HTTP library would print what does not fit there.
@@ -18,9 +25,10 @@ def read(given: str | None, file: Path | None, *, option: str, variable: str) ->
     return text
 
 
-def _first_line(file: Path, option: str) -> str:
+def _in_file(file: Path, option: str) -> str:
     try:
-        return next(iter(file.read_text(encoding="utf-8").splitlines()), "").strip()
+        text = file.read_text(encoding="utf-8").strip()
+        return text if text.startswith(_PEM) else next(iter(text.splitlines()), "").strip()
     except OSError as error:
         raise typer.BadParameter(f"{file}: {error.strerror}", param_hint=f"{option}-file") from error
     except UnicodeDecodeError as error:

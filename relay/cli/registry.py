@@ -1,4 +1,4 @@
-"""The accounts of a service, opened for one command by the service's own RELAY_* settings."""
+"""The Redis of a service, and the accounts in it, opened for one command by the service's own RELAY_* settings."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from typing import TypeVar
 from relay import logs, settings, store
 from relay.accounts import Accounts
 from relay.errors import ConfigError
+from relay.settings import Settings
+from relay.store import Store
 
 Result = TypeVar("Result")
 
 
 def ask(question: Callable[[Accounts], Awaitable[Result]]) -> Result:
     """What ``question`` returns. Raises ConfigError, Unavailable, and what the accounts raise."""
+    return on_redis(lambda opened, loaded: question(Accounts.build(opened, loaded)))
+
+
+def on_redis(question: Callable[[Store, Settings], Awaitable[Result]]) -> Result:
+    """What ``question`` returns of the service's Redis. Raises ConfigError, Unavailable, and what it raises itself."""
     loaded = settings.load()
     logs.configure("console", "error")  # what goes wrong is one line of this command, not of a log
     if loaded.embedded:
@@ -27,9 +34,13 @@ def ask(question: Callable[[Accounts], Awaitable[Result]]) -> Result:
         )
 
     async def run() -> Result:
-        opened = store.connect(loaded.redis_url.get_secret_value(), timeout_seconds=loaded.redis_timeout_seconds)
+        opened = store.connect(
+            loaded.redis_url.get_secret_value(),
+            timeout_seconds=loaded.redis_timeout_seconds,
+            wait_replicas=loaded.redis_wait_replicas,
+        )
         try:
-            return await question(Accounts.build(opened, loaded))
+            return await question(opened, loaded)
         finally:
             await opened.close()
 

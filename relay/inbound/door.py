@@ -1,14 +1,14 @@
-"""``POST /inbound/<sender>``: reads within a limit, has the sender prove and parse, publishes, answers.
+"""``POST /inbound/<sender>``: reads within a limit, hands the post to the intake, answers.
 
 The answer to a sender decides whether mail is lost, bounced or sent again. 200 means that Redis has every
-accepted message; 503 asks for another try; 4xx says that another try would end the same way.
+accepted message, and what could not be read among the dead letters; 503 asks for another try; 4xx says that another
+try would end the same way. Which status has that effect is the sender's to know (``answers``).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -18,55 +18,19 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from relay.address import BadAddress, canonical_address
-from relay.bus import Bus, Event, Published, Unwanted
-from relay.errors import BadRequest, RelayError, TooLarge, Unavailable
-from relay.inbound.sender import Delivery, Post, PostHeaders, Sender, Unreadable
-from relay.message import Message, address, encode
+from relay.errors import BadRequest, RelayError, TooLarge, Unavailable, UnsupportedMediaType
+from relay.inbound.intake import Intake, too_large
+from relay.inbound.sender import ANSWERS, Answers, HeadProven, Post, PostHeaders, Sender
+from relay.inbound.signature import NotProven
 from relay.metrics import Metrics
 
-# A recipient list longer than this is a mistake or an attack; RFC 5321 section 4.5.3.1.8 asks for 100.
-MAX_RECIPIENTS = 1000
-# Above this a body is worked on in a thread, so that no other request or socket waits for it: the Rust and C
-# parts release the GIL. Below, handing over would cost more than the work.
-_THREAD_BYTES = 128 * 1024
 # A body that comes more slowly holds memory that other senders need; 25 MiB in it are 3.5 Mbit/s.
 _BODY_SECONDS = 60.0
+# Who is refused by the head of a request may still be writing its body, and would never read why if it were cut off.
+_DISCARD_SECONDS = 5.0
 # All bodies together may hold this many of the largest mail; beyond, senders are asked to come again.
 _BODIES_IN_MEMORY = 16
-# Messages published at once for one post: few enough to fit in memory, and to leave connections to Redis for
-# other posts; with more, the last would use up their time limit waiting for one.
-_BYTES_AT_ONCE = 4 * 1024 * 1024
-_LETTERS_AT_ONCE = 32
 _NO_QUERY = QueryParams()
-
-
-@dataclass(frozen=True, slots=True)
-class _Letter:
-    """A mail for one recipient; the mail itself is encoded once for all."""
-
-    inbox: str
-    original_inbox: str
-    encoded: bytes
-    event: Event | None
-
-
-class _Report:
-    """What became of each recipient of a post: the answer to the sender, the log line, the counters."""
-
-    def __init__(self) -> None:
-        self.accepted: list[dict[str, str | bool]] = []
-        self.rejected: list[dict[str, str]] = []
-
-    def accept(self, inbox: str, published: Published) -> None:
-        one: dict[str, str | bool] = {"inbox": inbox, "_id": published.message_id}
-        self.accepted.append(one | {"duplicate": True} if published.repeated else one)
-
-    def reject(self, inbox: str, reason: str) -> None:
-        self.rejected.append({"inbox": inbox, "reason": reason})
-
-    def answer(self) -> bytes:
-        return orjson.dumps({"accepted": self.accepted, "rejected": self.rejected})
 
 
 class _Body:
@@ -100,114 +64,25 @@ class _Overloaded(Unavailable):
 class Door:
     """The door in, for all senders that have a secret."""
 
-    def __init__(self, bus: Bus, metrics: Metrics, *, max_message_bytes: int) -> None:
-        self._bus = bus
-        # labels() takes longer than inc(), and there are few: a status or an outcome each.
-        self._posts = lru_cache(maxsize=256)(metrics.inbound.labels)
-        self._recipients = lru_cache(maxsize=256)(metrics.recipients.labels)
-        self._duplicates = metrics.duplicates.labels
-        self._max_message_bytes = max_message_bytes
+    def __init__(self, intake: Intake, metrics: Metrics, *, max_message_bytes: int, public_url: str = "") -> None:
+        """``public_url``: without a slash at the end; "" = scheme and host of each request stand for it."""
+        self.intake = intake
+        self.public_url = public_url
+        self.max_message_bytes = max_message_bytes
+        # labels() takes longer than inc(), and there are few: a status each.
+        self.posts = lru_cache(maxsize=256)(metrics.inbound.labels)
+        self.log = structlog.get_logger().bind()
         self._bytes_held = 0
-        self._log = structlog.get_logger().bind()  # once: there is a line for each mail
 
     def entrances(self, senders: Iterable[Sender]) -> dict[str, ASGIApp]:
         """What answers at which path; who has no secret is not among the senders, and its path does not exist."""
         return {f"/inbound/{sender.name}": Entrance(self, sender) for sender in senders}
 
-    async def take(self, sender: Sender, scope: Scope, receive: Receive) -> bytes:
-        """Takes one post in; returns the JSON for its sender. Raises RelayError: nothing, or not all, was taken."""
-        try:
-            answer = await self._take(sender, scope, receive)
-        except RelayError as error:
-            # The bytes that a sender could not prove, or we could not read, are nobody's mail: not kept.
-            self._posts(sender.name, str(error.status)).inc()
-            self._log.warning("inbound.refused", sender=sender.name, status=error.status, error=str(error))
-            raise
-        self._posts(sender.name, "200").inc()
-        return answer
-
-    async def _take(self, sender: Sender, scope: Scope, receive: Receive) -> bytes:
-        limit = sender.body_limit(self._max_message_bytes)
-        headers = PostHeaders(scope["headers"])
-        _refuse_declared(headers, limit)
-        body = _Body()
-        try:
-            await self._read_chunk(receive, body, limit)
-            if not body.whole:  # nearly all mail comes in one piece, and needs no clock
-                async with asyncio.timeout(_BODY_SECONDS):
-                    while not body.whole:
-                        await self._read_chunk(receive, body, limit)
-            query = QueryParams(scope["query_string"]) if scope["query_string"] else _NO_QUERY
-            return await self._publish(sender, Post(headers, query, body.take(), datetime.now(UTC)))
-        except TimeoutError:
-            raise _Overloaded(f"the body did not come within {_BODY_SECONDS:g} s; try again") from None
-        finally:
-            self._bytes_held -= body.size_bytes
-
-    async def _read_chunk(self, receive: Receive, body: _Body, limit: int) -> None:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise BadRequest("the connection ended before the body did")
-        chunk = message.get("body", b"")
-        body.add(chunk, last=not message.get("more_body", False))
-        self._bytes_held += len(chunk)
-        if body.size_bytes > limit:
-            raise _too_large(limit)
-        if self._bytes_held > _BODIES_IN_MEMORY * self._max_message_bytes:
+    def hold(self, size_bytes: int) -> None:
+        """Counts bytes of a body that wait in memory; negative when they are gone. Raises Unavailable: too many."""
+        self._bytes_held += size_bytes
+        if size_bytes > 0 and self._bytes_held > _BODIES_IN_MEMORY * self.max_message_bytes:
             raise _Overloaded("too much mail is coming in at once; try again")
-
-    async def _publish(self, sender: Sender, post: Post) -> bytes:
-        report = _Report()
-        if len(post.body) > _THREAD_BYTES:
-            letters = await asyncio.to_thread(self._read, sender, post, report)
-        else:
-            letters = self._read(sender, post, report)
-        for batch in _batches(letters):
-            if len(batch) == 1:  # nearly always; a task for it would cost more than its encoding
-                outcomes = [await self._publish_one(batch[0])]
-            else:
-                outcomes = await asyncio.gather(*map(self._publish_one, batch))
-            for letter, outcome in zip(batch, outcomes, strict=True):
-                if isinstance(outcome, Published):
-                    report.accept(letter.inbox, outcome)
-                    if outcome.repeated:
-                        self._duplicates(sender.name).inc()
-                else:
-                    report.reject(letter.inbox, outcome.reason)
-        self._tell(sender, len(post.body), report)
-        return report.answer()
-
-    async def _publish_one(self, letter: _Letter) -> Published | Unwanted:
-        message = address(letter.encoded, letter.inbox, letter.original_inbox)
-        return await self._bus.publish(letter.inbox, message, letter.event)
-
-    def _tell(self, sender: Sender, size_bytes: int, report: _Report) -> None:
-        self._log.info(
-            "inbound.taken",
-            sender=sender.name,
-            size_bytes=size_bytes,
-            accepted=report.accepted,
-            rejected=report.rejected,
-        )
-        if report.accepted:
-            self._recipients(sender.name, "accepted").inc(len(report.accepted))
-        for one in report.rejected:
-            self._recipients(sender.name, one["reason"]).inc()
-
-    def _read(self, sender: Sender, post: Post, report: _Report) -> list[_Letter]:
-        """Proof, parser, and a letter for each recipient. Pure but for the report; may run in a thread."""
-        sender.verify(post)
-        letters: list[_Letter] = []
-        for delivery in sender.parse(post):
-            if isinstance(delivery, Unreadable):
-                raise BadRequest(delivery.reason)  # no sender of batches is here yet
-            if len(delivery.raw) > self._max_message_bytes:
-                raise _too_large(self._max_message_bytes)
-            if len(delivery.recipients) > MAX_RECIPIENTS:
-                raise BadRequest(f"more than {MAX_RECIPIENTS} recipients in one post; post the mail in parts")
-            event = Event(f"{sender.name}\n{delivery.event}", delivery.retry_seconds) if delivery.event else None
-            letters += _letters(delivery, event, report)
-        return letters
 
 
 class Entrance:
@@ -216,79 +91,114 @@ class Entrance:
     def __init__(self, door: Door, sender: Sender) -> None:
         self._door = door
         self._sender = sender
+        self._limit_bytes = sender.body_limit(door.max_message_bytes)
+        self._head_proven = sender if isinstance(sender, HeadProven) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers whatever is a RelayError; others are the server's."""
         if scope["method"] == "HEAD":  # some senders look whether the URL is there before they save it
             return await Response()(scope, receive, send)
+        body = _Body()
         try:
-            answer = await self._door.take(self._sender, scope, receive)
+            answer = await self._take(body, scope, receive)
         except RelayError as error:
-            refusal = Response(orjson.dumps(error.body()), error.status, error.headers, "application/json")
-            return await refusal(scope, receive, send)
+            return await self._refused(error, body, scope)(scope, receive, send)
+        self._door.posts(self._sender.name, "200").inc()
         headers = [(b"content-length", b"%d" % len(answer)), (b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         return await send({"type": "http.response.body", "body": answer})
 
-
-def _letters(delivery: Delivery, event: Event | None, report: _Report) -> Iterator[_Letter]:
-    encoded = encode(_message(delivery))
-    inboxes: dict[str, None] = {}  # one letter each, although a recipient may be named twice
-    for recipient in delivery.recipients:
+    async def _take(self, body: _Body, scope: Scope, receive: Receive) -> bytes:
+        """Takes one post in; returns the JSON for its sender. Raises RelayError: nothing, or not all, was taken."""
+        headers = PostHeaders(scope["headers"])
+        query = QueryParams(scope["query_string"]) if scope["query_string"] else _NO_QUERY
+        url = _url(self._door.public_url, headers, scope)
+        _refuse_declared(headers, self._limit_bytes)
+        proven = self._head_proven is not None and self._head_proven.proof_in_head(headers)
+        if proven:  # before a stranger can have us hold a body
+            try:
+                self._sender.verify(Post(headers, query, b"", datetime.now(UTC), url))
+            except NotProven:
+                await self._discard(headers, body, receive)
+                raise
         try:
-            inboxes[canonical_address(recipient)] = None
-        except BadAddress:
-            report.reject(recipient[:320], "not an address")
-    rerouted_from = _canonical_or_as_written(delivery.rerouted_from) if delivery.rerouted_from else ""
-    return (_Letter(inbox, rerouted_from, encoded, event) for inbox in inboxes)
+            await self._read(body, receive)
+            post = Post(headers, query, body.take(), datetime.now(UTC), url)
+            return (await self._door.intake.take(self._sender, post, proven=proven)).answer()
+        finally:
+            self._door.hold(-body.size_bytes)
+
+    async def _read(self, body: _Body, receive: Receive) -> None:
+        await self._read_chunk(body, receive)
+        if body.whole:  # nearly all mail comes in one piece, and needs no clock
+            return
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                while not body.whole:
+                    await self._read_chunk(body, receive)
+        except TimeoutError:
+            raise _Overloaded(f"the body did not come within {_BODY_SECONDS:g} s; try again") from None
+
+    async def _read_chunk(self, body: _Body, receive: Receive) -> None:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("the connection ended before the body did")
+        chunk = message.get("body", b"")
+        body.add(chunk, last=not message.get("more_body", False))
+        self._door.hold(len(chunk))
+        if body.size_bytes > self._limit_bytes:
+            raise too_large(self._limit_bytes)
+
+    async def _discard(self, headers: PostHeaders, body: _Body, receive: Receive) -> None:
+        """Reads on for a moment, and keeps nothing. Afterwards the body is whole, or its connection must end."""
+        if "expect" in headers:  # it waits to be told to go on, and is not
+            return
+        left_bytes = self._limit_bytes
+        try:
+            async with asyncio.timeout(_DISCARD_SECONDS):
+                while not body.whole and left_bytes >= 0:
+                    message = await receive()
+                    left_bytes -= len(message.get("body", b""))
+                    body.whole = not message.get("more_body", False)
+        except TimeoutError:
+            pass
+
+    def _refused(self, error: RelayError, body: _Body, scope: Scope) -> Response:
+        # The bytes that a sender could not prove, or that it wants back, are nobody's mail: not kept.
+        name, status = self._sender.name, _status(self._sender.answers, error)
+        client = scope["client"][0] if scope.get("client") else ""
+        self._door.posts(name, str(status)).inc()
+        self._door.log.warning("inbound.refused", sender=name, status=status, error=str(error), client=client)
+        headers = dict(error.headers) if body.whole else {**error.headers, "connection": "close"}
+        return Response(orjson.dumps(error.body()), status, headers, "application/json")
 
 
-def _canonical_or_as_written(address: str) -> str:
-    """Canonical like the inbox, so that the two differ only where mail was rerouted."""
-    try:
-        return canonical_address(address)
-    except BadAddress:
-        return address
+def _status(answers: Answers, error: RelayError) -> int:
+    """The status that has the error's effect at the sender."""
+    if isinstance(error, NotProven):
+        return answers.not_proven
+    if isinstance(error, TooLarge):
+        return answers.too_large
+    if isinstance(error, Unavailable):
+        return answers.unavailable
+    # 400 leaves the error its own, which is more exact; where 200 is meant, what could be parked is not here.
+    if isinstance(error, BadRequest | UnsupportedMediaType) and answers.unreadable not in (
+        ANSWERS.unreadable,
+        200,
+    ):
+        return answers.unreadable
+    return error.status
 
 
-def _batches(letters: Sequence[_Letter]) -> Iterator[Sequence[_Letter]]:
-    if len(letters) == 1:
-        yield letters
-        return
-    fitting = _BYTES_AT_ONCE // max((len(letter.encoded) for letter in letters), default=1)
-    at_once = min(max(fitting, 1), _LETTERS_AT_ONCE)
-    for start in range(0, len(letters), at_once):
-        yield letters[start : start + at_once]
-
-
-def _message(delivery: Delivery) -> Message:
-    parts = delivery.parts
-    return Message(
-        received=delivery.received,
-        raw=delivery.raw,
-        sender=parts.sender,
-        to=parts.to,
-        cc=parts.cc,
-        bcc=parts.bcc,
-        subject=parts.subject,
-        headers=parts.headers,
-        text=parts.text,
-        html=parts.html,
-        attachments=parts.attachments,
-        links=parts.links,
-        ip=delivery.ip,
-        via=delivery.via,
-        rtls=delivery.rtls,
-        spam=delivery.spam,
-        raw_synthesized=delivery.raw_synthesized,
-    )
+def _url(public_url: str, headers: PostHeaders, scope: Scope) -> str:
+    """See :class:`Post`. The scheme is as trusted proxies tell."""
+    base = public_url or f"{scope['scheme']}://{headers.get('host', '')}"
+    query: bytes = scope["query_string"]
+    path = f"{base}{scope['raw_path'].decode('latin-1')}"
+    return f"{path}?{query.decode('latin-1')}" if query else path
 
 
 def _refuse_declared(headers: PostHeaders, limit: int) -> None:
     declared = headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
-        raise _too_large(limit)
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"the mail is larger than {limit} bytes, the limit here (RELAY_MAX_MESSAGE_BYTES)")
+        raise too_large(limit)

@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from starlette.datastructures import Headers
+
 from relay import mime
 from relay.errors import BadRequest, NotAMail, UnsupportedMediaType
 from relay.inbound.sender import ANSWERS, Answers, Delivery, Post, event_of_body
@@ -41,6 +43,10 @@ class Raw:
     def body_limit(self, max_message_bytes: int) -> int:
         """The body is the mail."""
         return max_message_bytes
+
+    def proof_in_head(self, headers: Headers) -> bool:
+        """A signature is over the body; the shared secret is beside it."""
+        return not is_standard(headers)
 
     def verify(self, post: Post) -> None:
         """Raises NotProven."""

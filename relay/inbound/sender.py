@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from starlette.datastructures import Headers, QueryParams
 
@@ -50,6 +50,9 @@ class Post:
     query: QueryParams
     body: bytes
     received: datetime  # aware; when the request reached us
+    # RELAY_PUBLIC_URL or, without one, scheme and host as forwarded; then path and query as they came. It is what the
+    # sender was given, for those that sign it; "" = not known.
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Unreadable:
     """One event of a batch that cannot be read, beside others that can: it is parked for the operator."""
 
     reason: str  # what is wrong, for the operator; no mail text, nothing secret
-    body: bytes  # of this event alone
+    body: bytes  # a post of this event alone: with the same headers, ``parse`` reads it once it is mended
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class Answers:
     not_proven: int = 401
     unreadable: int = 400  # another try would end the same way; 200 = take it and park it
     too_large: int = 413
+    unavailable: int = 503  # ours, for now: it must make the sender, or the server behind it, try again
 
 
 ANSWERS = Answers()
@@ -127,4 +131,13 @@ class Sender(Protocol):
 
         Raises BadRequest or UnsupportedMediaType, and nothing else.
         """
+        ...
+
+
+@runtime_checkable
+class HeadProven(Protocol):
+    """What a sender has beside when its proof may lie outside of the body: the door asks before it reads one."""
+
+    def proof_in_head(self, headers: Headers) -> bool:
+        """Whether :meth:`Sender.verify` needs no body for a post with these headers. Total."""
         ...

@@ -68,7 +68,7 @@ class Door:
             await asyncio.sleep(pause)
 
     async def _endpoint(self, websocket: WebSocket) -> None:
-        client = websocket.client.host if websocket.client else ""
+        client = _client(websocket)
         if self._refusals.too_many(client):
             await self._deny(websocket, client)
             return
@@ -80,7 +80,7 @@ class Door:
             log.info("socket.refused", code=refused.close.code, error=refused.text, client=client)
             await self._refuse(websocket, refused)
         except Unavailable as error:
-            log.warning("socket.unavailable", error=str(error))
+            log.warning("socket.unavailable", error=str(error), client=client)
             await self._refuse(websocket, Refused(OUR_FAULT, str(error)))
         except WebSocketDisconnect:
             pass  # the client left during the handshake
@@ -100,6 +100,7 @@ class Door:
             addresses=request.addresses,
             domains=request.domains,
             around=self._surroundings,
+            client=_client(websocket),
         )
         await self._node.admit(listener, request.account)
         try:
@@ -121,7 +122,8 @@ class Door:
 
     async def _listen_portably(self, websocket: WebSocket) -> None:
         request = self._parse(websocket)
-        listener = PortableListener(request, limit_bytes=self._settings.socket_buffer_bytes)
+        limit_bytes = self._settings.socket_buffer_bytes
+        listener = PortableListener(request, limit_bytes=limit_bytes, client=_client(websocket))
         await self._node.admit(listener, request.account)
         try:
             await websocket.accept(subprotocol=_chosen(websocket))
@@ -136,26 +138,33 @@ class Door:
         if end:
             await say_goodbye(websocket, end)
 
-    def _opened(self, listener: Listener) -> None:
+    def _opened(self, listener: Wire | PortableListener) -> None:
         self._metrics.sockets.inc()
         log.info(
             "socket.open",
             account=listener.account,
             addresses=len(listener.addresses),
             domains=len(listener.domains),
+            client=listener.client,
         )
 
     def _wire_ended(self, listener: Wire, close: Close | None) -> None:
         self._node.leave(listener)
         self._ended(listener, close)
 
-    def _ended(self, listener: Listener, close: Close | None) -> None:
+    def _ended(self, listener: Wire | PortableListener, close: Close | None) -> None:
         self._metrics.sockets.dec()
         if close is None:
-            log.info("socket.left", account=listener.account)
+            log.info("socket.left", account=listener.account, client=listener.client)
             return
         self._metrics.closed.labels(str(close.code)).inc()
-        log.info("socket.closed", account=listener.account, code=close.code, reason=close.reason)
+        log.info(
+            "socket.closed",
+            account=listener.account,
+            code=close.code,
+            reason=close.reason,
+            client=listener.client,
+        )
 
     def _parse(self, websocket: WebSocket) -> ListenRequest:
         if self._leaving:
@@ -199,6 +208,11 @@ async def _no_such_socket(websocket: WebSocket) -> None:
 
 def _greeting(request: ListenRequest) -> list[str]:
     return [frames.listening(request.addresses, request.domains)] if request.frames == "envelope" else []
+
+
+def _client(websocket: WebSocket) -> str:
+    """Its address, as far as trusted proxies tell; "" when the server does not know it."""
+    return websocket.client.host if websocket.client else ""
 
 
 def _opener(websocket: WebSocket) -> handshake.Open | None:

@@ -25,8 +25,10 @@ _LAST_WORDS_SECONDS = 5.0  # a client that reads nothing does not get to see its
 class PortableListener:
     """One socket: a :class:`relay.hub.Listener` that queues, and :meth:`carry` that sends."""
 
-    def __init__(self, request: ListenRequest, *, limit_bytes: int) -> None:
+    def __init__(self, request: ListenRequest, *, limit_bytes: int, client: str = "") -> None:
+        """``client`` is its address, for the log."""
         self.account = ""
+        self.client = client
         self.key_hash = request.key_hash
         self.addresses: Collection[str] = request.addresses
         self.domains: Collection[str] = request.domains

@@ -77,15 +77,23 @@ class Wire(asyncio.Protocol):
         "_waits_since",
         "account",
         "addresses",
+        "client",
         "domains",
         "key_hash",
     )
 
     def __init__(
-        self, *, key_hash: str, addresses: Collection[str], domains: Collection[str], around: Surroundings
+        self,
+        *,
+        key_hash: str,
+        addresses: Collection[str],
+        domains: Collection[str],
+        around: Surroundings,
+        client: str = "",
     ) -> None:
-        """Holds what it is given until :meth:`open`."""
+        """Holds what it is given until :meth:`open`. ``client`` is its address, for the log."""
         self.account = ""
+        self.client = client
         self.key_hash = key_hash
         # A tuple of one takes a quarter of a set of one.
         self.addresses = tuple(addresses) if len(addresses) <= _FEW else addresses

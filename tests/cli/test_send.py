@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
-from relay.cli import exits
+from relay.app import SENDERS
+from relay.cli import credential, exits
 from tests.cli.command import run
 from tests.cli.conftest import Here
 from tests.cli.service import ADDRESS, MAIL, QUIET_ADDRESS, SECRET, Service
+from tests.redis_server import RedisServer
 
 
 @pytest.fixture
@@ -108,3 +114,78 @@ def test_a_service_without_the_route_is_told_how_to_have_it(here: Here, service:
 def test_a_wrong_command_line_is_exit_code_2(here: Here, arguments: tuple[str, ...]) -> None:
     sent = here("send", *arguments, stdin=MAIL % "Unsent")
     assert (sent.returncode, sent.stdout) == (exits.MISCONFIGURED, "")
+
+
+# As a provider
+
+
+@pytest.fixture(scope="module")
+def every(redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that takes every sender's posts, with the same secret."""
+    secrets = {f"RELAY_{name.upper()}_SECRET": SECRET for name in SENDERS}
+    with Service(redis.url, tmp_path_factory.mktemp("every"), **secrets) as running:
+        yield running
+
+
+def test_as_another_sender_with_its_own_secret(here: Here, every: Service, mail: str) -> None:
+    arguments = ("send", mail, "--as", "mailsac", "--to", ADDRESS, "--url", every.url)
+    sent = here(*arguments, RELAY_MAILSAC_SECRET=f"{SECRET},another", RELAY_RAW_SECRET="wrong")
+    assert (sent.returncode, sent.stderr) == (exits.DONE, "")
+    assert sent.stdout.startswith(f"accepted for {ADDRESS}: ")
+    wrong = here(*arguments, "--secret", "wrong-secret")
+    assert wrong.returncode == exits.FAILED
+    assert wrong.stderr.startswith(f"relay: {every.url}/inbound/mailsac answers 401: ")
+    assert "wrong-secret" not in wrong.stderr
+    none = here(*arguments, RELAY_RAW_SECRET=SECRET)
+    assert none.returncode == exits.MISCONFIGURED
+    assert "RELAY_MAILSAC_SECRET" in none.stderr
+
+
+def test_each_recipient_has_a_post_and_one_is_needed(here: Here, every: Service, mail: str) -> None:
+    arguments = ("send", mail, "--as", "mailsac", "--url", every.url, "--secret", SECRET)
+    sent = here(*arguments, "--to", ADDRESS, "--to", QUIET_ADDRESS, "--json")
+    assert sent.returncode == exits.REJECTED
+    answer = json.loads(sent.stdout)
+    assert [one["inbox"] for one in answer["accepted"]] == [ADDRESS]
+    assert [one["inbox"] for one in answer["rejected"]] == [QUIET_ADDRESS]
+    assert here(*arguments).returncode == exits.MISCONFIGURED
+    assert here("send", mail, "--as", "pigeon", "--secret", SECRET).returncode == exits.MISCONFIGURED
+
+
+def test_a_pem_key_is_read_whole(tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+    file.write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    read = credential.read(None, file, option="--secret", variable="X")
+    assert read == file.read_text().strip()
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """The URL of a server that gives this answer to every post."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("content-length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_what_the_service_has_parked_is_exit_code_4(here: Here, mail: str, tmp_path: Path) -> None:
+    """No sender of ours parks what it is sent by this command: a service that answers so."""
+    answer = b'{"accepted":[],"rejected":[],"parked":[{"id":"0123456789abcdef","reason":"no mail"}]}'
+    with answering(answer) as url:
+        sent = here("send", mail, "--url", url, "--secret", SECRET)
+    assert (sent.returncode, sent.stdout) == (exits.REJECTED, "parked as 0123456789abcdef: no mail\n")

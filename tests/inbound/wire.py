@@ -26,12 +26,12 @@ class Wire:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
-    def begin(self, *headers: str) -> None:
+    def begin(self, *headers: str, secret: str = SECRET) -> None:
         """Sends the head of a post for the harness's address."""
         lines = (
             "POST /inbound/raw HTTP/1.1",
             "Host: relay.test",
-            f"Authorization: Bearer {SECRET}",
+            f"Authorization: Bearer {secret}",
             f"X-Envelope-To: {ADDRESS}",
             *headers,
         )

@@ -1,0 +1,74 @@
+"""``relay senders``: which webhooks this service takes by its RELAY_* settings, and what each provider is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from starlette.datastructures import QueryParams
+
+from relay import settings
+from relay.app import SENDERS
+from relay.cli import table
+from relay.cli.console import complain, print_json
+from relay.errors import Unauthorized
+from relay.inbound.sender import Post, PostHeaders
+from relay.settings import PREFIX, Settings
+
+_NO_HOST = "https://<host>"
+_PROBE = "probe"  # stands for a secret; nothing is sent
+
+app = typer.Typer(add_completion=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    sender: str
+    enabled: bool
+    missing: str  # the setting that would enable it, "" = it is enabled
+    url: str
+    manual: str
+
+
+@app.command()
+def senders(*, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the senders, and the URL that each provider is told.
+
+    A sender is taken while its secret is set. <secret> stands where the URL
+    itself must hold one, unless the sender can give it in a header.
+
+    Example:
+      RELAY_PUBLIC_URL=https://relay.example.com relay senders
+    """
+    loaded = settings.load()
+    rows = [_row(name, loaded) for name in sorted(SENDERS)]
+    if json:
+        print_json([{name: getattr(row, name) for name in _Row.__slots__} for row in rows])
+        return
+    shown = [(row.sender, "on" if row.enabled else "off", row.missing, row.url, row.manual) for row in rows]
+    table.show(("sender", "", "missing", "URL", "manual"), shown, nothing="there are none")
+    if not loaded.public_url:
+        complain(f"set {PREFIX}PUBLIC_URL to have the host in these URLs")
+
+
+def _row(name: str, loaded: Settings) -> _Row:
+    enabled = name in loaded.sender_secrets()
+    return _Row(
+        sender=name,
+        enabled=enabled,
+        missing="" if enabled else f"{PREFIX}{name.upper()}_SECRET",
+        url=f"{loaded.public_url or _NO_HOST}/inbound/{name}{'?token=<secret>' if _takes_token(name) else ''}",
+        manual=f"docs/senders/{name}.md",
+    )
+
+
+def _takes_token(name: str) -> bool:
+    """Whether the URL may be all that proves a post: the sender itself is asked, so that this is never out of date."""
+    query = QueryParams({"token": _PROBE})
+    try:
+        SENDERS[name]((_PROBE,)).verify(Post(PostHeaders([]), query, b"", datetime.now(UTC)))
+    except Unauthorized:
+        return False
+    return True

@@ -1,0 +1,239 @@
+"""What becomes of a post that is whole: proven, parsed, a letter for each recipient published, the rest parked.
+
+The door brings posts here, and ``relay parked retry`` those that were parked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import orjson
+import structlog
+
+from relay import parked
+from relay.address import BadAddress, canonical_address
+from relay.bus import Bus, Event, Published, Unwanted
+from relay.errors import BadRequest, RelayError, TooLarge, UnsupportedMediaType
+from relay.inbound.sender import Delivery, Post, Sender, Unreadable
+from relay.message import Message, address, encode
+from relay.metrics import Metrics
+from relay.parked import Parked
+
+# A recipient list longer than this is a mistake or an attack; RFC 5321 section 4.5.3.1.8 asks for 100.
+MAX_RECIPIENTS = 1000
+# Above this a body is worked on in a thread, so that no other request or socket waits for it: the Rust and C
+# parts release the GIL. Below, handing over would cost more than the work.
+_THREAD_BYTES = 128 * 1024
+# Messages published at once for one post: few enough to fit in memory, and to leave connections to Redis for
+# other posts; with more, the last would use up their time limit waiting for one.
+_BYTES_AT_ONCE = 4 * 1024 * 1024
+_LETTERS_AT_ONCE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """A mail for one recipient; the mail itself is encoded once for all."""
+
+    inbox: str
+    original_inbox: str
+    encoded: bytes
+    event: Event | None
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of each recipient of a post: the answer to the sender, the log line, the counters."""
+
+    accepted: list[dict[str, str | bool]] = field(default_factory=list)
+    rejected: list[dict[str, str]] = field(default_factory=list)
+    parked: list[dict[str, str]] = field(default_factory=list)
+
+    def accept(self, inbox: str, published: Published) -> None:
+        one: dict[str, str | bool] = {"inbox": inbox, "_id": published.message_id}
+        self.accepted.append(one | {"duplicate": True} if published.repeated else one)
+
+    def reject(self, inbox: str, reason: str) -> None:
+        self.rejected.append({"inbox": inbox[:320], "reason": reason})
+
+    def answer(self) -> bytes:
+        """JSON; ``parked`` is there only when something was."""
+        answer: dict[str, object] = {"accepted": self.accepted, "rejected": self.rejected}
+        return orjson.dumps(answer | {"parked": self.parked} if self.parked else answer)
+
+
+class Intake:
+    """The way of all posts, whatever their sender."""
+
+    def __init__(self, bus: Bus, dead_letters: Parked, metrics: Metrics, *, max_message_bytes: int) -> None:
+        self._bus = bus
+        self._dead_letters = dead_letters
+        # labels() takes longer than inc(), and there are few: an outcome each.
+        self._recipients = lru_cache(maxsize=256)(metrics.recipients.labels)
+        self._duplicates = metrics.duplicates.labels
+        self._parked = metrics.parked.labels
+        self._max_message_bytes = max_message_bytes
+        self._log = structlog.get_logger().bind()  # once: there is a line for each mail
+
+    async def take(self, sender: Sender, post: Post, *, proven: bool = False) -> Report:
+        """Takes one post in; ``proven``: its sender has been asked already. Raises RelayError: nothing, or not all,
+        was taken, and another try of the same post does no harm."""
+        report = Report()
+        if len(post.body) > _THREAD_BYTES:
+            letters, unreadable = await asyncio.to_thread(self._read, sender, post, report, proven)
+        else:
+            letters, unreadable = self._read(sender, post, report, proven)
+        await self._publish(sender, letters, report)
+        # Last: when it fails the sender comes again, and the letters are known then.
+        for one in unreadable:
+            await self._park(sender, post, one, report)
+        self._tell(sender, len(post.body), report)
+        return report
+
+    def _read(
+        self, sender: Sender, post: Post, report: Report, proven: bool
+    ) -> tuple[list[_Letter], list[Unreadable]]:
+        """Proof, parser, a letter for each recipient, and what is to be parked. Pure but for the report; may run in
+        a thread."""
+        if not proven:
+            sender.verify(post)
+        try:
+            return self._letters(sender, sender.parse(post), report)
+        except (BadRequest, UnsupportedMediaType) as error:
+            if sender.answers.unreadable != 200:
+                raise
+            return [], [Unreadable(str(error), post.body)]
+
+    def _letters(
+        self, sender: Sender, events: Sequence[Delivery | Unreadable], report: Report
+    ) -> tuple[list[_Letter], list[Unreadable]]:
+        letters: list[_Letter] = []
+        for delivery in events:
+            if isinstance(delivery, Unreadable):
+                continue
+            if problem := self._problem(delivery):
+                if len(events) == 1:
+                    raise problem
+                # In a batch it is no reason to refuse the others.
+                reason = "too large" if isinstance(problem, TooLarge) else "too many recipients"
+                report.reject(next(iter(delivery.recipients), ""), reason)
+                continue
+            event = Event(f"{sender.name}\n{delivery.event}", delivery.retry_seconds) if delivery.event else None
+            letters += _letters(delivery, event, report)
+        return letters, [event for event in events if isinstance(event, Unreadable)]
+
+    def _problem(self, delivery: Delivery) -> RelayError | None:
+        if len(delivery.raw) > self._max_message_bytes:
+            return too_large(self._max_message_bytes)
+        if len(delivery.recipients) > MAX_RECIPIENTS:
+            return BadRequest(f"more than {MAX_RECIPIENTS} recipients in one post; post the mail in parts")
+        return None
+
+    async def _publish(self, sender: Sender, letters: Sequence[_Letter], report: Report) -> None:
+        for batch in _batches(letters):
+            if len(batch) == 1:  # nearly always; a task for it would cost more than its encoding
+                outcomes = [await self._publish_one(batch[0])]
+            else:
+                outcomes = await asyncio.gather(*map(self._publish_one, batch))
+            for letter, outcome in zip(batch, outcomes, strict=True):
+                if isinstance(outcome, Published):
+                    report.accept(letter.inbox, outcome)
+                    if outcome.repeated:
+                        self._duplicates(sender.name).inc()
+                else:
+                    report.reject(letter.inbox, outcome.reason)
+
+    async def _publish_one(self, letter: _Letter) -> Published | Unwanted:
+        message = address(letter.encoded, letter.inbox, letter.original_inbox)
+        return await self._bus.publish(letter.inbox, message, letter.event)
+
+    async def _park(self, sender: Sender, post: Post, unreadable: Unreadable, report: Report) -> None:
+        headers = parked.kept(post.headers.items())
+        post_id, displaced = await self._dead_letters.add(
+            sender.name, post.received, unreadable.reason, headers, unreadable.body
+        )
+        report.parked.append({"id": post_id, "reason": unreadable.reason})
+        self._parked(sender.name).inc()
+        self._log.warning(
+            "inbound.parked",
+            sender=sender.name,
+            id=post_id,
+            size_bytes=len(unreadable.body),
+            reason=unreadable.reason,
+            displaced=displaced,
+        )
+
+    def _tell(self, sender: Sender, size_bytes: int, report: Report) -> None:
+        if report.parked and not report.accepted and not report.rejected:
+            return
+        self._log.info(
+            "inbound.taken",
+            sender=sender.name,
+            size_bytes=size_bytes,
+            accepted=report.accepted,
+            rejected=report.rejected,
+        )
+        if report.accepted:
+            self._recipients(sender.name, "accepted").inc(len(report.accepted))
+        for one in report.rejected:
+            self._recipients(sender.name, one["reason"]).inc()
+
+
+def too_large(limit_bytes: int) -> TooLarge:
+    """The error for a body, or a mail in it, that is larger than may be."""
+    return TooLarge(f"the mail is larger than {limit_bytes} bytes, the limit here (RELAY_MAX_MESSAGE_BYTES)")
+
+
+def _letters(delivery: Delivery, event: Event | None, report: Report) -> Iterator[_Letter]:
+    encoded = encode(_message(delivery))
+    inboxes: dict[str, None] = {}  # one letter each, although a recipient may be named twice
+    for recipient in delivery.recipients:
+        try:
+            inboxes[canonical_address(recipient)] = None
+        except BadAddress:
+            report.reject(recipient, "not an address")
+    rerouted_from = _canonical_or_as_written(delivery.rerouted_from) if delivery.rerouted_from else ""
+    return (_Letter(inbox, rerouted_from, encoded, event) for inbox in inboxes)
+
+
+def _canonical_or_as_written(address: str) -> str:
+    """Canonical like the inbox, so that the two differ only where mail was rerouted."""
+    try:
+        return canonical_address(address)
+    except BadAddress:
+        return address
+
+
+def _batches(letters: Sequence[_Letter]) -> Iterator[Sequence[_Letter]]:
+    if len(letters) == 1:
+        yield letters
+        return
+    fitting = _BYTES_AT_ONCE // max((len(letter.encoded) for letter in letters), default=1)
+    at_once = min(max(fitting, 1), _LETTERS_AT_ONCE)
+    for start in range(0, len(letters), at_once):
+        yield letters[start : start + at_once]
+
+
+def _message(delivery: Delivery) -> Message:
+    parts = delivery.parts
+    return Message(
+        received=delivery.received,
+        raw=delivery.raw,
+        sender=parts.sender,
+        to=parts.to,
+        cc=parts.cc,
+        bcc=parts.bcc,
+        subject=parts.subject,
+        headers=parts.headers,
+        text=parts.text,
+        html=parts.html,
+        attachments=parts.attachments,
+        links=parts.links,
+        ip=delivery.ip,
+        via=delivery.via,
+        rtls=delivery.rtls,
+        spam=delivery.spam,
+        raw_synthesized=delivery.raw_synthesized,
+    )

@@ -1,0 +1,55 @@
+"""What an operator is told to paste into the dashboard of a provider."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from relay.app import SENDERS
+from relay.cli import exits
+from tests.cli.conftest import Here
+from tests.cli.service import ADDRESS, MAIL, SECRET, Service
+
+ROOT = Path(__file__).parents[2]
+URL = "https://relay.example.com"
+
+
+def listed(here: Here, **settings: str) -> dict[str, dict[str, Any]]:
+    ended = here("senders", "--json", **settings)
+    assert (ended.returncode, ended.stderr) == (exits.DONE, "")
+    return {row["sender"]: row for row in json.loads(ended.stdout)}
+
+
+def test_every_sender_is_there_with_its_manual(here: Here) -> None:
+    rows = listed(here)
+    assert sorted(rows) == sorted(SENDERS)
+    for row in rows.values():
+        assert (ROOT / row["manual"]).is_file(), row["manual"]
+
+
+def test_who_is_on_and_what_is_missing(here: Here) -> None:
+    rows = listed(here, RELAY_RAW_SECRET=SECRET, RELAY_PUBLIC_URL=f"{URL}/")
+    assert (rows["raw"]["enabled"], rows["raw"]["missing"]) == (True, "")
+    for name in set(SENDERS) - {"raw"}:
+        assert (rows[name]["enabled"], rows[name]["missing"]) == (False, f"RELAY_{name.upper()}_SECRET")
+        assert rows[name]["url"].partition("?")[0] == f"{URL}/inbound/{name}"
+    assert SECRET not in str(rows)
+
+
+def test_the_url_proves_the_post(here: Here, service: Service) -> None:
+    """As it is pasted, with the secret in its place."""
+    url = listed(here, RELAY_PUBLIC_URL=service.url)["raw"]["url"]
+    assert url == f"{service.url}/inbound/raw?token=<secret>"
+    with httpx2.Client(trust_env=False) as http:
+        answer = http.post(url.replace("<secret>", SECRET), content=MAIL % "x", headers={"x-envelope-to": ADDRESS})
+    assert answer.status_code == 200
+
+
+def test_as_lines_without_a_public_url(here: Here) -> None:
+    shown = here("senders", RELAY_MAILSAC_SECRET=SECRET)
+    assert shown.stderr == "relay: set RELAY_PUBLIC_URL to have the host in these URLs\n"
+    row = "mailsac\ton\t\thttps://<host>/inbound/mailsac?token=<secret>\tdocs/senders/mailsac.md"
+    assert row in shown.stdout.splitlines()

@@ -1,0 +1,88 @@
+"""What the builders build is taken by the senders whose posts they make."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+import pytest
+from starlette.datastructures import QueryParams
+
+from relay import builders
+from relay.app import SENDERS
+from relay.builders import Built
+from relay.inbound.sender import Delivery, Post, PostHeaders
+from relay.inbound.signature import NotProven
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+TO = "user+tag@example.com"
+MAIL = b"From: Ann <ann@x.test>\r\nTo: user@example.com\r\nSubject: Hello\r\nMessage-ID: <1@x.test>\r\n\r\nHi\r\n"
+every_builder = pytest.mark.parametrize("name", builders.names())
+
+
+def as_post(built: Built) -> Post:
+    headers = [(name.lower().encode(), value.encode()) for name, value in built.headers]
+    return Post(PostHeaders(headers), QueryParams(urlsplit(built.target).query), built.body, NOW)
+
+
+@every_builder
+def test_a_built_post_is_proven_and_brings_its_mail(name: str) -> None:
+    signing, verifying = builders.pair(name)
+    sender = SENDERS[name](("another", verifying))
+    built = builders.build(name, MAIL, [TO], signing, NOW)
+    assert urlsplit(built.target).path == f"/inbound/{name}"
+    post = as_post(built)
+    sender.verify(post)
+    [delivery] = sender.parse(post)
+    assert isinstance(delivery, Delivery)
+    assert delivery.recipients == (TO,)
+    assert delivery.parts.subject == "Hello"
+    assert delivery.parts.text.strip() == "Hi"
+    assert delivery.raw_synthesized or delivery.raw == MAIL
+
+
+@every_builder
+def test_with_another_secret_it_is_not_proven(name: str) -> None:
+    signing, _ = builders.pair(name)
+    with pytest.raises(NotProven):
+        SENDERS[name](("another",)).verify(as_post(builders.build(name, MAIL, [TO], signing, NOW)))
+
+
+@every_builder
+def test_the_same_is_the_same_post(name: str) -> None:
+    """As a retry is."""
+    signing, verifying = builders.pair(name)
+    first, again = (event_of(name, signing, verifying, NOW) for _ in range(2))
+    assert first == again != ""
+
+
+@pytest.mark.parametrize("name", ["raw", "mailsac"])
+def test_sent_later_it_is_meant_anew(name: str) -> None:
+    events = {event_of(name, "s", "s", NOW + timedelta(milliseconds=later)) for later in range(3)}
+    assert len(events) == 3
+
+
+def event_of(name: str, signing: str, verifying: str, now: datetime) -> str:
+    sender = SENDERS[name]((verifying,))
+    [delivery] = sender.parse(as_post(builders.build(name, MAIL, [TO], signing, now)))
+    assert isinstance(delivery, Delivery)
+    return delivery.event
+
+
+@pytest.mark.parametrize("name", ["raw", "mailsac"])
+def test_bytes_that_are_no_text_survive(name: str) -> None:
+    mail = b"Subject: x\r\n\r\n" + bytes(range(256))
+    sender = SENDERS[name](("s",))
+    [delivery] = sender.parse(as_post(builders.build(name, mail, [TO], "s", NOW)))
+    assert isinstance(delivery, Delivery)
+    assert delivery.raw == mail
+
+
+@pytest.mark.parametrize("name", ["pigeon", "", "__init__", "..raw"])
+def test_an_unknown_builder_is_a_lookup_error(name: str) -> None:
+    with pytest.raises(LookupError):
+        builders.build(name, MAIL, [TO], "s", NOW)
+
+
+def test_only_senders_have_builders() -> None:
+    assert {"raw", "mailsac"} <= set(builders.names()) <= set(SENDERS)

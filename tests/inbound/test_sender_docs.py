@@ -1,0 +1,106 @@
+"""docs/senders/: a page for each sender, and the table of all, which no hand writes.
+
+After a sender, one of its cases, its answers or the table at the top of its page has changed:
+
+    .venv/bin/python -m tests.inbound.test_sender_docs
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from relay.app import SENDERS
+from relay.inbound.sender import Answers, Delivery
+from tests.inbound.cases import Case, cases
+
+FOLDER = Path(__file__).parents[2] / "docs" / "senders"
+README = FOLDER / "README.md"
+FACTS = ("Modes", "Proof", "Retries")
+COLUMNS = (
+    "sender",
+    "modes",
+    "proof",
+    "retries",
+    "answers: no proof; unreadable; too large; come again",
+    "`raw`",
+    "cases",
+)
+_FACT = re.compile(r"^\| (\w+) \| (.+) \|$", re.MULTILINE)
+_CASES = cases()
+
+
+def facts(name: str) -> dict[str, str]:
+    """The first table of a sender's page."""
+    page = (FOLDER / f"{name}.md").read_text()
+    first = page.partition("\n|---|---|\n")[2].partition("\n\n")[0]
+    return dict(_FACT.findall(first))
+
+
+def table() -> list[str]:
+    """Markdown, a row for each sender."""
+    rows = [COLUMNS, ("---",) * len(COLUMNS), *map(_row, sorted(SENDERS))]
+    return [f"| {' | '.join(row)} |".replace("| --- ", "|---").replace("--- |", "---|") for row in rows]
+
+
+def _row(name: str) -> tuple[str, ...]:
+    known = facts(name)
+    of_sender = [case for case in _CASES if case.sender == name]
+    return (
+        f"[{name}]({name}.md)",
+        *(known.get(fact, "") for fact in FACTS),
+        _answers(SENDERS[name](()).answers),
+        _raw(of_sender),
+        str(len(of_sender)),
+    )
+
+
+def _answers(answers: Answers) -> str:
+    unreadable = "200, parked" if answers.unreadable == 200 else str(answers.unreadable)
+    return f"{answers.not_proven}; {unreadable}; {answers.too_large}; {answers.unavailable}"
+
+
+def _raw(of_sender: list[Case]) -> str:
+    rebuilt = {
+        delivery.raw_synthesized
+        for case in of_sender
+        if "mails" in case.expected
+        for delivery in SENDERS[case.sender](case.secrets).parse(case.post())
+        if isinstance(delivery, Delivery)
+    }
+    words = {frozenset({False}): "as received", frozenset({True}): "rebuilt", frozenset({False, True}): "either"}
+    return words.get(frozenset(rebuilt), "")
+
+
+@pytest.mark.parametrize("name", sorted(SENDERS))
+def test_the_page_of_a_sender_says_what_the_table_needs(name: str) -> None:
+    known = facts(name)
+    assert [fact for fact in FACTS if not known.get(fact)] == []
+    page = (FOLDER / f"{name}.md").read_text()
+    assert f"/inbound/{name}" in page
+    assert f"RELAY_{name.upper()}_SECRET" in page
+
+
+def test_the_table_is_of_now() -> None:
+    assert [line for line in README.read_text().splitlines() if line.startswith("|")] == table()
+
+
+def test_every_sender_has_cases_good_and_bad() -> None:
+    assert set(Counter(case.sender for case in _CASES)) == set(SENDERS)
+    for name in SENDERS:
+        kinds = {"refused" in case.expected for case in _CASES if case.sender == name}
+        assert kinds == {False, True}, name
+
+
+def _write() -> None:
+    lines = README.read_text().splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("|"))
+    rest = [line for line in lines if not line.startswith("|")]
+    README.write_text("\n".join([*rest[:first], *table(), *rest[first:], ""]))
+
+
+if __name__ == "__main__":
+    _write()
