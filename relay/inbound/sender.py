@@ -91,6 +91,7 @@ class Answers:
     not_proven: int = 401
     unreadable: int = 400  # another try would end the same way; 200 = take it and park it
     too_large: int = 413
+    unavailable: int = 503  # ours, for now: it must make the sender, or the server behind it, try again
 
 
 ANSWERS = Answers()
@@ -99,6 +100,17 @@ ANSWERS = Answers()
 def event_of_body(body: bytes) -> str:
     """A name for an event whose sender gives none: what is posted again is the same bytes."""
     return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+def event_of_mail(parts: Parts, envelope_from: str = "") -> str:
+    """A name for a mail whose sender has none, and which comes in another post when its server tries again.
+
+    The Message-ID alone would not do: the copy of a mailing list has it too, with other text or another envelope.
+    """
+    message_id = next((value for name, value in parts.headers if name == "message-id"), "")
+    said = (message_id, envelope_from, parts.subject, parts.text, parts.html, *parts.attachments)
+    digest = hashlib.sha256("\0".join(said).encode("utf-8", "replace"))
+    return f"mail:{digest.hexdigest()}"
 
 
 class Sender(Protocol):
