@@ -18,6 +18,7 @@ from relay.accounts import Accounts
 from relay.accounts import file as accounts_file
 from relay.bus import Bus
 from relay.errors import ConfigError
+from relay.inbound.cloudmailin import CloudMailin
 from relay.inbound.door import Door as InboundDoor
 from relay.inbound.mailsac import Mailsac
 from relay.inbound.postmark import Postmark
@@ -39,6 +40,7 @@ _TURN_BYTES = 64 * 1024  # one read of a socket to Redis brings about as much
 SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {
     "raw": Raw,
     "mailsac": Mailsac,
+    "cloudmailin": CloudMailin,
     "postmark": Postmark,
 }
 

@@ -151,6 +151,9 @@ class Settings(BaseModel):
     mailsac_secret: Secrets = Field(
         (), description="secrets of POST /inbound/mailsac, comma list for rotation; unset: no such route"
     )
+    cloudmailin_secret: Secrets = Field(
+        (), description="secrets of POST /inbound/cloudmailin, comma list for rotation; unset: no such route"
+    )
     postmark_secret: Secrets = Field(
         (), description="secrets of POST /inbound/postmark, comma list for rotation; unset: no such route"
     )

@@ -121,7 +121,7 @@ def moment(value: object) -> datetime | None:
 def spam_of_score(value: object) -> float | None:
     """SpamAssassin's score as a number from 0.0 to 1.0: a tenth of it; None when there is none."""
     score = number(value)
-    return None if score is None else min(max(score / 10, 0.0), 1.0)
+    return None if score is None else min(max(round(score / 10, 6), 0.0), 1.0)
 
 
 def base64_bytes(given: str) -> bytes | None:
