@@ -20,6 +20,7 @@ from relay.bus import Bus
 from relay.errors import ConfigError
 from relay.inbound.cloudmailin import CloudMailin
 from relay.inbound.door import Door as InboundDoor
+from relay.inbound.forwardemail import ForwardEmail
 from relay.inbound.mailsac import Mailsac
 from relay.inbound.postmark import Postmark
 from relay.inbound.raw import Raw
@@ -41,6 +42,7 @@ SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {
     "raw": Raw,
     "mailsac": Mailsac,
     "cloudmailin": CloudMailin,
+    "forwardemail": ForwardEmail,
     "postmark": Postmark,
 }
 

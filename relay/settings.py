@@ -154,6 +154,9 @@ class Settings(BaseModel):
     cloudmailin_secret: Secrets = Field(
         (), description="secrets of POST /inbound/cloudmailin, comma list for rotation; unset: no such route"
     )
+    forwardemail_secret: Secrets = Field(
+        (), description="secrets of POST /inbound/forwardemail, comma list for rotation; unset: no such route"
+    )
     postmark_secret: Secrets = Field(
         (), description="secrets of POST /inbound/postmark, comma list for rotation; unset: no such route"
     )

@@ -146,6 +146,11 @@ def _base64(content: bytes) -> str:
             ["from a (b [IPv6:2001:DB8::1]) by provider.test with UTF8SMTPSA id 1"],
             Hop("2001:db8::1", "provider.test", True),
         ),
+        (
+            ["from a [192.0.2.7] by provider.test (X) with ESMTP (version=TLSv1.3)"],
+            Hop("192.0.2.7", "provider.test", True),
+        ),
+        (["from ([192.0.2.7] b.test) by provider.test with ESMTP"], Hop("192.0.2.7", "provider.test")),
         (["from a (with TLSv1.3 [999.1.1.1]) by provider.test with ESMTP"], Hop("", "provider.test")),
         (["from withESMTPS by provider.test with ESMTP"], Hop("", "provider.test")),
         ([""], Hop()),
