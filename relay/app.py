@@ -22,6 +22,7 @@ from relay.inbound.cloudmailin import CloudMailin
 from relay.inbound.door import Door as InboundDoor
 from relay.inbound.forwardemail import ForwardEmail
 from relay.inbound.mailsac import Mailsac
+from relay.inbound.postal import Postal
 from relay.inbound.postmark import Postmark
 from relay.inbound.raw import Raw
 from relay.inbound.sender import Sender
@@ -43,6 +44,7 @@ SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {
     "mailsac": Mailsac,
     "cloudmailin": CloudMailin,
     "forwardemail": ForwardEmail,
+    "postal": Postal,
     "postmark": Postmark,
 }
 

@@ -157,6 +157,10 @@ class Settings(BaseModel):
     forwardemail_secret: Secrets = Field(
         (), description="secrets of POST /inbound/forwardemail, comma list for rotation; unset: no such route"
     )
+    postal_secret: Secrets = Field(
+        (),
+        description="public keys or secrets of POST /inbound/postal, comma list for rotation; unset: no such route",
+    )
     postmark_secret: Secrets = Field(
         (), description="secrets of POST /inbound/postmark, comma list for rotation; unset: no such route"
     )

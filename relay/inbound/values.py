@@ -23,7 +23,7 @@ _NOT_JSON = ("message/rfc822", "multipart/form-data")  # what people post to the
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_URL_FORM = bytes.maketrans(b"-_", b"+/")
 
 
 def media_type(post: Post) -> str:
@@ -126,10 +126,8 @@ def spam_of_score(value: object) -> float | None:
 
 def base64_bytes(given: str) -> bytes | None:
     """The bytes of base64 text, with line ends, without padding or in URL form; None when it is none."""
-    encoded = given.encode("ascii", "replace").translate(bytes.maketrans(b"-_", b"+/"), b" \t\r\n").rstrip(b"=")
-    if _NOT_BASE64.search(encoded):
-        return None
+    encoded = given.encode("ascii", "replace").translate(_URL_FORM, b" \t\r\n").rstrip(b"=")
     try:
-        return base64.b64decode(encoded + b"=" * (-len(encoded) % 4))
+        return base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True)
     except ValueError:
         return None
