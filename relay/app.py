@@ -26,6 +26,7 @@ from relay.inbound.postal import Postal
 from relay.inbound.postmark import Postmark
 from relay.inbound.raw import Raw
 from relay.inbound.sender import Sender
+from relay.inbound.ses import Ses
 from relay.letterbox import Letterbox
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.node import Node
@@ -46,6 +47,7 @@ SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {
     "forwardemail": ForwardEmail,
     "postal": Postal,
     "postmark": Postmark,
+    "ses": Ses,
 }
 
 

@@ -164,6 +164,10 @@ class Settings(BaseModel):
     postmark_secret: Secrets = Field(
         (), description="secrets of POST /inbound/postmark, comma list for rotation; unset: no such route"
     )
+    ses_secret: Secrets = Field(
+        (),
+        description="SNS topic ARNs or secrets of POST /inbound/ses, comma list for rotation; unset: no such route",
+    )
 
     @property
     def embedded(self) -> bool:
