@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 
 import structlog
 from starlette.applications import Starlette
@@ -18,11 +20,18 @@ from relay.accounts import Accounts
 from relay.accounts import file as accounts_file
 from relay.bus import Bus
 from relay.errors import ConfigError, Unavailable
+from relay.inbound import sns
+from relay.inbound.cloudmailin import CloudMailin
 from relay.inbound.door import Door as InboundDoor
+from relay.inbound.fetch import Fetcher
+from relay.inbound.forwardemail import ForwardEmail
 from relay.inbound.intake import Intake
 from relay.inbound.mailsac import Mailsac
+from relay.inbound.postal import Postal
+from relay.inbound.postmark import Postmark
 from relay.inbound.raw import Raw
 from relay.inbound.sender import Sender
+from relay.inbound.ses import Ses
 from relay.letterbox import Letterbox
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.node import Node
@@ -35,10 +44,19 @@ log = structlog.get_logger()
 
 _END_SECONDS = 10.0  # for the tasks of a service to end when they are told to; the process then ends without them
 _LATELY_MS = 60_000  # longer than any question to Redis, and its answer, may take
+_CONFIRMATION_TRIES = 3  # of an SNS subscription; it is asked for once only
 _TURN_BYTES = 64 * 1024  # one read of a socket to Redis brings about as much
 
 # Each sender by the name of its setting (RELAY_<NAME>_SECRET) and of its path (/inbound/<name>).
-SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {"raw": Raw, "mailsac": Mailsac}
+SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {
+    "raw": Raw,
+    "mailsac": Mailsac,
+    "cloudmailin": CloudMailin,
+    "forwardemail": ForwardEmail,
+    "postal": Postal,
+    "postmark": Postmark,
+    "ses": Ses,
+}
 
 
 def senders(settings: Settings) -> dict[str, Sender]:
@@ -77,7 +95,10 @@ class Service:
         )
         limit = {"max_message_bytes": settings.max_message_bytes}
         intake = Intake(self.bus, Parked(self.store), self.metrics, **limit)
-        self._inbound = InboundDoor(intake, self.metrics, public_url=settings.public_url, **limit)
+        self._fetcher = Fetcher(sns.is_amazon_sns)
+        self._inbound = InboundDoor(
+            intake, self.metrics, settled=self._fetcher.settled, public_url=settings.public_url, **limit
+        )
         replay = Replay(self.letterbox, self.metrics, limit=settings.replay_limit)
         self._stream = StreamDoor(self.node, replay, self.metrics, settings)
         self._accounts_loaded = asyncio.Event()
@@ -106,7 +127,11 @@ class Service:
         return app
 
     def _senders(self) -> list[Sender]:
-        return list(senders(self.settings).values())
+        known = senders(self.settings)
+        if isinstance(ses := known.get("ses"), Ses):
+            confirm = partial(self._fetcher.ask, tries=_CONFIRMATION_TRIES)
+            known["ses"] = replace(ses, certificates=self._fetcher.cached, confirm=confirm)
+        return list(known.values())
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
@@ -131,6 +156,7 @@ class Service:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.node.run(), name="node")
             tasks.create_task(self._stream.wheel.run(), name="heartbeat")
+            tasks.create_task(self._fetcher.run(), name="fetcher")
 
     async def _load_accounts(self) -> None:
         """Applies the accounts file: at the start, and to a Redis that was away, which may come back empty.

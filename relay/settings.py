@@ -151,6 +151,23 @@ class Settings(BaseModel):
     mailsac_secret: Secrets = Field(
         (), description="secrets of POST /inbound/mailsac, comma list for rotation; unset: no such route"
     )
+    cloudmailin_secret: Secrets = Field(
+        (), description="secrets of POST /inbound/cloudmailin, comma list for rotation; unset: no such route"
+    )
+    forwardemail_secret: Secrets = Field(
+        (), description="secrets of POST /inbound/forwardemail, comma list for rotation; unset: no such route"
+    )
+    postal_secret: Secrets = Field(
+        (),
+        description="public keys or secrets of POST /inbound/postal, comma list for rotation; unset: no such route",
+    )
+    postmark_secret: Secrets = Field(
+        (), description="secrets of POST /inbound/postmark, comma list for rotation; unset: no such route"
+    )
+    ses_secret: Secrets = Field(
+        (),
+        description="SNS topic ARNs or secrets of POST /inbound/ses, comma list for rotation; unset: no such route",
+    )
 
     @property
     def embedded(self) -> bool:

@@ -8,7 +8,7 @@ try would end the same way. Which status has that effect is the sender's to know
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from relay.errors import BadRequest, RelayError, TooLarge, Unavailable, UnsupportedMediaType
 from relay.inbound.intake import Intake, too_large
-from relay.inbound.sender import ANSWERS, Answers, HeadProven, Post, PostHeaders, Sender
+from relay.inbound.sender import ANSWERS, Answers, HeadProven, NotReady, Post, PostHeaders, Sender
 from relay.inbound.signature import NotProven
 from relay.metrics import Metrics
 
@@ -64,9 +64,19 @@ class _Overloaded(Unavailable):
 class Door:
     """The door in, for all senders that have a secret."""
 
-    def __init__(self, intake: Intake, metrics: Metrics, *, max_message_bytes: int, public_url: str = "") -> None:
-        """``public_url``: without a slash at the end; "" = scheme and host of each request stand for it."""
+    def __init__(
+        self,
+        intake: Intake,
+        metrics: Metrics,
+        *,
+        settled: Callable[[str], Awaitable[None]],
+        max_message_bytes: int,
+        public_url: str = "",
+    ) -> None:
+        """``settled`` returns when what a sender's proof waits for has come, or not. ``public_url``: without a slash at
+        the end; "" = scheme and host of each request stand for it."""
         self.intake = intake
+        self.settled = settled
         self.public_url = public_url
         self.max_message_bytes = max_message_bytes
         # labels() takes longer than inc(), and there are few: a status each.
@@ -124,7 +134,12 @@ class Entrance:
         try:
             await self._read(body, receive)
             post = Post(headers, query, body.take(), datetime.now(UTC), url)
-            return (await self._door.intake.take(self._sender, post, proven=proven)).answer()
+            try:
+                report = await self._door.intake.take(self._sender, post, proven=proven)
+            except NotReady as missing:  # the first of its kind; who sends it may not do so again
+                await self._door.settled(missing.url)
+                report = await self._door.intake.take(self._sender, post, proven=proven)
+            return report.answer()
         finally:
             self._door.hold(-body.size_bytes)
 

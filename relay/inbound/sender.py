@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from starlette.datastructures import Headers, QueryParams
 
+from relay.errors import Unavailable
 from relay.mime import Parts
 
 
@@ -83,6 +84,14 @@ class Unreadable:
     body: bytes  # a post of this event alone: with the same headers, ``parse`` reads it once it is mended
 
 
+class NotReady(Unavailable):
+    """The proof needs something from ``url``, which has been asked for (fetch.py)."""
+
+    def __init__(self, text: str, url: str) -> None:
+        self.url = url
+        super().__init__(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Answers:
     """What a sender makes of an answer other than 200 differs: these statuses have the effect that is meant.
@@ -103,6 +112,17 @@ ANSWERS = Answers()
 def event_of_body(body: bytes) -> str:
     """A name for an event whose sender gives none: what is posted again is the same bytes."""
     return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+def event_of_mail(parts: Parts, envelope_from: str = "") -> str:
+    """A name for a mail whose sender has none, and which comes in another post when its server tries again.
+
+    The Message-ID alone would not do: the copy of a mailing list has it too, with other text or another envelope.
+    """
+    message_id = next((value for name, value in parts.headers if name == "message-id"), "")
+    said = (message_id, envelope_from, parts.subject, parts.text, parts.html, *parts.attachments)
+    digest = hashlib.sha256("\0".join(said).encode("utf-8", "replace"))
+    return f"mail:{digest.hexdigest()}"
 
 
 class Sender(Protocol):
