@@ -102,21 +102,21 @@ def busiest_share(waits: Waits) -> float:
 
 
 async def test_rolling_restart(server: RedisServer, tmp_path: Path) -> None:
-    waits = Waits(hurry=25)
-    tally = await scenario(server, tmp_path, sockets=100, mails=20, waits=waits, pause_seconds=_PAUSE_SECONDS)
+    waits = Waits(hurry=50)
+    tally = await scenario(server, tmp_path, sockets=60, mails=20, waits=waits, pause_seconds=_PAUSE_SECONDS)
     assert (tally.lost, tally.repeated, tally.gaps) == (0, 0, 0)
-    assert tally.received == tally.accepted * 100 // _ADDRESSES
-    assert busiest_share(waits) < 0.4  # of 100 in ten halves; 25 would be a rare accident
+    assert tally.received == tally.accepted * 60 // _ADDRESSES
+    assert busiest_share(waits) < 0.4  # 60 and more in ten halves; 24 in one would be a rare accident
 
 
 async def test_without_cursors(server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client.Listener, "_where", lambda _listener: "")
-    waits = Waits(hurry=25)
+    waits = Waits(hurry=50)
     tally = await scenario(server, tmp_path, sockets=20, mails=20, waits=waits, pause_seconds=_PAUSE_SECONDS)
     assert tally.lost >= 20  # a mail for each address while its socket could not be open
 
 
 async def test_without_chance(server: RedisServer, tmp_path: Path) -> None:
-    waits = Waits(hurry=25, random=lambda: 0.0)
+    waits = Waits(hurry=50, random=lambda: 0.0)
     await scenario(server, tmp_path, sockets=20, mails=1, waits=waits, pause_seconds=_PAUSE_SECONDS)
     assert busiest_share(waits) > 0.4
