@@ -18,20 +18,20 @@ Result = TypeVar("Result")
 
 def ask(question: Callable[[Accounts], Awaitable[Result]]) -> Result:
     """What ``question`` returns. Raises ConfigError, Unavailable, and what the accounts raise."""
-    return on_redis(lambda opened, loaded: question(Accounts.build(opened, loaded)))
+    instead = "; use the REST API of that process instead"
+    return on_redis(lambda opened, loaded: question(Accounts.build(opened, loaded)), instead=instead)
 
 
-def on_redis(question: Callable[[Store, Settings], Awaitable[Result]]) -> Result:
-    """What ``question`` returns of the service's Redis. Raises ConfigError, Unavailable, and what it raises itself."""
+def on_redis(question: Callable[[Store, Settings], Awaitable[Result]], *, instead: str = "") -> Result:
+    """What ``question`` returns of the service's Redis; ``instead`` tells what to do where there is none.
+
+    Raises ConfigError, Unavailable, and what the question raises.
+    """
     loaded = settings.load()
     logs.configure("console", "error")  # what goes wrong is one line of this command, not of a log
     if loaded.embedded:
-        raise ConfigError(
-            [
-                "this command needs RELAY_REDIS_URL: the embedded store lives in the serving process; use the REST"
-                " API of that process instead"
-            ]
-        )
+        problem = "this command needs RELAY_REDIS_URL: the embedded store lives, and ends, in the serving process"
+        raise ConfigError([problem + instead])
 
     async def run() -> Result:
         opened = store.connect(

@@ -164,3 +164,10 @@ def test_a_redis_that_is_away_is_exit_code_1() -> None:
     ended = run("parked", "list", RELAY_REDIS_URL="redis://127.0.0.1:1")
     assert (ended.returncode, ended.stdout) == (exits.FAILED, "")
     assert ended.stderr.startswith("relay: Redis cannot be reached")
+
+
+def test_the_embedded_store_is_nothing_to_work_on() -> None:
+    ended = run("parked", "list")
+    assert (ended.returncode, ended.stdout) == (exits.MISCONFIGURED, "")
+    assert ended.stderr.startswith("relay: this command needs RELAY_REDIS_URL: ")
+    assert "REST" not in ended.stderr
