@@ -113,7 +113,7 @@ class Bus:
     def __init__(
         self, store: Store, *, restore: Callable[[], Awaitable[bool]], keep_messages: int, keep_seconds: int
     ) -> None:
-        """``restore`` puts back what a Redis that lost everything must hold; whether it had to."""
+        """``restore`` puts back what a Redis that lost everything must hold; whether to ask it again."""
         self._store = store
         self._restore = restore
         self._keep = (keep_messages, keep_seconds)

@@ -30,7 +30,7 @@ from relay.subscriptions import Subscriptions
 log = structlog.get_logger()
 
 _FIRST_PAUSE_SECONDS = 0.1
-_LONGEST_PAUSE_SECONDS = 5.0
+_LONGEST_PAUSE_SECONDS = 2.0  # posts succeed again before the link is back, and live mail waits for it
 _ECHO_SECONDS = 5.0  # a link over which nothing comes for so long after a probe is dead
 
 

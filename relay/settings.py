@@ -129,7 +129,7 @@ class Settings(BaseModel):
     keep_messages: int = Field(1000, ge=1, description="messages kept per inbox for a listener that comes back")
     keep_seconds: int = Field(7 * 24 * 3600, ge=60, description="time that a message is kept")
     replay_limit: int = Field(
-        1000,
+        10_000,
         ge=1,
         description="messages replayed to one socket that resumes; told of the gap beyond",
     )

@@ -19,7 +19,7 @@ class Gate:
     """Every method raises Unavailable when Redis is away: nobody is let in on a guess."""
 
     def __init__(self, store: Store, api_keys: ApiKeys, *, restore: Callable[[], Awaitable[bool]]) -> None:
-        """``restore`` puts back what a Redis that lost everything must hold; whether it had to."""
+        """``restore`` puts back what a Redis that lost everything must hold; whether to ask it again."""
         self._store = store
         self._keys = api_keys
         self._restore = restore
