@@ -21,11 +21,15 @@ from relay.accounts import file as accounts_file
 from relay.bus import Bus
 from relay.errors import ConfigError, Unavailable
 from relay.inbound import sns
+from relay.inbound.ahasend import AhaSend
 from relay.inbound.cloudmailin import CloudMailin
 from relay.inbound.door import Door as InboundDoor
 from relay.inbound.fetch import Fetcher
 from relay.inbound.forwardemail import ForwardEmail
+from relay.inbound.improvmx import ImprovMX
 from relay.inbound.intake import Intake
+from relay.inbound.mailersend import MailerSend
+from relay.inbound.mailjet import Mailjet
 from relay.inbound.mailsac import Mailsac
 from relay.inbound.postal import Postal
 from relay.inbound.postmark import Postmark
@@ -51,8 +55,12 @@ _TURN_BYTES = 64 * 1024  # one read of a socket to Redis brings about as much
 SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {
     "raw": Raw,
     "mailsac": Mailsac,
+    "ahasend": AhaSend,
     "cloudmailin": CloudMailin,
     "forwardemail": ForwardEmail,
+    "improvmx": ImprovMX,
+    "mailersend": MailerSend,
+    "mailjet": Mailjet,
     "postal": Postal,
     "postmark": Postmark,
     "ses": Ses,

@@ -148,6 +148,18 @@ class Settings(BaseModel):
     raw_secret: Secrets = Field(
         (), description="secrets of POST /inbound/raw, comma list for rotation; unset: there is no such route"
     )
+    ahasend_secret: Secrets = Field(
+        (), description="secrets of POST /inbound/ahasend, comma list for rotation; unset: no such route"
+    )
+    improvmx_secret: Secrets = Field(
+        (), description="secrets of POST /inbound/improvmx, comma list for rotation; unset: no such route"
+    )
+    mailersend_secret: Secrets = Field(
+        (), description="secrets of POST /inbound/mailersend, comma list for rotation; unset: no such route"
+    )
+    mailjet_secret: Secrets = Field(
+        (), description="secrets of POST /inbound/mailjet, comma list for rotation; unset: no such route"
+    )
     mailsac_secret: Secrets = Field(
         (), description="secrets of POST /inbound/mailsac, comma list for rotation; unset: no such route"
     )
