@@ -19,6 +19,7 @@ from relay.accounts import file as accounts_file
 from relay.bus import Bus
 from relay.errors import ConfigError
 from relay.inbound.door import Door as InboundDoor
+from relay.inbound.mailgun import Mailgun
 from relay.inbound.mailsac import Mailsac
 from relay.inbound.raw import Raw
 from relay.inbound.sender import Sender
@@ -35,7 +36,11 @@ _END_SECONDS = 10.0  # for the tasks of a service to end when they are told to; 
 _TURN_BYTES = 64 * 1024  # one read of a socket to Redis brings about as much
 
 # Each sender by the name of its setting (RELAY_<NAME>_SECRET) and of its path (/inbound/<name>).
-SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {"raw": Raw, "mailsac": Mailsac}
+SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {
+    "raw": Raw,
+    "mailgun": Mailgun,
+    "mailsac": Mailsac,
+}
 
 
 class Service:

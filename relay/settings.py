@@ -148,6 +148,10 @@ class Settings(BaseModel):
     raw_secret: Secrets = Field(
         (), description="secrets of POST /inbound/raw, comma list for rotation; unset: there is no such route"
     )
+    mailgun_secret: Secrets = Field(
+        (),
+        description="secrets of POST /inbound/mailgun (its HTTP webhook signing key), comma list; unset: no such route",
+    )
     mailsac_secret: Secrets = Field(
         (), description="secrets of POST /inbound/mailsac, comma list for rotation; unset: no such route"
     )

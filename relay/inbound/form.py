@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_qp, unhexlify
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import orjson
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
@@ -52,25 +53,41 @@ class Form:
         found = self.all(name)
         return found[-1].value if found else None
 
+    def text(self, name: str) -> str:
+        """The last value of that name as UTF-8, trimmed; "" when there is none."""
+        return _text(self.last(name) or b"").strip()
 
-def parse_form(content_type: str, body: bytes) -> Form:
-    """The form in a body. Raises BadRequest (malformed) or UnsupportedMediaType (no form)."""
+    def json(self, name: str) -> Any:
+        """The last value of that name as JSON; None when there is none, or it is no JSON."""
+        try:
+            return orjson.loads(self.last(name) or b"null")
+        except orjson.JSONDecodeError:
+            return None
+
+
+def parse_form(content_type: str, body: bytes, only: Container[str] | None = None) -> Form:
+    """The form in a body; with ``only`` the fields of these names, for a proof that needs no others.
+
+    Raises BadRequest (malformed) or UnsupportedMediaType (no form).
+    """
     media_type, options = parse_options_header(content_type.encode("latin-1", "replace"))
     if media_type == b"application/x-www-form-urlencoded":
-        return Form(tuple(_urlencoded(body)))
+        return Form(tuple(_urlencoded(body, only)))
     if media_type == b"multipart/form-data":
-        return _multipart(options.get(b"boundary", b""), body)
+        form = _multipart(options.get(b"boundary", b""), body)
+        return form if only is None else Form(tuple(field for field in form.fields if field.name in only))
     raise UnsupportedMediaType("the Content-Type must be multipart/form-data or application/x-www-form-urlencoded")
 
 
-def _urlencoded(body: bytes) -> Iterator[Field]:
+def _urlencoded(body: bytes, only: Container[str] | None) -> Iterator[Field]:
     pairs = body.split(b"&", MAX_FIELDS) if body else []
     if len(pairs) > MAX_FIELDS:
         raise _too_many()
     for pair in pairs:
-        name, _, value = pair.partition(b"=")
-        if pair:
-            yield Field(_text(_unquote(name)), _unquote(value))
+        encoded_name, _, value = pair.partition(b"=")
+        name = _text(_unquote(encoded_name))
+        if pair and (only is None or name in only):
+            yield Field(name, _unquote(value))
 
 
 _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})++")

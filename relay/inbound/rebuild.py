@@ -36,6 +36,7 @@ class Attachment:
     filename: str = ""
     content_type: str = ""  # with its parameters; "" = application/octet-stream
     content_id: str = ""  # with or without <>
+    inline: bool = False  # shown within the HTML; so is what the HTML refers to by its content_id
 
 
 class _Entity(NamedTuple):
@@ -146,9 +147,10 @@ def _attachment(given: Attachment, html: str) -> _Entity:
     if not _CONTENT_TYPE.fullmatch(content_type):
         content_type = "application/octet-stream"
     content_id = _BAD_IN_ID.sub("", given.content_id)
-    # Some mailers give every attachment a Content-ID: only what the HTML shows is part of it. A text never is,
+    # Some mailers give every attachment a Content-ID: it alone does not make one part of the HTML. A text never is,
     # because without a file name it would be read as the mail's own.
-    shown = bool(content_id) and f"cid:{content_id}" in html and not content_type.lower().startswith("text/")
+    shown = given.inline or (bool(content_id) and f"cid:{content_id}" in html)
+    shown = shown and not content_type.lower().startswith("text/")
     disposition = _INLINE if shown else "Content-Disposition: attachment"
     fields = [f"{disposition}{_parameter(given.filename)}"] + (
         [f"Content-ID: <{content_id}>"] if content_id else []

@@ -111,6 +111,23 @@ def test_the_last_of_a_name_counts_and_all_are_there() -> None:
     assert form.all("none") == []
 
 
+def test_only_some_fields_are_those_and_no_others() -> None:
+    body = (
+        part('form-data; name="a"', b"1") + part('form-data; name="b"', b"2") + part('form-data; name="a"', b"3")
+    )
+    for form in (
+        parse_form(URLENCODED, b"a=1&b=2&%61=3", {"a"}),
+        parse_form(MULTIPART, body + b"--b--", {"a"}),
+    ):
+        assert [(field.name, field.value) for field in form.fields] == [("a", b"1"), ("a", b"3")]
+
+
+def test_a_field_as_text_and_as_json() -> None:
+    form = parse_form(URLENCODED, b"t=+%C3%A9%E9%0A&j=%7B%22a%22:1%7D&broken=%5B&broken8=%22%E9%22&empty=")
+    assert (form.text("t"), form.text("none")) == ("é\ufffd", "")
+    assert [form.json(name) for name in ("j", "broken", "broken8", "empty", "none")] == [{"a": 1}, *[None] * 4]
+
+
 def test_multipart_values_keep_every_byte() -> None:
     hostile = b"--b\r\n\r\n-- b--\r\n--\r\n\n--b\n--c\r\n\r--b\r\n" + EVERY_BYTE + b"\r\n"
     for value in (b"", EVERY_BYTE, b"\r\n", b"\r\n\r\n", b"\r", b"\n", b"-", hostile, b"\xe9" * 10, b"\0"):

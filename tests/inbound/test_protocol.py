@@ -55,7 +55,8 @@ async def test_every_sender_is_reached_at_its_name(relay: Relay) -> None:
     for name in SENDERS:
         assert (await relay.http.head(f"/inbound/{name}")).status_code == 200
         assert (await relay.http.post(f"/inbound/{name}")).status_code == 401
-        assert (await relay.http.post(f"/inbound/{name}?token={SECRET}")).status_code == 400
+        # Who signs has signed nothing here; for others it is an empty body, or one of no type.
+        assert (await relay.http.post(f"/inbound/{name}?token={SECRET}")).status_code in (400, 401, 415)
 
 
 @every_sender
