@@ -23,6 +23,7 @@ from relay.inbound.mailgun import Mailgun
 from relay.inbound.mailsac import Mailsac
 from relay.inbound.raw import Raw
 from relay.inbound.sender import Sender
+from relay.inbound.sendgrid import SendGrid
 from relay.letterbox import Letterbox
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.node import Node
@@ -40,6 +41,7 @@ SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {
     "raw": Raw,
     "mailgun": Mailgun,
     "mailsac": Mailsac,
+    "sendgrid": SendGrid,
 }
 
 
