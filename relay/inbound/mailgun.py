@@ -142,7 +142,8 @@ def _rebuilt(form: Form, recipient: str) -> bytes:
         "html": html,
     }
     ids = _content_ids(form)
-    return rebuild(event, [_attachment(one, ids) for one in form.fields if one.filename is not None])
+    files = [one for one in form.fields if one.filename is not None]
+    return rebuild(event, [_attachment(one, ids.get(one.name, ""), html) for one in files])
 
 
 def _headers(form: Form) -> list[tuple[str, str]]:
@@ -168,8 +169,9 @@ def _content_ids(form: Form) -> Mapping[str, str]:
     return {name: content_id for content_id, name in pairs if content_id and isinstance(name, str)}
 
 
-def _attachment(one: Field, ids: Mapping[str, str]) -> Attachment:
-    return Attachment(one.value, one.filename or "", one.content_type, ids.get(one.name, ""))
+def _attachment(one: Field, content_id: str, html: str) -> Attachment:
+    shown = bool(content_id) and f"cid:{content_id.strip('<>')}" in html
+    return Attachment(one.value, one.filename or "", one.content_type, content_id, inline=shown)
 
 
 def _moment(timestamp: str) -> datetime | None:

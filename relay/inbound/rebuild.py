@@ -1,17 +1,19 @@
 """A mail rebuilt from parsed fields, for senders (or modes of one) that do not give the original.
 
-The result reads like the original, but is not it: DKIM will not verify. Its message says ``rawSynthesized``.
-The bytes are written here and not by the ``email`` package, whose quoted-printable takes 1 ms for a mail of 14 KB.
+The result reads like the original, but is not it: DKIM will not verify. Its message says ``rawSynthesized``. The same
+event gives the same bytes, boundaries included. The parts are written here because the standard library takes
+2 ms for the text of a 14 KB mail, which is ten times the rest of the work on it.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
-from base64 import encodebytes
 from binascii import b2a_qp
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 _BAD_IN_NAME = re.compile(r"[^\x21-\x39\x3b-\x7e]")  # RFC 5322 ftext is what may stand in a field name
@@ -19,50 +21,39 @@ _LINE_ENDS = re.compile(r"[\r\n\x00]+[ \t]*")
 # What describes the original's body would misdescribe the rebuilt one (an attachment, RFC 2183, has no text).
 _OF_THE_BODY = ("content-", "mime-version")
 _MAILBOX_FIELDS = ("from", "to", "cc", "bcc")
-# RFC 2045 section 5.1; a multipart without its boundary would be a broken one.
-_CONTENT_TYPE = re.compile(
-    r"(?!multipart/)[!#-'*+.0-9A-Z^_`a-z{|}~-]{1,100}/[!#-'*+.0-9A-Z^_`a-z{|}~-]{1,100}(?:[ \t]*;[ -~]{0,200})?",
-    re.IGNORECASE,
-)
-_BAD_IN_ID = re.compile(r"[^\x21-\x3b=\x3f-\x7e]")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_NAME = r"[A-Za-z0-9!#$&^_.+-]{1,127}"  # RFC 6838 section 4.2
+_MEDIA_TYPE = re.compile(rf"({_NAME}/{_NAME})(?:.*;\s*charset=\"?({_NAME}))?", re.DOTALL | re.IGNORECASE)
+_CONTENT_ID = re.compile(r"[!-;=?-~]{1,250}")
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A part beside the texts, as a sender gives it; whatever cannot stand in a header is left out of it."""
+    """A file of a mail, as its sender's parser took it out."""
 
-    content: bytes  # decoded
-    filename: str = ""
-    content_type: str = ""  # with its parameters; "" = application/octet-stream
-    content_id: str = ""  # with or without <>
-    inline: bool = False  # shown within the HTML; so is what the HTML refers to by its content_id
-
-
-class _Entity(NamedTuple):
-    """RFC 2045: a part, or the whole of a mail below its header."""
-
-    content_type: str
-    fields: tuple[str, ...]  # the lines between Content-Type and the empty line
-    body: bytes
+    content: bytes
+    filename: str = ""  # as written by strangers; "" = none
+    content_type: str = ""  # "" or nonsense = application/octet-stream
+    content_id: str = ""  # with or without <>; "" = none
+    inline: bool = False  # shown within the HTML; a content_id alone does not say so
 
 
 def rebuild(event: Mapping[str, Any], attachments: Sequence[Attachment] = ()) -> bytes:
     """A mail from an event of the message shape: ``headers``, mailbox lists, ``subject``, ``text``, ``html``.
 
-    ``headers`` may be pairs too, which keep their order. Total: whatever has not the expected type is left out.
+    ``headers`` is an object of texts (or lists of texts), or a list of [name, text] where the order is known.
+    Total: whatever has not the expected type is left out.
     """
-    lines = [f"{name}: {value}" for name, value in _headers(event)] or ["Subject: "]
-    entity = _entity(event, attachments)
-    lines += [f"Content-Type: {entity.content_type}", "MIME-Version: 1.0", *entity.fields, "", ""]
-    return "\r\n".join(lines).encode("utf-8", "replace") + entity.body
+    headers = list(_headers(event))
+    lines = [f"{name}: {value}" for name, value in headers] or ["Subject: "]
+    return "\r\n".join(lines).encode("utf-8", "replace") + b"\r\n" + _body(event, attachments)
 
 
 def _headers(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    given = event.get("headers")
     names = set()
-    for name, values in _pairs(given):
-        if _BAD_IN_NAME.search(name) or not name or name.lower().startswith(_OF_THE_BODY):
+    for name, values in _given(event.get("headers")):
+        if not isinstance(name, str) or not name or _BAD_IN_NAME.search(name):
+            continue
+        if name.lower().startswith(_OF_THE_BODY):
             continue
         for value in values if isinstance(values, list) else [values]:
             if isinstance(value, str):
@@ -76,13 +67,11 @@ def _headers(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "subject", _one_line(subject)
 
 
-def _pairs(given: object) -> Iterator[tuple[str, object]]:
-    if isinstance(given, dict):
-        yield from ((name, values) for name, values in given.items() if isinstance(name, str))
-    elif isinstance(given, list):
-        for pair in given:
-            if isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], str):
-                yield pair[0], pair[1]
+def _given(headers: object) -> Iterable[tuple[object, object]]:
+    if isinstance(headers, dict):
+        return headers.items()
+    pairs = headers if isinstance(headers, list) else []
+    return ((pair[0], pair[1]) for pair in pairs if isinstance(pair, list | tuple) and len(pair) == 2)
 
 
 def _mailboxes(value: object) -> str:
@@ -104,71 +93,69 @@ def _one_line(value: str) -> str:
     return _LINE_ENDS.sub(" ", value).strip()
 
 
-def _entity(event: Mapping[str, Any], attachments: Sequence[Attachment]) -> _Entity:
-    """The texts; around them what the HTML shows, around that what is attached."""
+def _body(event: Mapping[str, Any], attachments: Sequence[Attachment]) -> bytes:
+    """The MIME headers of the body, an empty line, and the body."""
+    body = _texts(event)
+    if attachments:
+        body = _multipart("mixed", [body, *map(_attached, attachments)])
+    kind, rest = body.split(b"\r\n", 1)
+    return kind + b"\r\nMIME-Version: 1.0\r\n" + rest
+
+
+def _texts(event: Mapping[str, Any]) -> bytes:
     text, html = (value if isinstance(value, str) else "" for value in (event.get("text"), _html(event)))
-    entity = _part(html, "html") if html and not text else _part(text, "plain")
     if text and html:
-        entity = _multipart("alternative", [entity, _part(html, "html")])
-    parts = [_attachment(one, html) for one in attachments]
-    shown = [part for part in parts if part.fields[0].startswith(_INLINE)]
-    attached = [part for part in parts if not part.fields[0].startswith(_INLINE)]
-    if shown:
-        entity = _multipart("related", [entity, *shown])
-    return _multipart("mixed", [entity, *attached]) if attached else entity
+        return _multipart("alternative", [_part(text, "plain"), _part(html, "html")])
+    return _part(html, "html") if html else _part(text, "plain")
 
 
 def _html(event: Mapping[str, Any]) -> object:
     return event.get("html") or event.get("body")  # Mailsac's newer and older name
 
 
-def _part(content: str, subtype: str) -> _Entity:
-    lines = content.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n").encode("utf-8", "replace")
-    # b2a_qp breaks lines like the first line end that it finds.
-    body = b2a_qp(lines) if b"\r\n" in lines else b2a_qp(lines).replace(b"=\n", b"=\r\n")
-    return _Entity(f'text/{subtype}; charset="utf-8"', ("Content-Transfer-Encoding: quoted-printable",), body)
-
-
-def _multipart(subtype: str, parts: Sequence[_Entity]) -> _Entity:
-    boundary = f"=_{subtype}"  # "=_" comes neither in base64 nor in quoted-printable
-    pieces: list[bytes] = []
-    for part in parts:
-        lines = [f"--{boundary}", f"Content-Type: {part.content_type}", *part.fields, "", ""]
-        pieces += ["\r\n".join(lines).encode("utf-8", "replace"), part.body, b"\r\n"]
-    pieces.append(f"--{boundary}--\r\n".encode())
-    return _Entity(f'multipart/{subtype}; boundary="{boundary}"', (), b"".join(pieces))
-
-
-_INLINE = "Content-Disposition: inline"
-
-
-def _attachment(given: Attachment, html: str) -> _Entity:
-    content_type = given.content_type.strip()
-    if not _CONTENT_TYPE.fullmatch(content_type):
-        content_type = "application/octet-stream"
-    content_id = _BAD_IN_ID.sub("", given.content_id)
-    # Some mailers give every attachment a Content-ID: it alone does not make one part of the HTML. A text never is,
-    # because without a file name it would be read as the mail's own.
-    shown = given.inline or (bool(content_id) and f"cid:{content_id}" in html)
-    shown = shown and not content_type.lower().startswith("text/")
-    disposition = _INLINE if shown else "Content-Disposition: attachment"
-    fields = [f"{disposition}{_parameter(given.filename)}"] + (
-        [f"Content-ID: <{content_id}>"] if content_id else []
+def _multipart(subtype: str, parts: Sequence[bytes]) -> bytes:
+    # Made of what it separates, so that nobody can write it into a part, and a repeated event gives the same mail.
+    digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+    boundary = b"=_relay_" + digest[:32].encode()
+    return (
+        b'Content-Type: multipart/%b; boundary="%b"\r\n\r\n' % (subtype.encode(), boundary)
+        + b"".join(b"--%b\r\n%b\r\n" % (boundary, part) for part in parts)
+        + b"--%b--\r\n" % boundary
     )
-    if content_type.lower().startswith("message/"):
-        # RFC 2046 section 5.2.1 forbids to encode one. What holds a boundary of ours is no message any more.
-        if b"--=_" not in given.content:
-            return _Entity(content_type, (*fields, "Content-Transfer-Encoding: binary"), given.content)
-        content_type = "application/octet-stream"
-    body = encodebytes(given.content).rstrip().replace(b"\n", b"\r\n")
-    return _Entity(content_type, (*fields, "Content-Transfer-Encoding: base64"), body)
 
 
-def _parameter(filename: str) -> str:
-    """RFC 2183 section 2.3, and RFC 2231 section 4 for what is not ASCII; "" when there is no name."""
-    name = _CONTROLS.sub(" ", filename).strip()[:255]
+def _part(content: str, subtype: str) -> bytes:
+    lines = content.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace")
+    return (
+        b"Content-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+        % subtype.encode()
+    ) + b2a_qp(lines).replace(b"\n", b"\r\n")
+
+
+def _attached(attachment: Attachment) -> bytes:
+    lines = [f"Content-Type: {_media_type(attachment.content_type)}", "Content-Transfer-Encoding: base64"]
+    disposition = "inline" if attachment.inline else "attachment"
+    lines.append(f"Content-Disposition: {disposition}{_filename(attachment.filename)}")
+    content_id = attachment.content_id.strip().removeprefix("<").removesuffix(">")
+    if _CONTENT_ID.fullmatch(content_id):
+        lines.append(f"Content-ID: <{content_id}>")
+    content = base64.encodebytes(attachment.content).replace(b"\n", b"\r\n")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
+
+
+def _media_type(given: str) -> str:
+    found = _MEDIA_TYPE.match(given.strip()[:500])
+    # RFC 2046 sections 5.1 and 5.2: what holds parts or a mail must not be base64.
+    if not found or found[1].lower().startswith(("multipart/", "message/")):
+        return "application/octet-stream"
+    return f"{found[1]}; charset={found[2]}" if found[2] else found[1]
+
+
+def _filename(given: str) -> str:
+    """The parameter of Content-Disposition; beyond ASCII as RFC 2231 has it."""
+    name = _one_line(given)
     if not name:
         return ""
-    if name.isascii():
+    if name.isascii() and name.isprintable():
         return f'; filename="{name.translate(_QUOTED)}"'
-    return f"; filename*=utf-8''{quote(name, safe='', errors='replace')}"
+    return f"; filename*=utf-8''{quote(name.encode('utf-8', 'replace'), safe='')}"

@@ -161,21 +161,22 @@ def _rebuilt(form: Form) -> bytes:
     block = (form.last("headers") or b"").strip() + b"\n\n"
     headers = header_texts(split(block, 0, len(block)))
     event["headers"] = headers or [("To", form.text("to")), ("From", form.text("from"))]
-    return rebuild(event, _attachments(form))
+    return rebuild(event, _attachments(form, event["html"]))
 
 
-def _attachments(form: Form) -> Sequence[Attachment]:
+def _attachments(form: Form, html: str) -> Sequence[Attachment]:
     """In the order of ``attachment-info``, which is that of the mail."""
     given = form.json("attachment-info")
     known: Mapping[str, Any] = given if isinstance(given, dict) else {}
     order = {name: place for place, name in enumerate(known)}
     files = [one for one in form.fields if one.filename is not None]
     files.sort(key=lambda one: order.get(one.name, len(order)))
-    return [_attachment(one, known.get(one.name)) for one in files]
+    return [_attachment(one, known.get(one.name), html) for one in files]
 
 
-def _attachment(one: Field, known: object) -> Attachment:
+def _attachment(one: Field, known: object, html: str) -> Attachment:
     known = known if isinstance(known, dict) else {}
-    filename = text(known, "filename") or text(known, "name") or one.filename or ""
-    content_type = one.content_type or text(known, "type")
-    return Attachment(one.value, decode_words(filename), content_type, text(known, "content-id"))
+    filename = decode_words(text(known, "filename") or text(known, "name") or one.filename or "")
+    content_id = text(known, "content-id")
+    shown = bool(content_id) and f"cid:{content_id.strip('<>')}" in html
+    return Attachment(one.value, filename, one.content_type or text(known, "type"), content_id, inline=shown)

@@ -23,7 +23,7 @@ _NOT_JSON = ("message/rfc822", "multipart/form-data")  # what people post to the
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_URL_FORM = bytes.maketrans(b"-_", b"+/")
 
 
 def media_type(post: Post) -> str:
@@ -48,6 +48,17 @@ def json_object(body: bytes) -> dict[str, Any]:
         raise BadRequest(f"the body is not JSON (line {exc.lineno}, column {exc.colno})") from exc
     if not isinstance(value, dict):
         raise BadRequest("the body must be one JSON object")
+    return value
+
+
+def json_array(body: bytes) -> list[Any]:
+    """The JSON array in a text. Raises BadRequest."""
+    try:
+        value = _loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise BadRequest(f"the body is not JSON (line {exc.lineno}, column {exc.colno})") from exc
+    if not isinstance(value, list):
+        raise BadRequest("the body must be one JSON array of events")
     return value
 
 
@@ -121,15 +132,13 @@ def moment(value: object) -> datetime | None:
 def spam_of_score(value: object) -> float | None:
     """SpamAssassin's score as a number from 0.0 to 1.0: a tenth of it; None when there is none."""
     score = number(value)
-    return None if score is None else min(max(score / 10, 0.0), 1.0)
+    return None if score is None else min(max(round(score / 10, 6), 0.0), 1.0)
 
 
 def base64_bytes(given: str) -> bytes | None:
     """The bytes of base64 text, with line ends, without padding or in URL form; None when it is none."""
-    encoded = given.encode("ascii", "replace").translate(bytes.maketrans(b"-_", b"+/"), b" \t\r\n").rstrip(b"=")
-    if _NOT_BASE64.search(encoded):
-        return None
+    encoded = given.encode("ascii", "replace").translate(_URL_FORM, b" \t\r\n").rstrip(b"=")
     try:
-        return base64.b64decode(encoded + b"=" * (-len(encoded) % 4))
+        return base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True)
     except ValueError:
         return None

@@ -62,6 +62,23 @@ async def test_a_token_brings_one_mail_whatever_body_it_comes_with(relay: Relay)
         assert [await socket.subject() for _ in range(2)] == ["theirs", "the next"]
 
 
+def test_what_the_html_shows_is_inline_and_the_rest_is_attached() -> None:
+    parts = b"".join(
+        b'--b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % pair
+        for pair in (
+            (b"recipient", b"a@b.test"),
+            (b"body-html", b'<img src="cid:one@x">'),
+            (b"content-id-map", b'{"<one@x>": "attachment-1", "<two@x>": "attachment-2"}'),
+            (b'attachment-1"; filename="1.png', b"1"),
+            (b'attachment-2"; filename="2.png', b"2"),
+        )
+    )
+    [delivery] = sender.parse(post([("content-type", "multipart/form-data; boundary=b")], parts + b"--b--"))
+    assert isinstance(delivery, Delivery)
+    assert b'inline; filename="1.png"\r\nContent-ID: <one@x>' in delivery.raw
+    assert b'attachment; filename="2.png"\r\nContent-ID: <two@x>' in delivery.raw
+
+
 def test_a_field_of_more_than_a_megabyte_is_whole() -> None:
     text = "line é\r\n" * 200_000
     fields = {"recipient": ADDRESS, "subject": "large", "body-plain": text, **signed()}

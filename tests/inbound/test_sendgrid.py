@@ -138,6 +138,16 @@ def form(fields: list[tuple[str, bytes]]) -> bytes:
     return b"".join(parts) + b"--b--\r\n"
 
 
+def test_what_the_html_shows_is_inline_and_the_rest_is_attached() -> None:
+    info = b'{"attachment1":{"filename":"1.png","content-id":"<one@x>"},"attachment2":{"filename":"2.png"}}'
+    fields = [ENVELOPE, ("html", b'<img src="cid:one@x">'), ("attachment-info", info)]
+    files = [('attachment1"; filename="x', b"1"), ('attachment2"; filename="y', b"2")]
+    [delivery] = sender.parse(post([("content-type", MULTIPART)], form([*fields, *files])))
+    assert isinstance(delivery, Delivery)
+    assert b'inline; filename="1.png"\r\nContent-ID: <one@x>' in delivery.raw
+    assert b'attachment; filename="2.png"\r\n' in delivery.raw
+
+
 def test_a_field_of_more_than_a_megabyte_is_whole() -> None:
     mail = MAIL + b"line \xe9\r\n" * 200_000
     [delivery] = sender.parse(
