@@ -24,6 +24,7 @@ from relay.inbound.mailsac import Mailsac
 from relay.inbound.raw import Raw
 from relay.inbound.sender import Sender
 from relay.inbound.sendgrid import SendGrid
+from relay.inbound.sparkpost import SparkPost
 from relay.letterbox import Letterbox
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.node import Node
@@ -42,6 +43,7 @@ SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {
     "mailgun": Mailgun,
     "mailsac": Mailsac,
     "sendgrid": SendGrid,
+    "sparkpost": SparkPost,
 }
 
 

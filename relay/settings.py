@@ -160,6 +160,11 @@ class Settings(BaseModel):
         description="secrets of POST /inbound/sendgrid (a password in its URL, or the policy's public key), "
         "comma list; unset: no such route",
     )
+    sparkpost_secret: Secrets = Field(
+        (),
+        description="secrets of POST /inbound/sparkpost, the auth_token of its relay webhook, comma list; "
+        "unset: no such route",
+    )
 
     @property
     def embedded(self) -> bool:
