@@ -21,6 +21,7 @@ from relay.errors import ConfigError
 from relay.inbound.door import Door as InboundDoor
 from relay.inbound.mailgun import Mailgun
 from relay.inbound.mailsac import Mailsac
+from relay.inbound.mandrill import Mandrill
 from relay.inbound.raw import Raw
 from relay.inbound.sender import Sender
 from relay.inbound.sendgrid import SendGrid
@@ -42,6 +43,7 @@ SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {
     "raw": Raw,
     "mailgun": Mailgun,
     "mailsac": Mailsac,
+    "mandrill": Mandrill,
     "sendgrid": SendGrid,
     "sparkpost": SparkPost,
 }

@@ -155,6 +155,10 @@ class Settings(BaseModel):
     mailsac_secret: Secrets = Field(
         (), description="secrets of POST /inbound/mailsac, comma list for rotation; unset: no such route"
     )
+    mandrill_secret: Secrets = Field(
+        (),
+        description="secrets of POST /inbound/mandrill, the keys of its webhooks, comma list; unset: no such route",
+    )
     sendgrid_secret: Secrets = Field(
         (),
         description="secrets of POST /inbound/sendgrid (a password in its URL, or the policy's public key), "

@@ -50,6 +50,9 @@ class Post:
     query: QueryParams
     body: bytes
     received: datetime  # aware; when the request reached us
+    # RELAY_PUBLIC_URL or, without one, scheme and host as forwarded; then path and query as they came. It is what the
+    # sender was given, for those that sign it; "" = not known.
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
