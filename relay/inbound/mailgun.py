@@ -25,7 +25,7 @@ import orjson
 
 from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.form import Field, Form, parse_form
+from relay.inbound.form import MAX_FIELDS, Field, Form, parse_form
 from relay.inbound.rebuild import Attachment, rebuild
 from relay.inbound.received import hop
 from relay.inbound.sender import Answers, Delivery, Post
@@ -40,6 +40,15 @@ _MAX_FUTURE_SECONDS = 300  # their clock and ours
 _TIMESTAMP = re.compile(r"[0-9]{1,15}")
 # A mail in an urlencoded form grows threefold at worst; headers stand there twice.
 _BODY_FACTOR = 4
+_PROOF = ("timestamp", "token", "signature", "parent-signature")
+# Beside these the form has every header of the mail again, and its texts without quotations.
+_FIELDS = frozenset(
+    [
+        *("recipient", "from", "subject", "body-mime", "body-plain", "body-html", "message-headers", "timestamp"),
+        *("token", "event", "message-url", "attachments", "content-id-map", "X-Mailgun-Sscore", "X-Mailgun-Sflag"),
+        *(f"attachment-{number}" for number in range(MAX_FIELDS)),
+    ]
+)
 _TRACKING = (
     "this is a delivery event of Mailgun: point a route (Receiving > Routes) at this URL, and webhooks elsewhere"
 )
@@ -80,7 +89,7 @@ class Mailgun:
         """One mail. Raises BadRequest or UnsupportedMediaType."""
         if media_type(post) == "application/json":
             raise BadRequest(_TRACKING)
-        form = parse_form(post.headers.get("content-type", ""), post.body)
+        form = parse_form(post.headers.get("content-type", ""), post.body, _FIELDS)
         recipient = _recipient(form)
         given = form.last("body-mime") or b""
         raw = given or _rebuilt(form, recipient)
@@ -105,7 +114,6 @@ class Mailgun:
 
 def _signed(post: Post) -> Mapping[str, str]:
     """What is to be proven; of a tracking webhook too, so that its owner is told what is wrong."""
-    names = ("timestamp", "token", "signature", "parent-signature")
     if media_type(post) == "application/json":
         try:
             event = orjson.loads(post.body)
@@ -113,12 +121,12 @@ def _signed(post: Post) -> Mapping[str, str]:
             return {}
         signature = event.get("signature") if isinstance(event, dict) else None
         found = signature if isinstance(signature, dict) else {}
-        return {name: found[name] for name in names if isinstance(found.get(name), str)}
+        return {name: found[name] for name in _PROOF if isinstance(found.get(name), str)}
     try:
-        form = parse_form(post.headers.get("content-type", ""), post.body, names)
+        form = parse_form(post.headers.get("content-type", ""), post.body, _PROOF)
     except (BadRequest, UnsupportedMediaType):
         return {}
-    return {name: form.text(name) for name in names}
+    return {name: form.text(name) for name in _PROOF}
 
 
 def _recipient(form: Form) -> str:
