@@ -62,6 +62,16 @@ async def test_a_token_brings_one_mail_whatever_body_it_comes_with(relay: Relay)
         assert [await socket.subject() for _ in range(2)] == ["theirs", "the next"]
 
 
+@pytest.mark.parametrize("name", ["message-url", "attachments"])
+def test_a_notification_of_store_is_told_by_either_of_its_fields_and_not_in_mime(name: str) -> None:
+    fields = {"recipient": ADDRESS, "body-plain": "text", name: "https://storage.mailgun.test/1"}
+    with pytest.raises(BadRequest, match="fetched"):
+        sender.parse(post([("content-type", FORM)], urlencode(fields).encode()))
+    fields["body-mime"] = "Subject: whole\n\n"
+    [delivery] = sender.parse(post([("content-type", FORM)], urlencode(fields).encode()))
+    assert delivery.parts.subject == "whole"
+
+
 def test_what_the_html_shows_is_inline_and_the_rest_is_attached() -> None:
     parts = b"".join(
         b'--b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % pair
