@@ -29,13 +29,17 @@ from relay.inbound.forwardemail import ForwardEmail
 from relay.inbound.improvmx import ImprovMX
 from relay.inbound.intake import Intake
 from relay.inbound.mailersend import MailerSend
+from relay.inbound.mailgun import Mailgun
 from relay.inbound.mailjet import Mailjet
 from relay.inbound.mailsac import Mailsac
+from relay.inbound.mandrill import Mandrill
 from relay.inbound.postal import Postal
 from relay.inbound.postmark import Postmark
 from relay.inbound.raw import Raw
 from relay.inbound.sender import Sender
+from relay.inbound.sendgrid import SendGrid
 from relay.inbound.ses import Ses
+from relay.inbound.sparkpost import SparkPost
 from relay.letterbox import Letterbox
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.node import Node
@@ -54,16 +58,20 @@ _TURN_BYTES = 64 * 1024  # one read of a socket to Redis brings about as much
 # Each sender by the name of its setting (RELAY_<NAME>_SECRET) and of its path (/inbound/<name>).
 SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {
     "raw": Raw,
-    "mailsac": Mailsac,
     "ahasend": AhaSend,
     "cloudmailin": CloudMailin,
     "forwardemail": ForwardEmail,
     "improvmx": ImprovMX,
     "mailersend": MailerSend,
+    "mailgun": Mailgun,
     "mailjet": Mailjet,
+    "mailsac": Mailsac,
+    "mandrill": Mandrill,
     "postal": Postal,
     "postmark": Postmark,
+    "sendgrid": SendGrid,
     "ses": Ses,
+    "sparkpost": SparkPost,
 }
 
 

@@ -151,11 +151,21 @@ class Settings(BaseModel):
     ahasend_secret: Secrets = Field(
         (), description="secrets of POST /inbound/ahasend, comma list for rotation; unset: no such route"
     )
+    cloudmailin_secret: Secrets = Field(
+        (), description="secrets of POST /inbound/cloudmailin, comma list for rotation; unset: no such route"
+    )
+    forwardemail_secret: Secrets = Field(
+        (), description="secrets of POST /inbound/forwardemail, comma list for rotation; unset: no such route"
+    )
     improvmx_secret: Secrets = Field(
         (), description="secrets of POST /inbound/improvmx, comma list for rotation; unset: no such route"
     )
     mailersend_secret: Secrets = Field(
         (), description="secrets of POST /inbound/mailersend, comma list for rotation; unset: no such route"
+    )
+    mailgun_secret: Secrets = Field(
+        (),
+        description="secrets of POST /inbound/mailgun (its HTTP webhook signing key), comma list; unset: no such route",
     )
     mailjet_secret: Secrets = Field(
         (), description="secrets of POST /inbound/mailjet, comma list for rotation; unset: no such route"
@@ -163,11 +173,9 @@ class Settings(BaseModel):
     mailsac_secret: Secrets = Field(
         (), description="secrets of POST /inbound/mailsac, comma list for rotation; unset: no such route"
     )
-    cloudmailin_secret: Secrets = Field(
-        (), description="secrets of POST /inbound/cloudmailin, comma list for rotation; unset: no such route"
-    )
-    forwardemail_secret: Secrets = Field(
-        (), description="secrets of POST /inbound/forwardemail, comma list for rotation; unset: no such route"
+    mandrill_secret: Secrets = Field(
+        (),
+        description="secrets of POST /inbound/mandrill, the keys of its webhooks, comma list; unset: no such route",
     )
     postal_secret: Secrets = Field(
         (),
@@ -176,9 +184,19 @@ class Settings(BaseModel):
     postmark_secret: Secrets = Field(
         (), description="secrets of POST /inbound/postmark, comma list for rotation; unset: no such route"
     )
+    sendgrid_secret: Secrets = Field(
+        (),
+        description="secrets of POST /inbound/sendgrid (a password in its URL, or the policy's public key), "
+        "comma list; unset: no such route",
+    )
     ses_secret: Secrets = Field(
         (),
         description="SNS topic ARNs or secrets of POST /inbound/ses, comma list for rotation; unset: no such route",
+    )
+    sparkpost_secret: Secrets = Field(
+        (),
+        description="secrets of POST /inbound/sparkpost, the auth_token of its relay webhook, comma list; "
+        "unset: no such route",
     )
 
     @property

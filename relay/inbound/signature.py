@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -40,15 +40,25 @@ def same(given: str | bytes, secret: str | bytes) -> bool:
     return hmac.compare_digest(_bytes(given), _bytes(secret))
 
 
+def any_same(given: Iterable[str | bytes], secrets: Iterable[str | bytes]) -> bool:
+    """Whether one of the texts is one of the secrets. Every pair is compared, so that the time does not tell which
+    secret came near."""
+    secrets = list(secrets)
+    return any([same(text, secret) for text in given for secret in secrets])
+
+
+def hmac_digest(secret: str, signed: str | bytes, algorithm: str) -> bytes:
+    """RFC 2104, with the UTF-8 bytes of the secret as key; ``algorithm``: "sha256" or "sha1"."""
+    return hmac.digest(_bytes(secret), _bytes(signed), algorithm)
+
+
 def verify_shared_secret(post: Post, secrets: Sequence[str]) -> None:
     """Accepts a secret as Bearer token, as Basic password (any user name), or as ``?token=``.
 
     Raises NotProven.
     """
     given = list(_shared_secrets_in(post))
-    # Every pair is compared, so that the time does not tell which secret came near.
-    matches = [same(text, secret) for text in given for secret in secrets if not secret.startswith("whpk_")]
-    if not any(matches):
+    if not any_same(given, [secret for secret in secrets if not secret.startswith("whpk_")]):
         raise NotProven(
             "the sender's secret is " + ("wrong" if given else "missing") + ": give it as Authorization: Bearer,"
             " as Basic password, or as ?token="

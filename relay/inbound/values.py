@@ -51,6 +51,17 @@ def json_object(body: bytes) -> dict[str, Any]:
     return value
 
 
+def json_array(body: bytes) -> list[Any]:
+    """The JSON array in a text. Raises BadRequest."""
+    try:
+        value = _loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise BadRequest(f"the body is not JSON (line {exc.lineno}, column {exc.colno})") from exc
+    if not isinstance(value, list):
+        raise BadRequest("the body must be one JSON array of events")
+    return value
+
+
 def _loads(body: bytes) -> Any:
     try:
         return orjson.loads(body)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relay.builders.cloudmailin import build
 from relay.inbound.cloudmailin import CloudMailin
 from relay.inbound.sender import Delivery
 from tests.harness import ADDRESS, MAIL, Relay
-from tests.inbound.builders.cloudmailin import build
 from tests.inbound.posts import header_values, post
 from tests.inbound.promises import (
     TEXT,

@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from relay.builders.ses import CERTIFICATE_URL, TOPIC, build
 from relay.inbound.fetch import Fetcher, is_plain_https
 from relay.inbound.ses import Ses
 from relay.inbound.sns import CertificateNotReady, is_amazon_sns
 from tests.harness import ADDRESS, MAIL
-from tests.inbound.builders.ses import CERTIFICATE_URL, TOPIC, build
 from tests.inbound.posts import post
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.form import MAX_FIELDS, Field, Form, parse_form
+from relay.inbound.form import (
+    MAX_FIELDS,
+    Field,
+    Form,
+    multipart_carefully,
+    parse_form,
+    unquote_carefully,
+)
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=b"
@@ -102,6 +109,23 @@ def test_the_last_of_a_name_counts_and_all_are_there() -> None:
     assert [field.value for field in form.all("token")] == [b"theirs", b"ours"]
     assert (form.last("token"), form.last("empty"), form.last("none")) == (b"ours", b"", None)
     assert form.all("none") == []
+
+
+def test_only_some_fields_are_those_and_no_others() -> None:
+    body = (
+        part('form-data; name="a"', b"1") + part('form-data; name="b"', b"2") + part('form-data; name="a"', b"3")
+    )
+    for form in (
+        parse_form(URLENCODED, b"a=1&b=2&%61=3", {"a"}),
+        parse_form(MULTIPART, body + b"--b--", {"a"}),
+    ):
+        assert [(field.name, field.value) for field in form.fields] == [("a", b"1"), ("a", b"3")]
+
+
+def test_a_field_as_text_and_as_json() -> None:
+    form = parse_form(URLENCODED, b"t=+%C3%A9%E9%0A&j=%7B%22a%22:1%7D&broken=%5B&broken8=%22%E9%22&empty=")
+    assert (form.text("t"), form.text("none")) == ("é\ufffd", "")
+    assert [form.json(name) for name in ("j", "broken", "broken8", "empty", "none")] == [{"a": 1}, *[None] * 4]
 
 
 def test_multipart_values_keep_every_byte() -> None:
@@ -313,3 +337,44 @@ def test_any_header_of_a_part_is_read_or_refused(header: bytes, value: bytes) ->
     except BadRequest:
         return
     assert fields
+
+
+ESCAPES = st.sampled_from(
+    [b"%", b"%%", b"%4", b"%41", b"%e9", b"%E9", b"+", b"=", b"==", b"\n", b"\r\n", b"\r", b" ", b"a"]
+)
+
+
+@given(st.lists(ESCAPES | st.binary(max_size=3), max_size=12).map(b"".join))
+def test_the_short_way_through_escapes_gives_what_the_long_one_gives(value: bytes) -> None:
+    value = value.replace(b"&", b"")
+    assert urlencoded(b"a=" + value) == [("a", unquote_carefully(value))]
+
+
+PLAIN_PARTS = st.sampled_from(
+    [
+        part('form-data; name="a"', b"1"),
+        part('form-data; name="a"; filename=""', b"1", b"Content-Type: text/plain; charset=utf-8"),
+        part('form-data; name="\xe9"; filename="\xe9.txt"', b"\r\n--\r\n"),
+        part(b'form-data; name="\xe9"; filename="a\\b"', b""),
+        part('form-data; name="%E9"; filename="%22"', b"--b"),
+        part('form-data; name="a"', b"\r\n--bx\r\n"),
+        part('form-data; name="a"', b"\r\n--b \r\n"),
+        part("form-data; name=a", b"1", b"X: y"),
+        part('form-data; name="a"', b"1", b"Content-Type: "),
+        part('form-data; name="a"', b"1", b"Content-Type:  x "),
+    ]
+)
+
+
+@given(
+    st.lists(PLAIN_PARTS | PIECES, max_size=5),
+    st.sampled_from([b"--b--", b"--b--\r\n", b"--b--\r\nx", b"--b--x", b""]),
+)
+def test_the_short_way_through_parts_gives_what_the_parser_gives(parts: list[bytes], end: bytes) -> None:
+    body = b"".join(parts) + end
+    try:
+        expected = multipart_carefully(b"b", body)
+    except BadRequest:
+        refused(MULTIPART, body)
+    else:
+        assert parse_form(MULTIPART, body) == expected

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relay.builders.forwardemail import build
 from relay.inbound.forwardemail import ForwardEmail
 from relay.inbound.sender import Delivery
 from tests.harness import ADDRESS, MAIL, Relay
-from tests.inbound.builders.forwardemail import build
 from tests.inbound.posts import header_values, post
 from tests.inbound.promises import (
     as_json,

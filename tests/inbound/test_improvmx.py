@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from relay import mime
+from relay.builders.improvmx import build
 from relay.errors import BadRequest, NotAMail, UnsupportedMediaType
 from relay.inbound.improvmx import ImprovMX
 from relay.inbound.sender import Answers, Delivery
 from relay.inbound.signature import NotProven
 from tests.harness import ADDRESS, Relay
-from tests.inbound.builders.improvmx import build
 from tests.inbound.cases import FOLDER, read
 from tests.inbound.journey import MAIL, built, filenames, send
 from tests.inbound.json_events import damaged

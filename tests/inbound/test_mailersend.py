@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from relay.builders.mailersend import build
 from relay.errors import BadRequest, NotAMail, UnsupportedMediaType
 from relay.inbound.mailersend import MailerSend
 from relay.inbound.sender import Answers, Delivery
 from relay.inbound.signature import NotProven
 from tests.harness import ADDRESS, Relay
-from tests.inbound.builders.mailersend import build
 from tests.inbound.cases import FOLDER, read
 from tests.inbound.journey import MAIL, built, send
 from tests.inbound.json_events import damaged

@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relay.builders.postal import build
 from relay.errors import ConfigError
 from relay.inbound.postal import Postal
 from relay.inbound.sender import Delivery
 from tests.harness import ADDRESS, MAIL, Relay
-from tests.inbound.builders.postal import build
 from tests.inbound.posts import header_values, post
 from tests.inbound.promises import (
     BASE64,

@@ -58,7 +58,7 @@ async def test_every_sender_is_reached_at_its_name(relay: Relay) -> None:
         unproven = {401, answers.not_proven}
         assert (await relay.http.post(f"/inbound/{name}")).status_code in unproven
         # Those that sign take no token.
-        unreadable = {400, answers.unreadable, *unproven}
+        unreadable = {400, 415, answers.unreadable, *unproven}
         assert (await relay.http.post(f"/inbound/{name}?token={SECRET}")).status_code in unreadable
 
 

@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relay.builders.ses import CERTIFICATE_URL, TOPIC, build, signed
 from relay.inbound import sns
 from relay.inbound.sender import Delivery
 from relay.inbound.ses import Ses
 from relay.inbound.signature import NotProven
 from tests.harness import ADDRESS, MAIL, Relay
-from tests.inbound.builders.ses import CERTIFICATE_URL, TOPIC, build, signed
 from tests.inbound.posts import NOW, header_values, post
 from tests.inbound.promises import (
     as_json,

@@ -1,0 +1,214 @@
+"""``POST /inbound/mailgun``: routes of Mailgun by HTTP, and whatever else a stranger may post there."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.builders.mailgun import build
+from relay.errors import BadRequest, UnsupportedMediaType
+from relay.inbound.mailgun import Mailgun
+from relay.inbound.sender import Delivery
+from relay.inbound.signature import NotProven
+from tests.harness import ADDRESS, MAIL, OTHER_ADDRESS, Relay
+from tests.inbound.posts import NOW, header_values, post
+
+KEY = "key-of-mailgun"
+FORM = "application/x-www-form-urlencoded"
+with_key = pytest.mark.settings(mailgun_secret=KEY)
+
+sender = Mailgun((KEY,))
+
+
+def signed(token: str = "t" * 50, timestamp: int = int(NOW.timestamp()), key: str = KEY) -> dict[str, str]:
+    signature = hmac.new(key.encode(), f"{timestamp}{token}".encode(), hashlib.sha256).hexdigest()
+    return {"timestamp": str(timestamp), "token": token, "signature": signature}
+
+
+@pytest.mark.anyio
+@with_key
+async def test_a_forwarded_mail_arrives_byte_for_byte_and_once(relay: Relay) -> None:
+    mail = MAIL + b"8-bit \xe9\xff\0\r\n"
+    target, headers, body = build(mail, [ADDRESS], KEY, datetime.now(UTC))
+    async with relay.listen() as socket:
+        first = await relay.http.post(target, headers=headers, content=body)
+        message = await socket.message()
+        again = await relay.http.post(target, headers=headers, content=body)
+        await relay.send("the next")
+        assert await socket.subject() == "the next"
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert message["raw"].encode(message["rawEncoding"]) == mail
+    assert (message["inbox"], message["subject"]) == (ADDRESS, "Hello")
+    assert again.json()["accepted"] == [{**first.json()["accepted"][0], "duplicate": True}]
+
+
+@pytest.mark.anyio
+@with_key
+async def test_a_token_brings_one_mail_whatever_body_it_comes_with(relay: Relay) -> None:
+    """Its signature does not cover the body."""
+    triple = signed(timestamp=int(datetime.now(UTC).timestamp()))
+    async with relay.listen() as socket:
+        for subject in ("theirs", "of a thief"):
+            fields = {"recipient": ADDRESS, "body-mime": f"Subject: {subject}\r\n\r\n", **triple}
+            assert (await relay.http.post("/inbound/mailgun", data=fields)).status_code == 200
+        await relay.send("the next")
+        assert [await socket.subject() for _ in range(2)] == ["theirs", "the next"]
+
+
+@pytest.mark.parametrize("name", ["message-url", "attachments"])
+def test_a_notification_of_store_is_told_by_either_of_its_fields_and_not_in_mime(name: str) -> None:
+    fields = {"recipient": ADDRESS, "body-plain": "text", name: "https://storage.mailgun.test/1"}
+    with pytest.raises(BadRequest, match="fetched"):
+        sender.parse(post([("content-type", FORM)], urlencode(fields).encode()))
+    fields["body-mime"] = "Subject: whole\n\n"
+    [delivery] = sender.parse(post([("content-type", FORM)], urlencode(fields).encode()))
+    assert delivery.parts.subject == "whole"
+
+
+def test_what_the_html_shows_is_inline_and_the_rest_is_attached() -> None:
+    parts = b"".join(
+        b'--b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % pair
+        for pair in (
+            (b"recipient", b"a@b.test"),
+            (b"body-html", b'<img src="cid:one@x">'),
+            (b"content-id-map", b'{"<one@x>": "attachment-1", "<two@x>": "attachment-2"}'),
+            (b'attachment-1"; filename="1.png', b"1"),
+            (b'attachment-2"; filename="2.png', b"2"),
+        )
+    )
+    [delivery] = sender.parse(post([("content-type", "multipart/form-data; boundary=b")], parts + b"--b--"))
+    assert isinstance(delivery, Delivery)
+    assert b'inline; filename="1.png"\r\nContent-ID: <one@x>' in delivery.raw
+    assert b'attachment; filename="2.png"\r\nContent-ID: <two@x>' in delivery.raw
+
+
+def test_a_field_of_more_than_a_megabyte_is_whole() -> None:
+    text = "line é\r\n" * 200_000
+    fields = {"recipient": ADDRESS, "subject": "large", "body-plain": text, **signed()}
+    request = post([("content-type", FORM)], urlencode(fields).encode())
+    sender.verify(request)
+    [delivery] = sender.parse(request)
+    assert (delivery.parts.text, delivery.raw_synthesized) == (text.replace("\r\n", "\n"), True)
+
+
+@pytest.mark.anyio
+@pytest.mark.settings(mailgun_secret=f"{KEY}, another-key")
+async def test_no_answer_and_no_line_of_the_log_holds_a_secret(
+    relay: Relay, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answers = []
+    for key in (KEY, "another-key", "wrong-key"):
+        target, headers, body = build(MAIL, [OTHER_ADDRESS], key, datetime.now(UTC))
+        answers.append(await relay.http.post(target, headers=headers, content=body))
+    assert [answer.status_code for answer in answers[:2]] == [200, 200]
+    assert answers[2].status_code == sender.answers.not_proven
+    shown = "".join([*(answer.text for answer in answers), *capfd.readouterr(), repr(sender)])
+    assert not any(secret in shown for secret in (KEY, "another-key", "wrong-key"))
+
+
+@pytest.mark.parametrize(
+    ("age", "proven"),
+    [
+        (timedelta(hours=9), True),
+        (timedelta(hours=9, seconds=1), False),
+        (timedelta(minutes=-5), True),
+        (timedelta(minutes=-5, seconds=-1), False),
+    ],
+)
+def test_a_timestamp_may_be_as_old_as_the_last_retry(age: timedelta, proven: bool) -> None:
+    _, headers, body = build(MAIL, [ADDRESS], KEY, NOW - age)
+    if proven:
+        sender.verify(post(headers, body))
+    else:
+        with pytest.raises(NotProven):
+            sender.verify(post(headers, body))
+
+
+@pytest.mark.parametrize("timestamp", ["", "now", "-1", "1.5", "1e9", "٣", "9" * 400, " 1", "1\n"])
+def test_a_timestamp_that_is_none_proves_nothing(timestamp: str) -> None:
+    signature = hmac.new(KEY.encode(), f"{timestamp}t".encode(), hashlib.sha256).hexdigest()
+    fields = {"timestamp": timestamp, "token": "t", "signature": signature}
+    with pytest.raises(NotProven):
+        sender.verify(post([("content-type", FORM)], urlencode(fields).encode()))
+
+
+def test_the_signature_is_over_timestamp_and_token() -> None:
+    good = signed()
+    sender.verify(post([("content-type", FORM)], urlencode(good).encode()))
+    for name in good:
+        wrong = good | {name: good[name][:-1] + ("0" if good[name][-1] != "0" else "1")}
+        with pytest.raises(NotProven):
+            sender.verify(post([("content-type", FORM)], urlencode(wrong).encode()))
+
+
+NAMES = st.sampled_from(
+    [
+        "recipient",
+        "body-mime",
+        "body-plain",
+        "body-html",
+        "message-headers",
+        "content-id-map",
+        "from",
+        "event",
+        "attachments",
+        "message-url",
+        "X-Mailgun-Sscore",
+        "timestamp",
+        "token",
+        "signature",
+        "parent-signature",
+    ]
+)
+VALUES = st.binary(max_size=30) | st.sampled_from(
+    [
+        b"a@b.test",
+        b"[",
+        b"[" * 5000,
+        b'{"a":' * 5000,
+        b'[["From", "x"], 5, ["X", [["y"], {}]]]',
+        b"\xff",
+        b"nan",
+        b'{"": "attachment-1", "": []}',
+        b"1e999",
+        b"9" * 5000,
+        b'"\\ud800"',
+        b"From: x\n\n",
+        "٣".encode(),
+        b"NaN",
+    ]
+)
+
+
+@given(
+    st.lists(st.tuples(NAMES, VALUES), max_size=8), st.sampled_from([FORM, "application/json", "text/plain", ""])
+)
+def test_whatever_is_posted_is_proven_and_parsed_or_refused(fields: list[tuple[str, bytes]], kind: str) -> None:
+    request = post([("content-type", kind)], urlencode(fields).encode())
+    with pytest.raises(NotProven):
+        sender.verify(request)
+    with suppress(BadRequest, UnsupportedMediaType):
+        [delivery] = sender.parse(request)
+        assert isinstance(delivery, Delivery)
+        assert delivery.recipients[0]
+        assert delivery.received.tzinfo
+        assert delivery.spam is None or 0 <= delivery.spam <= 1
+
+
+@given(
+    st.binary(max_size=200),
+    st.sampled_from([FORM, "application/json", "multipart/form-data; boundary=b"]) | header_values(),
+)
+def test_any_body_of_any_type_is_refused(body: bytes, kind: str | bytes) -> None:
+    request = post([("content-type", kind)], body)
+    with pytest.raises(NotProven):
+        sender.verify(request)
+    with pytest.raises((BadRequest, UnsupportedMediaType)):
+        sender.parse(request)

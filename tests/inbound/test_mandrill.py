@@ -1,0 +1,215 @@
+"""``POST /inbound/mandrill``: inbound webhooks by HTTP, in batches, and whatever else a stranger may post there."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.builders.mandrill import build
+from relay.errors import BadRequest, UnsupportedMediaType
+from relay.inbound.mandrill import Mandrill
+from relay.inbound.sender import Delivery, Unreadable
+from relay.inbound.signature import NotProven
+from tests.harness import ADDRESS, MAIL, OTHER_ADDRESS, Relay
+from tests.inbound.posts import NOW, header_values, post
+
+KEY = "key-of-mandrill"
+FORM = [("content-type", "application/x-www-form-urlencoded")]
+
+sender = Mandrill((KEY,))
+
+
+@pytest.mark.anyio
+@pytest.mark.settings(mandrill_secret=KEY)
+async def test_a_batch_arrives_and_is_delivered_once(relay: Relay) -> None:
+    target, headers, body = build(MAIL, [ADDRESS, "second@mailsac.com"], KEY, datetime.now(UTC))
+    async with relay.listen(f"{ADDRESS},second@mailsac.com") as socket:
+        first = await relay.http.post(target, headers=headers, content=body)
+        messages = [await socket.message() for _ in range(2)]
+        again = await relay.http.post(target, headers=headers, content=body)
+        await relay.send("the next")
+        assert await socket.subject() == "the next"
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert {message["inbox"] for message in messages} == {ADDRESS, "second@mailsac.com"}
+    assert {message["raw"].encode() for message in messages} == {MAIL}
+    assert [one["duplicate"] for one in again.json()["accepted"]] == [True, True]
+
+
+@pytest.mark.anyio
+@pytest.mark.settings(mandrill_secret="a-placeholder-until-the-key-is-known")
+async def test_a_webhook_can_be_made_before_its_key_is_known(relay: Relay) -> None:
+    signed = b"https://relay.example.com/inbound/mandrillmandrill_events[]"
+    signature = base64.b64encode(hmac.new(b"test-webhook", signed, hashlib.sha1).digest()).decode()
+    headers = {"host": "relay.example.com", "x-mandrill-signature": signature}
+    answer = await relay.http.post("/inbound/mandrill", data={"mandrill_events": "[]"}, headers=headers)
+    assert (answer.status_code, answer.json()) == (200, {"accepted": [], "rejected": []})
+
+
+@pytest.mark.anyio
+@pytest.mark.settings(mandrill_secret=f"{KEY}, another-key")
+async def test_no_answer_and_no_line_of_the_log_holds_a_secret(
+    relay: Relay, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answers = []
+    for key in (KEY, "another-key", "wrong-key"):
+        target, headers, body = build(MAIL, [OTHER_ADDRESS], key, datetime.now(UTC))
+        answers.append(await relay.http.post(target, headers=headers, content=body))
+    assert [answer.status_code for answer in answers] == [200, 200, 401]
+    shown = "".join([*(answer.text for answer in answers), *capfd.readouterr(), repr(sender)])
+    assert not any(secret in shown for secret in (KEY, "another-key", "wrong-key"))
+
+
+@pytest.mark.parametrize(
+    ("typed_in", "known", "proven"),
+    [
+        ("https://mail.example.com", "https://mail.example.com/inbound/mandrill", True),
+        ("https://mail.example.com:444", "https://mail.example.com:444/inbound/mandrill", True),
+        ("http://mail.example.com", "https://mail.example.com/inbound/mandrill", False),
+        ("https://mail.example.com", "https://mail.example.com/inbound/mandrill/", False),
+        ("https://mail.example.com", "https://other.example.com/inbound/mandrill", False),
+        ("https://mail.example.com", "http://[", False),
+    ],
+)
+def test_the_url_that_the_door_knows_counts_whatever_the_proxy_made_of_the_host(
+    typed_in: str, known: str, proven: bool
+) -> None:
+    _, headers, body = build(MAIL, [ADDRESS], KEY, NOW, url=typed_in)
+    inside = [("host", "10.0.0.5:8000") if name == "host" else (name, value) for name, value in headers]
+    request = replace(post(inside, body), url=known)
+    if proven:
+        sender.verify(request)
+    else:
+        with pytest.raises(NotProven):
+            sender.verify(request)
+
+
+def test_the_host_of_the_request_will_do_beside_the_public_url_with_the_very_target() -> None:
+    events = "[]"
+    typed_in = "https://second.example.com/inbound/mandrill?a=%20b"
+    signature = hmac.new(KEY.encode(), f"{typed_in}mandrill_events{events}".encode(), hashlib.sha1).digest()
+    headers = [
+        *FORM,
+        ("host", "second.example.com"),
+        ("x-mandrill-signature", base64.b64encode(signature).decode()),
+    ]
+    body = urlencode({"mandrill_events": events}).encode()
+    sender.verify(replace(post(headers, body), url="https://first.example.com/inbound/mandrill?a=%20b"))
+
+
+def test_every_byte_of_the_form_is_signed() -> None:
+    _, headers, body = build(MAIL, [ADDRESS], KEY, NOW)
+    sender.verify(post(headers, body))
+    for place in range(0, len(body), 11):
+        changed = body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
+        with pytest.raises(NotProven):
+            sender.verify(post(headers, changed))
+    with pytest.raises(NotProven):
+        sender.verify(post(headers, body + b"&more=1"))
+
+
+def posted(events: object) -> Any:
+    return sender.parse(post(FORM, urlencode({"mandrill_events": json.dumps(events)}).encode()))
+
+
+def event(recipient: str, raw: str = MAIL.decode()) -> dict[str, Any]:
+    return {"event": "inbound", "ts": 1, "msg": {"email": recipient, "raw_msg": raw}}
+
+
+def test_what_cannot_be_read_is_a_post_of_its_own() -> None:
+    good, bad, last = posted([event("a@b.test"), event("c@d.test", "no mail & none"), event("e@f.test")])
+    assert isinstance(good, Delivery)
+    assert isinstance(last, Delivery)
+    assert isinstance(bad, Unreadable)
+    [delivery] = sender.parse(post(FORM, bad.body.replace(b"no+mail", b"Subject:+mended")))
+    assert isinstance(delivery, Delivery)
+    assert (delivery.recipients, delivery.parts.subject) == (("c@d.test",), "mended & none")
+
+
+def test_the_same_mail_at_another_time_is_another() -> None:
+    names = {posted([event("a@b.test") | {"ts": ts}])[0].event for ts in (1, 2, 2, "2", None)}
+    assert len(names) == 3
+
+
+def test_a_mail_of_more_than_a_megabyte_is_whole() -> None:
+    mail = MAIL + "line é\r\n".encode() * 200_000
+    _, headers, body = build(mail, [ADDRESS], KEY, NOW)
+    sender.verify(post(headers, body))
+    [delivery] = sender.parse(post(headers, body))
+    assert isinstance(delivery, Delivery)
+    assert delivery.raw == mail
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just(MAIL.decode()),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["email", "name", "type", "content", "base64", "score", "x"]), inner, max_size=3
+        )
+    ),
+    max_leaves=10,
+)
+MEMBERS = [
+    "raw_msg",
+    "headers",
+    "text",
+    "html",
+    "subject",
+    "from_email",
+    "to",
+    "cc",
+    "attachments",
+    "images",
+    "spam_report",
+]
+MSGS = st.dictionaries(st.sampled_from(MEMBERS), VALUES, max_size=5).map(lambda msg: {"email": "a@b.test", **msg})
+EVENTS = VALUES | st.builds(lambda msg, ts: {"event": "inbound", "msg": msg, "ts": ts}, MSGS | VALUES, VALUES)
+
+
+@given(st.lists(EVENTS, max_size=4))
+def test_any_batch_is_mails_and_unreadable_events_or_refused(events: list[object]) -> None:
+    with suppress(BadRequest):
+        for one in posted(events):
+            if isinstance(one, Unreadable):
+                assert one.reason
+                assert one.body.startswith(b"mandrill_events=")
+            else:
+                assert one.recipients[0]
+                assert one.received.tzinfo
+                assert one.spam is None or 0 <= one.spam <= 1
+
+
+@given(
+    st.binary(max_size=100) | st.binary(max_size=60).map(lambda body: b"mandrill_events=" + body), header_values()
+)
+def test_any_body_of_any_type_is_refused(body: bytes, kind: bytes) -> None:
+    for headers in ([("content-type", kind)], FORM):
+        with suppress(BadRequest, UnsupportedMediaType):
+            assert not sender.parse(post(headers, body))
+
+
+NAMES = st.sampled_from(["x-mandrill-signature", "authorization", "host", "x-forwarded-host"])
+ODD = st.sampled_from([b"Basic YTpi", b"Basic /////w==", b"[::1]:80", b"a/b", base64.b64encode(bytes(20))])
+
+
+@given(st.lists(st.tuples(NAMES, header_values() | ODD)), st.binary(max_size=30), st.text(max_size=20))
+def test_whatever_the_head_and_the_url_say_is_not_proven(
+    headers: list[tuple[str, bytes]], body: bytes, url: str
+) -> None:
+    for request in (
+        post([*FORM, *headers], body),
+        replace(post([*FORM, *headers], b"mandrill_events=[]"), url=url),
+    ):
+        with pytest.raises(NotProven):
+            sender.verify(request)
