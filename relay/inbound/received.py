@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 _MAX_FIELD = 2000  # Postfix writes under 500; what is longer is cut before any regular expression sees it
 # RFC 5321 section 4.4. The name after "from" is the client's HELO; in parentheses is what the server saw itself.
-_FROM = re.compile(r"from\s+(\S+)\s*(?:\(([^()]*)\))?")
+_FROM = re.compile(r"from\s+(?:([^\s(]\S*)\s*)?(?:\(([^()]*)\)|(\[\S+\]))?")
 _BY = re.compile(r"\s*by\s+([^\s;]+)")
 _COMMENT = re.compile(r"\([^()]*\)")
 _NESTED = 3  # Postfix puts the length of the key in a comment inside the comment about TLS
@@ -54,7 +54,7 @@ def _server(rest: str) -> str:
 
 def _client(origin: re.Match[str]) -> str:
     """The address that the server saw: the last, because a reverse name may look like one too."""
-    found = _ADDRESS.findall(origin[2] or origin[1])
+    found = _ADDRESS.findall(origin[2] or origin[3] or origin[1] or "")
     with suppress(ValueError):
         return str(ip_address(found[-1])) if found else ""
     return ""
