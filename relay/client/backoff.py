@@ -18,7 +18,8 @@ PROVEN_SECONDS = 10.0  # a connection that lasted so long, or brought a message,
 
 
 class Backoff:
-    """Exponential with full jitter: a random part of a limit that doubles with each failure, up to 30 s.
+    """Of one listener. Exponential with full jitter: a random part of a limit that doubles with each failure, up to
+    30 s.
 
     The first wait after a good connection is up to 1 s, or up to 5 s when the server restarts. A server that names a
     time (``Retry-After``) gets it, and the random part on top of it.

@@ -126,6 +126,8 @@ async def open_connection(way: Way, since: str) -> AsyncIterator[Connection]:
         raise Unusable(
             f"{way.short}: the certificate is not trusted: {error.verify_message}", passing=True
         ) from error
+    except ConnectionClosed as error:  # before the request was sent
+        raise Lost(f"cannot connect to {way.short}: it hung up") from error
     except (OSError, InvalidMessage) as error:  # also TimeoutError
         raise Lost(f"cannot connect to {way.short}: {reason_of(error)}") from error
     except (InvalidHandshake, InvalidURI, InvalidProxy) as error:

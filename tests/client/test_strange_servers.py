@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -171,3 +173,44 @@ async def test_a_close_that_is_not(code: int) -> None:
 async def raw(handle: Callable[[ServerConnection], Awaitable[None]]) -> AsyncIterator[str]:
     async with serve(handle, "127.0.0.1", 0) as running:
         yield f"ws://127.0.0.1:{running.sockets[0].getsockname()[1]}"
+
+
+async def test_a_connection_that_is_closed_at_once_is_a_passing_thing() -> None:
+    """As while a service ends. In a program that is busy the end is there before the request is sent."""
+    waits: list[float] = []
+
+    async def enough(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 100:
+            raise EnoughError
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closing = threading.Thread(target=close_all, args=(server,))
+        closing.start()
+        busy = asyncio.create_task(work())
+        url = f"ws://127.0.0.1:{server.getsockname()[1]}"
+        try:
+            with pytest.raises(EnoughError):
+                await anext(listen(url, key="k", addresses="a@x.test", backoff=Backoff(sleep=enough)))
+        finally:
+            busy.cancel()
+            server.shutdown(socket.SHUT_RDWR)
+            closing.join()
+
+
+async def work() -> None:
+    """Without end, holding up the loop for a moment again and again."""
+    while True:
+        sum(range(20_000))
+        await asyncio.sleep(0)
+
+
+class EnoughError(Exception):
+    """It has tried often enough."""
+
+
+def close_all(server: socket.socket) -> None:
+    with suppress(OSError):
+        while True:
+            connection, _ = server.accept()
+            connection.close()
