@@ -129,6 +129,7 @@ class Node:
 
     async def _serve(self) -> None:
         """One link's life. Raises when it, or what is done over it, fails."""
+        self._bus.doubted.clear()
         await self._prepare()
         self._catch_up.forget()
         link = await self._bus.link()
