@@ -93,6 +93,21 @@ class NotReady(Unavailable):
 
 
 @dataclass(frozen=True, slots=True)
+class Fetch:
+    """A mail that a post only announces: what its sender's API has to be asked before there is a Delivery.
+
+    Its URLs are made of ids in the post, below a host that the sender's file names; no URL of a post is ever asked.
+    """
+
+    urls: tuple[str, ...]  # https; to be asked in this order, redirects not followed
+    with_key: bool  # whether the API key goes along: never to a host that an answer named
+    post: bytes  # what is known so far, for the sender's ``fetched``
+    received: datetime  # aware; when the post came
+    event: str  # as in Delivery
+    retry_seconds: int  # as in Delivery
+
+
+@dataclass(frozen=True, slots=True)
 class Answers:
     """What a sender makes of an answer other than 200 differs: these statuses have the effect that is meant.
 
