@@ -124,6 +124,12 @@ def test_a_bad_item_does_not_keep_the_others() -> None:
         assert json.loads(bad.body) == {"items": [item]}
 
 
+def test_files_of_a_mail_for_nobody_are_not_asked_for() -> None:
+    [unreadable] = parse(ITEM | {"Attachments": FILES, "To": [], "Cc": []})
+    assert isinstance(unreadable, Unreadable)
+    assert unreadable.reason == "an item names no recipient"
+
+
 def test_an_item_of_endless_depth_is_unreadable() -> None:
     deep = b'{"items": [{"x": ' + b"[" * 500 + b"]" * 500 + b"}]}"
     [unreadable] = sender.parse(post([], deep))

@@ -118,6 +118,7 @@ def test_without_a_url_that_may_be_asked_the_mail_is_rebuilt(url: str | None) ->
     assert delivery.raw_synthesized
     assert (delivery.parts.subject, delivery.parts.text, delivery.parts.html) == ("Héllo", "Hi", "<p>Hi</p>")
     assert dict(delivery.parts.headers)["reply-to"] == "reply@sender.test"
+    assert [name for name, _ in delivery.parts.headers].count("subject") == 1
     assert delivery.recipients == ("desk@example.com", "copy@example.com")
 
 
