@@ -172,7 +172,9 @@ class Service:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.node.run(), name="node")
             tasks.create_task(self._stream.wheel.run(), name="heartbeat")
-            if "ses" in self.settings.sender_secrets():  # else there is nothing to fetch, and no need of certificates
+            if (
+                "ses" in self.settings.sender_secrets()
+            ):  # else there is nothing to fetch, and no need of certificates
                 tasks.create_task(self._fetcher.run(), name="fetcher")
 
     async def _load_accounts(self) -> None:

@@ -12,7 +12,8 @@ PREFIX = "relay:"
 
 CONTROL = f"{PREFIX}control"  # channel: what was revoked, released or switched off, see notices.py
 ACCOUNTS = f"{PREFIX}accounts"  # set of account ids
-ACCOUNTS_APPLIED = f"{PREFIX}accounts:applied"  # string: Unix ms at which all of an accounts file was there
+# String: Unix ms at which all of an accounts file was there. In the slot of ACCOUNTS: one node fewer that may be away.
+ACCOUNTS_APPLIED = f"{PREFIX}{{{ACCOUNTS}}}:applied"
 HISTORY = f"{PREFIX}history"  # string: mark of this Redis' own history, see store/mark.py; not on a cluster
 PARKED = f"{PREFIX}{{parked}}"  # stream: posts that nobody could read, see parked.py
 PARKED_BYTES = f"{PARKED}:bytes"  # string: what they and their bodies take

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import redis
+import structlog
 
 from tests import harness
 from tests.redis_server import RedisServer
@@ -34,6 +35,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
         pyfuncitem.obj = limited
     return (yield)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """A command that ran in this process has set up its logs; the next test sees them as they were."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
