@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -184,18 +184,30 @@ async def test_a_connection_that_is_closed_at_once_is_a_passing_thing() -> None:
         if len(waits) == 100:
             raise EnoughError
 
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        closing = threading.Thread(target=close_all, args=(server,))
-        closing.start()
+    with closing_at_once() as url:
         busy = asyncio.create_task(work())
-        url = f"ws://127.0.0.1:{server.getsockname()[1]}"
         try:
             with pytest.raises(EnoughError):
                 await anext(listen(url, key="k", addresses="a@x.test", backoff=Backoff(sleep=enough)))
         finally:
             busy.cancel()
-            server.shutdown(socket.SHUT_RDWR)
-            closing.join()
+
+
+@contextmanager
+def closing_at_once() -> Iterator[str]:
+    """The URL of a server that closes what it accepts. A process of its own: a thread would wait for our busy one."""
+    program = (
+        "import socket\n"
+        "server = socket.create_server(('127.0.0.1', 0))\n"
+        "print(server.getsockname()[1], flush=True)\n"
+        "while True: server.accept()[0].close()"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield f"ws://127.0.0.1:{server.stdout.readline().strip()}"
+        finally:
+            server.kill()
 
 
 async def work() -> None:
@@ -207,10 +219,3 @@ async def work() -> None:
 
 class EnoughError(Exception):
     """It has tried often enough."""
-
-
-def close_all(server: socket.socket) -> None:
-    with suppress(OSError):
-        while True:
-            connection, _ = server.accept()
-            connection.close()
