@@ -13,18 +13,18 @@ HOUSE = Path(__file__).parent.parent / "relay"
 # From the ground up. A file may import from the levels below its own, and from its own room.
 LEVELS = [
     {"errors"},
-    {"address", "keys", "message_id", "network", "notices", "logs", "metrics", "redis_url"},
+    {"address", "keys", "message_id", "network", "notices", "logs", "metrics", "redis_url", "regex"},
     {"settings", "positions", "client"},
     {"store", "message"},
     {"mime", "bus", "letterbox", "parked", "hub", "accounts"},
     {"inbound", "builders", "history", "subscriptions", "audit"},
-    {"catchup", "replay"},
-    {"node"},
+    {"catchup", "replay", "waiting"},
+    {"node", "since"},
     {"stream", "api"},
     {"app", "connection"},
     {"serve"},
     {"workers"},
-    {"cli"},
+    {"cli", "testing"},
 ]
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
@@ -33,6 +33,7 @@ ONLY = {
     "fakeredis": {"store"},
     "uvicorn": {"serve", "connection"},
     "fast_mail_parser": {"mime"},
+    "re2": {"regex"},
 }
 
 
