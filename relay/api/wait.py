@@ -151,9 +151,8 @@ def _links(call: Call, inbox: str, found: Found) -> Mapping[str, str]:
     links = []
     reached = str(found.reached) if found.reached else ""
     if reached:
-        links.append(
-            f'<{path}/messages?{urlencode({"wait": given.get("wait", "0"), "since": reached, **conditions})}>; rel="next"'
-        )
+        query = urlencode({"wait": given.get("wait", "0"), "since": reached, **conditions})
+        links.append(f'<{path}/messages?{query}>; rel="next"')
     if not found.letters:
         span = {"since": ",".join(given.getlist("since")), "until": reached}
         query = urlencode({**{name: value for name, value in span.items() if value}, **conditions})

@@ -13,7 +13,7 @@ and in a test::
 
 Without an option the service runs beside the tests, in memory, on a free port of loopback; let your program post its
 mail to ``relay_service.url`` as the README shows for ``/inbound/raw``, or hand one over with ``relay_inbox.post``. With
-``--relay-url`` (and ``--relay-domain``, and the key in MAILSAC_KEY or ``--relay-key-file``) it is one that runs already.
+``--relay-url``, ``--relay-domain`` and a key (MAILSAC_KEY or ``--relay-key-file``) it is one that runs already.
 """
 
 from __future__ import annotations
