@@ -50,6 +50,11 @@ def letterbox(inbox: str) -> str:
     return f"{PREFIX}{{{inbox}}}:letters"
 
 
+def starred(inbox: str) -> str:
+    """Hash: copies of starred messages that outlive their letters; ``<_id> <account>`` -> message JSON."""
+    return f"{PREFIX}{{{inbox}}}:starred"
+
+
 def seen(inbox: str, event: str) -> str:
     """String: the ``_id`` under which an event of a sender (see bus.publish) was stored for the inbox."""
     digest = hashlib.sha256(event.encode("utf-8", "surrogatepass")).hexdigest()[:24]
