@@ -48,6 +48,7 @@ from relay.parked import Parked
 from relay.replay import Replay
 from relay.settings import Settings
 from relay.stream.door import Door as StreamDoor
+from relay.waiting.wait import Waiting
 
 log = structlog.get_logger()
 
@@ -131,7 +132,7 @@ class Service:
         routes: list[BaseRoute] = [
             *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in entrances.items()),
             *self._stream.routes(),
-            *api.routes(self.accounts, self.mailbox),
+            *api.routes(self.accounts, self.mailbox, self.letterbox, Waiting(self.node, self.letterbox)),
             *([] if self.internal else self._internal_routes()),
         ]
         starlette = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=api.exception_handlers())

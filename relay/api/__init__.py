@@ -11,17 +11,26 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.accounts import Accounts
-from relay.api import addresses, domains, messages
+from relay.api import addresses, domains, messages, wait
 from relay.api.rest import on_http_error, on_relay_error
+from relay.api.wait import WaitApi
 from relay.errors import RelayError
+from relay.letterbox import Letterbox
 from relay.mailbox import Mailbox
+from relay.waiting.wait import Waiting
 
 __all__ = ["exception_handlers", "routes"]
 
 
-def routes(accounts: Accounts, mailbox: Mailbox) -> list[Route]:
+def routes(accounts: Accounts, mailbox: Mailbox, letterbox: Letterbox, waiting: Waiting) -> list[Route]:
     """All paths below /api."""
-    return [*addresses.routes(accounts), *domains.routes(accounts), *messages.routes(accounts, mailbox)]
+    waits = WaitApi(accounts, mailbox, letterbox, waiting)
+    return [
+        *addresses.routes(accounts),
+        *domains.routes(accounts),
+        *messages.routes(accounts, mailbox, waits),
+        *wait.routes(accounts, waits),
+    ]
 
 
 def exception_handlers() -> Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]]:

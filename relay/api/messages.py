@@ -11,6 +11,7 @@ from starlette.routing import Route
 from relay.accounts import Accounts
 from relay.address import canonical_address
 from relay.api.rest import Call, Json, route
+from relay.api.wait import WaitApi
 from relay.mailbox import Kept, Mailbox
 
 _NOT_LISTED = ("raw", "rawEncoding", "headers", "text", "html")
@@ -27,10 +28,13 @@ class MessageApi:
         return Json(_shown(await self._mailbox.letter(call.account_id, email, call.path("id"))))
 
 
-def routes(accounts: Accounts, mailbox: Mailbox) -> list[Route]:
+def routes(accounts: Accounts, mailbox: Mailbox, waits: WaitApi) -> list[Route]:
     """The paths of this noun, for app.py."""
     api, gate = MessageApi(mailbox), accounts.gate
-    return [route("/api/addresses/{email:email}/messages/{id}", gate, {"GET": api.get})]
+    return [
+        route("/api/addresses/{email:email}/messages", gate, {"GET": waits.wait}),
+        route("/api/addresses/{email:email}/messages/{id}", gate, {"GET": api.get}),
+    ]
 
 
 def _shown(kept: Kept) -> dict[str, Any]:

@@ -4,53 +4,55 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from relay import since
 from relay.accounts import Accounts
+from relay.accounts.gate import hash_key
 from relay.address import canonical_address, domain_of
 from relay.api.rest import Call, Json, route
 from relay.errors import BadRequest, Refused, RelayError, TooManyRequests, Unauthorized, Unavailable
 from relay.history import Since
 from relay.hub import Letter
 from relay.letterbox import Letterbox
+from relay.mailbox import Mailbox
 from relay.message_id import BadMessageId, MessageId
 from relay.waiting.wait import Found, NearMiss, Wait, Waiting
 from relay.waiting.wanted import Wanted
 
 MAX_SECONDS = 60
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_LIMIT, MAX_LIMIT = 20, 1000  # messages of one answer
+_LIMITS = re.compile(r"[0-9]{1,9}")
 _CONDITIONS = ("subject", "from", "regex")
 _ASKED_FOR = frozenset(("wait", "since", *_CONDITIONS))
-
-# The list entries of letters of an account's inbox, as GET …/messages shows them.
-Entries = Callable[[str, str, Sequence[Letter]], Awaitable[list[dict[str, Any]]]]
 
 
 class WaitApi:
     """The handlers."""
 
-    def __init__(self, accounts: Accounts, letterbox: Letterbox, waiting: Waiting, entries: Entries) -> None:
+    def __init__(self, accounts: Accounts, mailbox: Mailbox, letterbox: Letterbox, waiting: Waiting) -> None:
         self._addresses = accounts.addresses
+        self._mailbox = mailbox
         self._letterbox = letterbox
         self._waiting = waiting
-        self._entries = entries
 
     @staticmethod
     def is_meant(call: Call) -> bool:
         """Whether a GET of messages is a wait: newest first and pages have no meaning then."""
         return not _ASKED_FOR.isdisjoint(call.request.query_params)
 
-    async def wait(self, call: Call, limit: int) -> Response:
+    async def wait(self, call: Call) -> Response:
         """200 with at most ``limit`` messages that are wanted, oldest first; 204 when none came in time."""
-        asked, seconds = await self._asked(call), _seconds(call)
+        asked, seconds, limit = await self._asked(call), _seconds(call), _limit(call)
         finding = asyncio.ensure_future(self._waiting.find(asked, seconds=seconds, limit=limit))
         gone = asyncio.ensure_future(_gone(call.request))
         try:
@@ -65,13 +67,13 @@ class WaitApi:
         headers = _links(call, asked.inbox, found)
         if not found.letters:
             return Response(status_code=204, headers=headers)
-        return Json(await self._entries(call.account_id, asked.inbox, found.letters), headers=headers)
+        return Json(_entries(found.letters), headers=headers)
 
     async def near_misses(self, call: Call) -> Response:
         """What came after ``since``, up to ``until``, and was not wanted; the newest, oldest first."""
         asked = await self._asked(call)
         misses = await self._waiting.near_misses(asked, _until(call))
-        entries = await self._entries(call.account_id, asked.inbox, [miss.letter for miss in misses])
+        entries = _entries([miss.letter for miss in misses])
         by_id = {str(miss.letter.id): miss for miss in misses}
         shown = [{**entry, **_shown(by_id[entry["_id"]], asked.wanted)} for entry in entries]
         return Json({"inbox": asked.inbox, "nearMisses": shown})
@@ -81,6 +83,7 @@ class WaitApi:
         given = call.request.query_params
         wanted = Wanted.of(given.get("subject", ""), given.get("from", ""), given.get("regex", ""))
         start = await self._start(inbox, given.getlist("since"))
+        await self._mailbox.check(call.account_id, inbox)
         reservation = await self._addresses.get(call.account_id, inbox)
         if reservation.owner and not reservation.enablews:
             raise BadRequest(
@@ -89,7 +92,7 @@ class WaitApi:
                 member="email",
             )
         domain = "" if reservation.owner else domain_of(inbox)
-        return Wait(call.account_id, call.key_hash, inbox, domain, start, wanted)
+        return Wait(call.account_id, hash_key(call.key()), inbox, domain, start, wanted)
 
     async def _start(self, inbox: str, values: Sequence[str]) -> Any:
         now_ms = await self._letterbox.now_ms()
@@ -110,6 +113,13 @@ def _seconds(call: Call) -> float:
     if not _SECONDS.fullmatch(given) or float(given) > MAX_SECONDS:
         raise BadRequest(f"wait is 0 to {MAX_SECONDS} seconds; for longer, ask again with since", member="wait")
     return float(given)
+
+
+def _limit(call: Call) -> int:
+    given = call.request.query_params.get("limit", str(_LIMIT))
+    if not _LIMITS.fullmatch(given) or not 1 <= int(given) <= MAX_LIMIT:
+        raise BadRequest(f"limit is 1 to {MAX_LIMIT} messages", member="limit")
+    return int(given)
 
 
 def _until(call: Call) -> MessageId | None:
@@ -166,3 +176,13 @@ def _shown(miss: NearMiss, wanted: Wanted) -> dict[str, Any]:
         "differs": miss.differs,
         "text": f"arrived, but: {differs} {'differs' if len(miss.differs) == 1 else 'differ'}",
     }
+
+
+def _entries(letters: Sequence[Letter]) -> list[dict[str, Any]]:
+    entries = []
+    for letter in letters:
+        entry = orjson.loads(letter.frame)
+        for name in ("raw", "rawEncoding", "headers", "text", "html"):
+            entry.pop(name, None)
+        entries.append(entry)
+    return entries

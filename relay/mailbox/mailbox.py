@@ -19,6 +19,10 @@ class Mailbox:
         """``store`` has a queue of its own: who reads a lot holds up nobody who publishes."""
         self._store = store
 
+    async def check(self, account_id: str, email: str) -> None:
+        """Returns when the address is the account's: reserved by it, or free and in a domain of its own."""
+        _check_mine(account_id, email, *await self._ask(*_owners(email)))
+
     async def letter(self, account_id: str, email: str, message_id: str) -> Kept:
         """One message, whole. Raises BadRequest: a malformed id; NotFound."""
         message = parse_id(message_id)
