@@ -132,7 +132,7 @@ class Service:
         routes: list[BaseRoute] = [
             *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in entrances.items()),
             *self._stream.routes(),
-            *api.routes(self.accounts, self.mailbox, self.letterbox, Waiting(self.node, self.letterbox)),
+            *api.routes(self._rooms()),
             *([] if self.internal else self._internal_routes()),
         ]
         starlette = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=api.exception_handlers())
@@ -144,6 +144,10 @@ class Service:
             await (entrance or starlette)(scope, receive, send)
 
         return app
+
+    def _rooms(self) -> api.Rooms:
+        waiting = Waiting(self.node, self.letterbox)
+        return api.Rooms(self.accounts, self.mailbox, self.letterbox, waiting)
 
     def _senders(self) -> list[Sender]:
         known = senders(self.settings)

@@ -17,7 +17,7 @@ LEVELS = [
     {"settings", "positions", "client"},
     {"store", "message"},
     {"mime", "bus", "letterbox", "parked", "hub", "accounts"},
-    {"inbound", "builders", "history", "subscriptions", "audit", "mailbox"},
+    {"inbound", "builders", "history", "subscriptions", "audit", "mailbox", "rendering"},
     {"catchup", "replay", "waiting"},
     {"node", "since"},
     {"stream", "api"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -11,24 +12,35 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.accounts import Accounts
-from relay.api import addresses, domains, messages, wait
+from relay.api import addresses, content, domains, messages, wait
 from relay.api.rest import on_http_error, on_relay_error
-from relay.api.wait import WaitApi
 from relay.errors import RelayError
 from relay.letterbox import Letterbox
 from relay.mailbox import Mailbox
 from relay.waiting.wait import Waiting
 
-__all__ = ["exception_handlers", "routes"]
+__all__ = ["Rooms", "exception_handlers", "routes"]
 
 
-def routes(accounts: Accounts, mailbox: Mailbox, letterbox: Letterbox, waiting: Waiting) -> list[Route]:
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What the handlers ask."""
+
+    accounts: Accounts
+    mailbox: Mailbox
+    letterbox: Letterbox
+    waiting: Waiting
+
+
+def routes(rooms: Rooms) -> list[Route]:
     """All paths below /api."""
-    waits = WaitApi(accounts, mailbox, letterbox, waiting)
+    accounts, mailbox = rooms.accounts, rooms.mailbox
+    waits = wait.WaitApi(accounts, mailbox, rooms.letterbox, rooms.waiting)
     return [
         *addresses.routes(accounts),
         *domains.routes(accounts),
         *messages.routes(accounts, mailbox, waits),
+        *content.routes(accounts, mailbox),
         *wait.routes(accounts, waits),
     ]
 
