@@ -55,7 +55,7 @@ def run(folder: Path, *options: str, **settings: str) -> str:
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", *options],
         check=False,
         cwd=folder,
-        env=environment(settings),
+        env=environment({**settings, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}),  # ours take seconds to load
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
