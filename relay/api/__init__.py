@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.accounts import Accounts
-from relay.api import addresses, domains, messages
+from relay.api import addresses, domains, inbox, me, messages
 from relay.api.rest import on_http_error, on_relay_error
 from relay.errors import RelayError
 from relay.mailbox import Mailbox
@@ -21,7 +21,13 @@ __all__ = ["exception_handlers", "routes"]
 
 def routes(accounts: Accounts, mailbox: Mailbox) -> list[Route]:
     """All paths below /api."""
-    return [*addresses.routes(accounts), *domains.routes(accounts), *messages.routes(accounts, mailbox)]
+    return [
+        *addresses.routes(accounts),
+        *domains.routes(accounts),
+        *messages.routes(accounts, mailbox),
+        *inbox.routes(accounts, mailbox),
+        *me.routes(accounts, mailbox),
+    ]
 
 
 def exception_handlers() -> Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]]:
