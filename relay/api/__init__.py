@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.accounts import Accounts
-from relay.api import addresses, content, domains, messages, wait
+from relay.api import addresses, content, domains, inbox, me, messages, wait
 from relay.api.rest import on_http_error, on_relay_error
 from relay.errors import RelayError
 from relay.letterbox import Letterbox
@@ -40,6 +40,8 @@ def routes(rooms: Rooms) -> list[Route]:
         *addresses.routes(accounts),
         *domains.routes(accounts),
         *messages.routes(accounts, mailbox, waits),
+        *inbox.routes(accounts, mailbox),
+        *me.routes(accounts, mailbox),
         *content.routes(accounts, mailbox),
         *wait.routes(accounts, waits),
     ]

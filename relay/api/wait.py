@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -18,6 +17,7 @@ from relay import since
 from relay.accounts import Accounts
 from relay.accounts.gate import hash_key
 from relay.address import canonical_address, domain_of
+from relay.api import listing
 from relay.api.rest import Call, Json, route
 from relay.errors import BadRequest, Refused, RelayError, TooManyRequests, Unauthorized, Unavailable
 from relay.history import Since
@@ -30,8 +30,6 @@ from relay.waiting.wanted import Wanted
 
 MAX_SECONDS = 60
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
-_LIMIT, MAX_LIMIT = 20, 1000  # messages of one answer
-_LIMITS = re.compile(r"[0-9]{1,9}")
 _CONDITIONS = ("subject", "from", "regex")
 _ASKED_FOR = frozenset(("wait", "since", *_CONDITIONS))
 
@@ -52,7 +50,7 @@ class WaitApi:
 
     async def wait(self, call: Call) -> Response:
         """200 with at most ``limit`` messages that are wanted, oldest first; 204 when none came in time."""
-        asked, seconds, limit = await self._asked(call), _seconds(call), _limit(call)
+        asked, seconds, limit = await self._asked(call), _seconds(call), max(listing.limit(call), 1)
         finding = asyncio.ensure_future(self._waiting.find(asked, seconds=seconds, limit=limit))
         gone = asyncio.ensure_future(_gone(call.request))
         try:
@@ -67,16 +65,20 @@ class WaitApi:
         headers = _links(call, asked.inbox, found)
         if not found.letters:
             return Response(status_code=204, headers=headers)
-        return Json(_entries(found.letters), headers=headers)
+        return Json(await self._entries(asked, found.letters), headers=headers)
 
     async def near_misses(self, call: Call) -> Response:
         """What came after ``since``, up to ``until``, and was not wanted; the newest, oldest first."""
         asked = await self._asked(call)
         misses = await self._waiting.near_misses(asked, _until(call))
-        entries = _entries([miss.letter for miss in misses])
+        entries = await self._entries(asked, [miss.letter for miss in misses])
         by_id = {str(miss.letter.id): miss for miss in misses}
         shown = [{**entry, **_shown(by_id[entry["_id"]], asked.wanted)} for entry in entries]
         return Json({"inbox": asked.inbox, "nearMisses": shown})
+
+    async def _entries(self, asked: Wait, letters: Sequence[Letter]) -> list[dict[str, Any]]:
+        frames = [letter.frame for letter in letters]
+        return [entry.members for entry in await self._mailbox.entries(asked.account_id, asked.inbox, frames)]
 
     async def _asked(self, call: Call) -> Wait:
         inbox = canonical_address(call.path("email"), member="email")
@@ -113,13 +115,6 @@ def _seconds(call: Call) -> float:
     if not _SECONDS.fullmatch(given) or float(given) > MAX_SECONDS:
         raise BadRequest(f"wait is 0 to {MAX_SECONDS} seconds; for longer, ask again with since", member="wait")
     return float(given)
-
-
-def _limit(call: Call) -> int:
-    given = call.request.query_params.get("limit", str(_LIMIT))
-    if not _LIMITS.fullmatch(given) or not 1 <= int(given) <= MAX_LIMIT:
-        raise BadRequest(f"limit is 1 to {MAX_LIMIT} messages", member="limit")
-    return int(given)
 
 
 def _until(call: Call) -> MessageId | None:
@@ -177,12 +172,3 @@ def _shown(miss: NearMiss, wanted: Wanted) -> dict[str, Any]:
         "text": f"arrived, but: {differs} {'differs' if len(miss.differs) == 1 else 'differ'}",
     }
 
-
-def _entries(letters: Sequence[Letter]) -> list[dict[str, Any]]:
-    entries = []
-    for letter in letters:
-        entry = orjson.loads(letter.frame)
-        for name in ("raw", "rawEncoding", "headers", "text", "html"):
-            entry.pop(name, None)
-        entries.append(entry)
-    return entries

@@ -164,7 +164,7 @@ BAD = [
     ({"subject": "a" * 1001}, "subject"),
     ({"since": "yesterday"}, "since"),
     ({"since": "0123456789abcdef-1-1"}, "since"),
-    ({"wait": "1", "limit": "0"}, "limit"),
+    ({"wait": "1", "limit": "some"}, "limit"),
     ({"wait": "1", "limit": "1001"}, "limit"),
 ]
 
