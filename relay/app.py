@@ -99,7 +99,12 @@ class Service:
         self.bus = Bus(self.store, restore=self._restore, **kept)
         # With a queue of its own: who reads a lot holds up nobody who publishes.
         self.letterbox = Letterbox(self.store.beside(), **kept)
-        self.mailbox = Mailbox(self.store.beside())
+        self.mailbox = Mailbox(
+            self.store.beside(),
+            **kept,
+            starred_messages=settings.starred_messages,
+            starred_bytes=settings.starred_bytes,
+        )
         self.node = Node(
             self.bus,
             self.letterbox,

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.accounts import Accounts
-from relay.api import addresses, content, domains, messages
+from relay.api import addresses, content, domains, inbox, me, messages
 from relay.api.rest import on_http_error, on_relay_error
 from relay.errors import RelayError
 from relay.mailbox import Mailbox
@@ -26,6 +26,8 @@ def routes(accounts: Accounts, mailbox: Mailbox) -> list[Route]:
         *domains.routes(accounts),
         *messages.routes(accounts, mailbox),
         *content.routes(accounts, mailbox),
+        *inbox.routes(accounts, mailbox),
+        *me.routes(accounts, mailbox),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relay.mailbox.kept import Kept
-from relay.mailbox.mailbox import Mailbox
+from relay.mailbox.kept import Entry, Kept
+from relay.mailbox.mailbox import Listing, Mailbox, Wanted
 
-__all__ = ["Kept", "Mailbox"]
+__all__ = ["Entry", "Kept", "Listing", "Mailbox", "Wanted"]

@@ -44,7 +44,9 @@ async def accounts(store: Store, dns: DnsServer) -> Accounts:
 
 @pytest.fixture
 def mailbox(store: Store) -> Mailbox:
-    return Mailbox(store.beside())
+    return Mailbox(
+        store.beside(), keep_messages=1000, keep_seconds=3600, starred_messages=100, starred_bytes=2**26
+    )
 
 
 @pytest.fixture
