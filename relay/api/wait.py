@@ -171,4 +171,3 @@ def _shown(miss: NearMiss, wanted: Wanted) -> dict[str, Any]:
         "differs": miss.differs,
         "text": f"arrived, but: {differs} {'differs' if len(miss.differs) == 1 else 'differ'}",
     }
-
