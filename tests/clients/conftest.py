@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
+from tests.clients.mailsac import Mailsac, client
+from tests.harness import KEY, Relay
 
 NODE_FOLDER = Path(__file__).with_name("node")
 _NODE_MAJOR = 20  # the oldest that package.json beside names
@@ -48,3 +52,10 @@ def _output(*command: str, folder: Path | None = None) -> str:
     if ended.returncode != 0:
         pytest.fail(f"{' '.join(command)} ended with {ended.returncode}:\n{ended.stdout}", pytrace=False)
     return ended.stdout.strip()
+
+
+@pytest.fixture
+async def mailsac(relay: Relay, node_folder: Path) -> AsyncIterator[Mailsac]:
+    """The client of ``KEY``."""
+    async with client(relay, node_folder, KEY) as mailsac:
+        yield mailsac
