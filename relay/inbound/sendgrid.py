@@ -38,7 +38,7 @@ from relay.inbound import oauth
 from relay.inbound.form import Field, Form, parse_form
 from relay.inbound.rebuild import Attachment, rebuild
 from relay.inbound.received import hop
-from relay.inbound.sender import Answers, Delivery, Post, event_of_body
+from relay.inbound.sender import Answers, Delivery, Post, WrongWebhook, event_of_body
 from relay.inbound.signature import NotProven, bearer_token, verify_shared_secret
 from relay.inbound.values import media_type, spam_of_score, text, texts
 from relay.mime import charset
@@ -104,7 +104,7 @@ class SendGrid:
     def parse(self, post: Post) -> Sequence[Delivery]:
         """One mail. Raises BadRequest or UnsupportedMediaType."""
         if media_type(post) == "application/json":
-            raise BadRequest(_TRACKING)
+            raise WrongWebhook(_TRACKING)
         form = parse_form(post.headers.get("content-type", ""), post.body)
         recipients = _recipients(form)
         given = form.last("email") or b""
