@@ -9,8 +9,9 @@ Proof: the signature of a security policy, ECDSA with SHA-256 over timestamp and
 an OAuth policy SendGrid gets a token from the customer's own server and brings it as Bearer: a JSON Web Token is
 proven by that server's keys (:mod:`relay.inbound.oauth`), a fixed one can be the secret. Whichever is set up will do.
 
-Unconfirmed: whether a retry is signed anew. So a timestamp may be as old as the last retry; the mail's own bytes name
-the event (SendGrid has no name for it), and who repeats it within that time delivers nothing.
+Unconfirmed: whether a retry is signed anew, or brings a newer token. So a timestamp may be as old as the last retry; a
+token that has expired is 503, as all that is not proven. The mail's own bytes name the event (SendGrid has no name for
+it), and who repeats it within that time delivers nothing.
 
 Answers: what is not proven is 503, because 401 would lose the mail while a wrong secret stands, and 503 brings it again
 for 3 days. What cannot be read is taken and parked.
