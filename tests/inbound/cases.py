@@ -4,6 +4,7 @@
 
 - ``secrets``: the sender's secrets; ``received``: when the request came, RFC 3339 (signatures have times);
 - ``oauth``: where a token proves: ``issuer``, ``audience``, ``subject`` and ``jwks``, its keys; null: not here;
+- ``certificate``: where SNS signs: the one of its key, in PEM; without it there is none;
 - ``refused``: the name of the error class that ``verify`` or ``parse`` raises (``NotProven``, ``BadRequest``, …), and
   ``why``: a piece of its text; or
 - ``mails``: for each delivery the members to compare: ``recipients`` (list), ``raw`` (text, latin-1) or
@@ -29,6 +30,7 @@ from relay.app import SENDERS
 from relay.inbound.oauth import TokenServer
 from relay.inbound.sender import Delivery, Post, PostHeaders, Sender, Unreadable
 from relay.inbound.sendgrid import SendGrid
+from relay.inbound.ses import Ses
 
 FOLDER = Path(__file__).parent / "cases"
 
@@ -52,6 +54,8 @@ class Case:
     def taker(self) -> Sender:
         """The sender with the case's secrets."""
         sender = SENDERS[self.sender](self.secrets)
+        if "certificate" in self.expected and isinstance(sender, Ses):
+            return replace(sender, certificates=lambda _url: self.expected["certificate"].encode())
         if "oauth" not in self.expected or not isinstance(sender, SendGrid):
             return sender
         named = dict(self.expected["oauth"])
