@@ -92,6 +92,23 @@ async def test_a_mail_with_a_token_arrives_when_the_keys_have_come(
     assert not any(secret in shown for secret in (good, forged))
 
 
+@pytest.mark.anyio
+async def test_a_mail_whose_keys_do_not_come_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with key_server(tmp_path) as (keys, certificate):
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        monkeypatch.setenv("NO_PROXY", "localhost")
+        keys.status = "500 Internal Server Error"
+        keys.open.set()
+        async with harness.relay("memory://", tmp_path, sendgrid_jwks_url=keys.url, **OAUTH) as relay:
+            large = MAIL + b"x" * 300_000  # more than is on its way when it is refused
+            answers = [await _send(relay, large, token(now=datetime.now(UTC))) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [503] * 2
+    assert all("are being fetched; send it again" in answer.text for answer in answers)
+    assert keys.asked == 1
+
+
 async def _send(relay: Relay, mail: bytes, given: str) -> httpx2.Response:
     target, headers, body = build(mail, [ADDRESS], given, datetime.now(UTC))
     return await relay.http.post(target, headers=headers, content=body)
