@@ -22,8 +22,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -85,22 +87,12 @@ class SendGrid:
         return _SIGNATURE not in headers or not self._public_keys
 
     def verify(self, post: Post) -> None:
-        """Raises NotProven, or oauth.KeysNotReady: for now, 503."""
-        public_keys = self._public_keys
-        shared = [secret for secret in self.secrets if secret not in public_keys]
-        token = bearer_token(post) if self.tokens else ""
-        if public_keys and (_SIGNATURE in post.headers or not (shared or token)):
-            try:
-                return _verify_signature(post, public_keys)
-            except NotProven:
-                if not (shared or token):
-                    raise
-        try:
-            return verify_shared_secret(post, shared)
-        except NotProven:
-            if self.tokens is None or not token:
-                raise
-        return oauth.verify_token(token, self.tokens, self.key_sets, now=post.received)
+        """Any proof that is set up will do. Raises NotProven, or oauth.KeysNotReady: for now, 503."""
+        *others, last = self._proofs(post)
+        for proof in others:
+            with suppress(NotProven):
+                return proof()
+        return last()
 
     def parse(self, post: Post) -> Sequence[Delivery]:
         """One mail. Raises BadRequest or UnsupportedMediaType."""
@@ -127,6 +119,17 @@ class SendGrid:
                 retry_seconds=_RETRY_SECONDS,
             )
         ]
+
+    def _proofs(self, post: Post) -> Iterator[Callable[[], None]]:
+        """At least one; the last says what is missing."""
+        public_keys, token = self._public_keys, bearer_token(post)
+        shared = [secret for secret in self.secrets if secret not in public_keys]
+        if public_keys and (_SIGNATURE in post.headers or not (shared or (self.tokens and token))):
+            yield partial(_verify_signature, post, public_keys)
+        if shared or not (public_keys or self.tokens):
+            yield partial(verify_shared_secret, post, shared)
+        if self.tokens and (token or not (public_keys or shared)):
+            yield partial(oauth.verify_token, token, self.tokens, self.key_sets, now=post.received)
 
     @property
     def _public_keys(self) -> Sequence[str]:

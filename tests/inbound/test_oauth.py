@@ -106,6 +106,7 @@ async def test_a_mail_whose_keys_do_not_come_is_asked_for_again(
             answers = [await _send(relay, large, token(now=datetime.now(UTC))) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [503] * 2
     assert all("are being fetched; send it again" in answer.text for answer in answers)
+    assert not any("connection" in answer.headers for answer in answers)  # the body was read all the same
     assert keys.asked == 1
 
 
