@@ -33,6 +33,7 @@ from relay.inbound.mailgun import Mailgun
 from relay.inbound.mailjet import Mailjet
 from relay.inbound.mailsac import Mailsac
 from relay.inbound.mandrill import Mandrill
+from relay.inbound.oauth import TokenServer
 from relay.inbound.postal import Postal
 from relay.inbound.postmark import Postmark
 from relay.inbound.raw import Raw
@@ -79,7 +80,11 @@ SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {
 
 def senders(settings: Settings) -> dict[str, Sender]:
     """Those that have a secret, by name."""
-    return {name: SENDERS[name](secrets) for name, secrets in settings.sender_secrets().items()}
+    known = {name: SENDERS[name](secrets) for name, secrets in settings.sender_secrets().items()}
+    if settings.sendgrid_jwks_url and isinstance(sendgrid := known["sendgrid"], SendGrid):
+        named = (settings.sendgrid_oauth_issuer, settings.sendgrid_oauth_audience, settings.sendgrid_oauth_subject)
+        known["sendgrid"] = replace(sendgrid, tokens=TokenServer(settings.sendgrid_jwks_url, *named))
+    return known
 
 
 class Service:
@@ -119,7 +124,7 @@ class Service:
         )
         limit = {"max_message_bytes": settings.max_message_bytes}
         intake = Intake(self.bus, Parked(self.store), self.metrics, **limit)
-        self._fetcher = Fetcher(sns.is_amazon_sns)
+        self._fetcher = Fetcher(sns.is_amazon_sns, exactly=[settings.sendgrid_jwks_url])
         self._inbound = InboundDoor(
             intake, self.metrics, settled=self._fetcher.settled, public_url=settings.public_url, **limit
         )
@@ -159,6 +164,8 @@ class Service:
         if isinstance(ses := known.get("ses"), Ses):
             confirm = partial(self._fetcher.ask, tries=_CONFIRMATION_TRIES)
             known["ses"] = replace(ses, certificates=self._fetcher.cached, confirm=confirm)
+        if isinstance(sendgrid := known.get("sendgrid"), SendGrid):
+            known["sendgrid"] = replace(sendgrid, key_sets=self._fetcher.cached)
         return list(known.values())
 
     @asynccontextmanager
@@ -184,9 +191,10 @@ class Service:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.node.run(), name="node")
             tasks.create_task(self._stream.wheel.run(), name="heartbeat")
-            if (
-                "ses" in self.settings.sender_secrets()
-            ):  # else there is nothing to fetch, and no need of certificates
+            jwks_url = self.settings.sendgrid_jwks_url
+            # Else there is nothing to fetch, and no need of certificates.
+            if jwks_url or "ses" in self.settings.sender_secrets():
+                self._fetcher.ask(jwks_url)  # the first mail need not wait then
                 tasks.create_task(self._fetcher.run(), name="fetcher")
 
     async def _load_accounts(self) -> None:

@@ -39,7 +39,7 @@ Headers = tuple[tuple[str, str], ...]
 class ParkedPost:
     """One dead letter, less its body."""
 
-    id: str  # 16 hex digits, of sender, headers and body: what is posted again is parked once
+    id: str  # 16 hex digits, of sender, headers and body: what is posted again is parked once (see ``add``)
     sender: str
     received: datetime  # aware; when the request reached us
     reason: str  # why it cannot be read; no mail text
@@ -55,13 +55,21 @@ class Parked:
         self._store = store
 
     async def add(
-        self, sender: str, received: datetime, reason: str, headers: Headers, body: bytes
+        self,
+        sender: str,
+        received: datetime,
+        reason: str,
+        headers: Headers,
+        body: bytes,
+        *,
+        once: bool = False,
     ) -> tuple[str, int]:
-        """Keeps one; its id, and how many older ones had to go. Raises TooLarge: it is more than all may be."""
+        """Keeps one; its id, and how many older ones had to go. ``once``: of this sender and reason the first is kept
+        and stands for all. Raises TooLarge: it is more than all may be."""
         head = orjson.dumps(headers)
         if len(head) + len(body) > MAX_BYTES:
             raise TooLarge(f"the post cannot be read ({reason}), and is too large to be kept for the operator")
-        post_id = _id_of(sender, head, body)
+        post_id = _id_of(sender, reason.encode(), b"") if once else _id_of(sender, head, body)
         arguments = (post_id, sender, _ms(received), _shown(reason), head, len(body), len(head) + len(body))
         displaced = await self._ask(
             ("EVAL", _ADD, 3, *_keys(post_id), MAX_ENTRIES, MAX_BYTES, *arguments, body), durable=True

@@ -48,6 +48,17 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _https_url(value: str) -> str:
+    """It is asked for as it stands, and nothing else is."""
+    parts = urlsplit(value)
+    plain = value.isascii() and value.isprintable() and not any(character in value for character in ' \\"<>#')
+    if value and not (plain and parts.scheme == "https" and parts.hostname and "@" not in parts.netloc):
+        raise ValueError("must begin with https:// and name a host, without a user")
+    if value:
+        _ = parts.port  # raises for what is none
+    return value
+
+
 def _domains(value: tuple[str, ...]) -> tuple[str, ...]:
     try:
         return tuple(canonical_domain(domain) for domain in value)
@@ -195,6 +206,14 @@ class Settings(BaseModel):
         description="secrets of POST /inbound/sendgrid (a password in its URL, or the policy's public key), "
         "comma list; unset: no such route",
     )
+    sendgrid_jwks_url: Annotated[str, AfterValidator(_https_url)] = Field(
+        "",
+        description="https URL of the keys (JWKS) of the OAuth server whose tokens prove posts of SendGrid; "
+        "unset: no tokens but those in RELAY_SENDGRID_SECRET",
+    )
+    sendgrid_oauth_issuer: str = Field("", description="iss of these tokens, to the letter")
+    sendgrid_oauth_audience: str = Field("", description="aud of these tokens; unset: any, if there is a subject")
+    sendgrid_oauth_subject: str = Field("", description="sub of these tokens; unset: any, if there is an audience")
     ses_secret: Secrets = Field(
         (),
         description="SNS topic ARNs or secrets of POST /inbound/ses, comma list for rotation; unset: no such route",
@@ -211,11 +230,13 @@ class Settings(BaseModel):
         return self.redis_url.get_secret_value() == EMBEDDED
 
     def sender_secrets(self) -> dict[str, tuple[str, ...]]:
-        """The secrets of each sender that has any, by sender name ("raw", "mailsac", …)."""
+        """The secrets of each sender that has any, by sender name ("raw", "mailsac", …); none of SendGrid's are needed
+        when it brings tokens."""
         return {
             name.removesuffix("_secret"): tuple(secret.get_secret_value() for secret in getattr(self, name))
             for name in type(self).model_fields
-            if name.endswith("_secret") and getattr(self, name)
+            if name.endswith("_secret")
+            and (getattr(self, name) or (name == "sendgrid_secret" and self.sendgrid_jwks_url))
         }
 
 
@@ -272,4 +293,30 @@ def _contradictions(settings: Settings) -> list[str]:
         problems.append("RELAY_REDIS_WAIT_REPLICAS: memory:// has no replicas: set RELAY_REDIS_URL")
     if settings.internal_port and settings.internal_port == settings.port:
         problems.append("RELAY_INTERNAL_PORT: must differ from RELAY_PORT")
+    return problems + _oauth_gaps(settings)
+
+
+def _oauth_gaps(settings: Settings) -> list[str]:
+    """A signature alone says who made a token, not for whom: many servers sign those of all their customers alike."""
+    issuer, audience, subject = (
+        settings.sendgrid_oauth_issuer,
+        settings.sendgrid_oauth_audience,
+        settings.sendgrid_oauth_subject,
+    )
+    if not settings.sendgrid_jwks_url:
+        given = issuer or audience or subject
+        missing = (
+            "RELAY_SENDGRID_JWKS_URL: is missing, and RELAY_SENDGRID_OAUTH_ISSUER and the like are of no use alone"
+        )
+        return [missing] if given else []
+    problems = []
+    if not issuer:
+        problems.append(
+            "RELAY_SENDGRID_OAUTH_ISSUER: is missing: whose tokens those of RELAY_SENDGRID_JWKS_URL are"
+        )
+    if not (audience or subject):
+        problems.append(
+            "RELAY_SENDGRID_OAUTH_AUDIENCE: is missing, or RELAY_SENDGRID_OAUTH_SUBJECT: anybody whom that server gives"
+            " tokens could post mail"
+        )
     return problems

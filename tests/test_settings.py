@@ -76,6 +76,12 @@ def test_what_kubernetes_injects_is_explained(name: str) -> None:
         ("RELAY_REDIS_URL", "http://:hunter2@host"),
         ("RELAY_REDIS_WAIT_REPLICAS", "1"),  # of a store that has none
         ("RELAY_PUBLIC_URL", "relay.example.com"),
+        ("RELAY_SENDGRID_OAUTH_ISSUER", "https://login.example.com"),  # of no server
+        ("RELAY_SENDGRID_JWKS_URL", "https://login.example.com/jwks"),  # for anybody
+        *(
+            ("RELAY_SENDGRID_JWKS_URL", url)
+            for url in ("http://login.example.com", "https://", "https://user@login.example.com/", "https://h:x/")
+        ),
         ("RELAY_LOG_LEVEL", "loud"),
         ("RELAY_WORKERS", "2"),  # without a Redis that they share
     ],
@@ -117,6 +123,17 @@ def test_secrets_do_not_print() -> None:
     assert loaded.sender_secrets() == {"raw": ("tell-nobody", "neither-this")}
     for text in (repr(loaded), str(loaded), loaded.model_dump_json()):
         assert not re.search("tell-nobody|neither|hush", text)
+
+
+def test_a_token_server_is_told_whose_tokens_count() -> None:
+    anybodys = {
+        "RELAY_SENDGRID_JWKS_URL": "https://login.example.com:8443/jwks",
+        "RELAY_SENDGRID_OAUTH_ISSUER": "https://login.example.com/",
+    }
+    assert "RELAY_SENDGRID_OAUTH_AUDIENCE" in problems(**anybodys)
+    for name in ("AUDIENCE", "SUBJECT"):
+        loaded = settings.load({**anybodys, f"RELAY_SENDGRID_OAUTH_{name}": "relay"})
+        assert loaded.sender_secrets() == {"sendgrid": ()}
 
 
 def test_flags_win_over_the_environment() -> None:

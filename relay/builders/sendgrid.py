@@ -18,7 +18,8 @@ def build(
     """Target, headers and body of one post.
 
     ``secret``: the shared one, sent as ``?token=``; or a private key of P-256 (PKCS #8 in base64, which begins with
-    ``MIG``), as SendGrid holds for a security policy: the post is then signed with it.
+    ``MIG``), as SendGrid holds for a security policy: the post is then signed with it; or an access token (a JSON Web
+    Token, ``eyJ``) of the OAuth server of such a policy.
     """
     boundary = "xYzZY" + hashlib.sha256(mail).hexdigest()[:24]  # so that no mail holds it
     fields = [
@@ -35,6 +36,8 @@ def build(
     headers = [("content-type", f"multipart/form-data; boundary={boundary}"), ("user-agent", "Sendlib/1.0")]
     if secret.startswith("MIG"):
         return "/inbound/sendgrid", headers + _signature(secret, str(int(now.timestamp())), body), body
+    if secret.startswith("eyJ"):
+        return "/inbound/sendgrid", [*headers, ("authorization", f"Bearer {secret}")], body
     return f"/inbound/sendgrid?token={secret}", headers, body
 
 

@@ -55,11 +55,13 @@ def senders(*, json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def _row(name: str, loaded: Settings) -> _Row:
     enabled = name in loaded.sender_secrets()
+    # Enabled without a secret: its posts bring tokens, and nothing of the kind belongs into the URL.
+    token = _takes_token(name) and loaded.sender_secrets().get(name) != ()
     return _Row(
         sender=name,
         enabled=enabled,
         missing="" if enabled else f"{PREFIX}{name.upper()}_SECRET",
-        url=f"{loaded.public_url or _NO_HOST}/inbound/{name}{'?token=<secret>' if _takes_token(name) else ''}",
+        url=f"{loaded.public_url or _NO_HOST}/inbound/{name}{'?token=<secret>' if token else ''}",
         manual=f"docs/senders/{name}.md",
     )
 

@@ -23,7 +23,7 @@ from relay import mime
 from relay.errors import BadRequest
 from relay.inbound.rebuild import Attachment, rebuild
 from relay.inbound.received import hop
-from relay.inbound.sender import Answers, Delivery, Post, event_of_body
+from relay.inbound.sender import Answers, Delivery, Post, WrongWebhook, event_of_body
 from relay.inbound.signature import verify_standard
 from relay.inbound.values import (
     base64_bytes,
@@ -77,9 +77,11 @@ class AhaSend:
         """One mail. Raises BadRequest or UnsupportedMediaType."""
         event = posted_object(post, "AhaSend")
         kind = text(event, "type")
+        if not kind:
+            raise BadRequest("type is missing: this is no post of AhaSend", member="type")
         if kind not in _KINDS:
-            raise BadRequest(
-                f"this is {kind[:64] or 'no event'}, not message.routing: point an inbound route here, not a webhook",
+            raise WrongWebhook(
+                f"this is {kind[:64]}, not message.routing: point an inbound route here, not a webhook",
                 member="type",
             )
         data = member(event, "data")

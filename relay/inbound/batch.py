@@ -11,11 +11,7 @@ from typing import Any
 import orjson
 
 from relay.errors import BadRequest
-from relay.inbound.sender import Delivery, Post, Unreadable
-
-
-class WrongWebhook(BadRequest):
-    """An event that is no inbound mail: somebody has pointed another of the sender's webhooks here."""
+from relay.inbound.sender import Delivery, Post, Unreadable, WrongWebhook
 
 
 def read_each(
@@ -27,7 +23,7 @@ def read_each(
     """The mails of a batch, in order, and what cannot be read.
 
     ``read`` returns None for an event that rightly carries no mail, and raises BadRequest. ``post_of`` makes of a JSON
-    array the body that the sender posts; it is the array itself, if not given. Raises BadRequest when there are
+    array the body that the sender posts; it is the array itself, if not given. Raises WrongWebhook when there are
     events, and all are of another webhook: one complaint then says it.
     """
     found: list[Delivery | Unreadable] = []
@@ -37,11 +33,12 @@ def read_each(
             delivery = read(event)
         except BadRequest as problem:
             problems.append(problem)
-            found.append(Unreadable(str(problem), _post_of_one(event, post, post_of)))
+            wrong = isinstance(problem, WrongWebhook)
+            found.append(Unreadable(str(problem), _post_of_one(event, post, post_of), once=wrong))
         else:
             found += [] if delivery is None else [delivery]
     if problems and len(problems) == len(events) and all(isinstance(one, WrongWebhook) for one in problems):
-        raise BadRequest(str(problems[0]))
+        raise WrongWebhook(str(problems[0]))
     return found
 
 

@@ -22,12 +22,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.datastructures import Headers
+
 from relay import mime
 from relay.errors import BadRequest
 from relay.inbound.form import Field, Form, parse_form
 from relay.inbound.rebuild import Attachment, rebuild
 from relay.inbound.received import hop
-from relay.inbound.sender import Answers, Delivery, Post, event_of_mail
+from relay.inbound.sender import Answers, Delivery, Post, WrongWebhook, event_of_mail
 from relay.inbound.signature import verify_shared_secret
 from relay.inbound.values import (
     base64_bytes,
@@ -61,6 +63,10 @@ class CloudMailin:
     def body_limit(self, max_message_bytes: int) -> int:
         """See ``_BODY_FACTOR``; the mail inside is held to the limit itself."""
         return max_message_bytes * _BODY_FACTOR
+
+    def proof_in_head(self, headers: Headers) -> bool:
+        """Always: there is no signature, so a stranger's body need not be read."""
+        return True
 
     def verify(self, post: Post) -> None:
         """Raises NotProven."""
@@ -104,6 +110,12 @@ def _recipients(event: Mapping[str, Any], envelope: Mapping[str, Any]) -> tuple[
     found = dict.fromkeys([*texts(envelope.get("recipients")), *texts(envelope.get("to"))])
     if found:
         return tuple(found)
+    if "events" in event and not envelope:
+        raise WrongWebhook(
+            "this is CloudMailin's webhook of events of sent mail: give this URL to an address that receives, and that"
+            " webhook another",
+            member="events",
+        )
     if "to" in event and not envelope:
         raise BadRequest(
             "this is CloudMailin's deprecated original format, or a callback: choose JSON normalized, multipart"

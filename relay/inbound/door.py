@@ -127,8 +127,8 @@ class Entrance:
         proven = self._head_proven is not None and self._head_proven.proof_in_head(headers)
         if proven:  # before a stranger can have us hold a body
             try:
-                self._sender.verify(Post(headers, query, b"", datetime.now(UTC), url))
-            except NotProven:
+                await self._verify_head(Post(headers, query, b"", datetime.now(UTC), url))
+            except (NotProven, NotReady):
                 await self._discard(headers, body, receive)
                 raise
         try:
@@ -142,6 +142,13 @@ class Entrance:
             return report.answer()
         finally:
             self._door.hold(-body.size_bytes)
+
+    async def _verify_head(self, head: Post) -> None:
+        try:
+            self._sender.verify(head)
+        except NotReady as missing:
+            await self._door.settled(missing.url)
+            self._sender.verify(head)
 
     async def _read(self, body: _Body, receive: Receive) -> None:
         await self._read_chunk(body, receive)

@@ -1,4 +1,4 @@
-"""Small things from a few known hosts over https, for senders whose proof is not in the post (Amazon SNS).
+"""Small things from a few known places over https, for senders whose proof is not in the post (Amazon SNS, OAuth).
 
 A sender is pure and asks without waiting: :meth:`Fetcher.cached` gives what is there, and asks for what is not. The
 task of :meth:`Fetcher.run` gets it. Who asks is not trusted yet, so everything is bounded: the hosts, the bytes, the
@@ -8,10 +8,11 @@ time, how much is under way, and how soon what failed is tried again. Redirects 
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,18 +36,21 @@ class Fetcher:
         self,
         allowed: Callable[[str], bool],
         *,
+        exactly: Collection[str] = (),
         transport: httpx2.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``allowed``: whether a URL (https, no port, no user) may be asked for; anything else is ignored.
+        """``allowed``: whether a URL (https, no port, no user) may be asked for; ``exactly``: those that the operator
+        named, which may have a port. Anything else is ignored.
 
         ``transport`` and ``clock`` are for tests, which reach a server of their own with it.
         """
         self._allowed = allowed
+        self._exactly = frozenset(filter(None, exactly))
         self._transport = transport
         self._clock = clock
         self._lock = threading.Lock()  # senders verify large posts in threads
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[bytes, float]] = OrderedDict()  # and when it came
         self._under_way: dict[str, int] = {}  # tries left; 0: a task has it
         self._failed: OrderedDict[str, float] = OrderedDict()  # not before
         self._settled: dict[str, asyncio.Event] = {}
@@ -54,23 +58,28 @@ class Fetcher:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._log = structlog.get_logger()
 
-    def cached(self, url: str) -> bytes | None:
-        """The body behind the URL; None when it is not here, and it is then asked for. From any thread."""
-        with self._lock:
-            found = self._kept.get(url)
-            if found is not None:
-                self._kept.move_to_end(url)
-        if found is None:
-            self.ask(url)
-        return found
+    def cached(self, url: str, within_seconds: float = math.inf) -> bytes | None:
+        """The body behind the URL, fetched within that time; None when it is not here, and it is then asked for.
 
-    def ask(self, url: str, *, tries: int = 1) -> None:
-        """Has the URL fetched, soon, if it may be and is not here. Never waits. From any thread."""
-        if not (is_plain_https(url) and self._allowed(url)):
+        From any thread.
+        """
+        with self._lock:
+            found, came = self._kept.get(url, (None, 0.0))
+            if found is not None and self._clock() - came <= within_seconds:
+                self._kept.move_to_end(url)
+                return found
+        self.ask(url, within_seconds=within_seconds)
+        return None
+
+    def ask(self, url: str, *, tries: int = 1, within_seconds: float = math.inf) -> None:
+        """Has the URL fetched, soon, if it may be and was not within that time. Never waits. From any thread."""
+        if not (url in self._exactly or (is_plain_https(url) and self._allowed(url))):
             return
         with self._lock:
-            early = self._clock() < self._failed.get(url, 0.0)
-            if early or url in self._kept or url in self._under_way or len(self._under_way) >= _MAX_UNDER_WAY:
+            now = self._clock()
+            known = url in self._kept and now - self._kept[url][1] <= within_seconds
+            early = now < self._failed.get(url, 0.0)
+            if early or known or url in self._under_way or len(self._under_way) >= _MAX_UNDER_WAY:
                 return
             self._under_way[url] = tries
         if self._loop is not None:
@@ -121,7 +130,7 @@ class Fetcher:
             if body is None:
                 self._failed[url] = self._clock() + _AGAIN_SECONDS
             else:
-                self._kept[url] = body
+                self._kept[url] = body, self._clock()
             _cut(self._kept, _MAX_KEPT)
             _cut(self._failed, _MAX_FAILED)
             event = self._settled.pop(url, None)

@@ -22,11 +22,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.datastructures import Headers
+
 from relay import mime
 from relay.errors import BadRequest
 from relay.inbound.rebuild import Attachment, rebuild
 from relay.inbound.received import hop
-from relay.inbound.sender import Answers, Delivery, Post, event_of_mail
+from relay.inbound.sender import Answers, Delivery, Post, WrongWebhook, event_of_mail
 from relay.inbound.signature import NotProven, same, verify_shared_secret
 from relay.inbound.values import member, moment, objects, posted_object, text, texts, whole_text
 
@@ -50,6 +52,10 @@ class ForwardEmail:
         """See ``_BODY_FACTOR``; the mail inside is held to the limit itself."""
         return max_message_bytes * _BODY_FACTOR
 
+    def proof_in_head(self, headers: Headers) -> bool:
+        """A signature is over the body; the shared secret is beside it."""
+        return _SIGNATURE not in headers
+
     def verify(self, post: Post) -> None:
         """A signature that is there must be good; without one the shared secret is asked for. Raises NotProven."""
         if _SIGNATURE not in post.headers:
@@ -68,6 +74,11 @@ class ForwardEmail:
         event = posted_object(post, "Forward Email")
         session = member(event, "session")
         recipients = tuple(dict.fromkeys(texts(event.get("recipients")) or texts(session.get("recipient"))))
+        if not recipients and "bounce" in event:
+            raise WrongWebhook(
+                "this is Forward Email's bounce webhook, for mail that was sent: give it another URL",
+                member="bounce",
+            )
         if not recipients:
             raise BadRequest("recipients is missing: it names the recipients", member="recipients")
         given = whole_text(event, "raw").encode()

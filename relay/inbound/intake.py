@@ -17,7 +17,7 @@ from relay import parked
 from relay.address import BadAddress, canonical_address
 from relay.bus import Bus, Event, Published, Unwanted
 from relay.errors import BadRequest, RelayError, TooLarge, UnsupportedMediaType
-from relay.inbound.sender import Delivery, Post, Sender, Unreadable
+from relay.inbound.sender import Delivery, Post, Sender, Unreadable, WrongWebhook
 from relay.message import Message, address, encode
 from relay.metrics import Metrics
 from relay.parked import Parked
@@ -104,7 +104,7 @@ class Intake:
         except (BadRequest, UnsupportedMediaType) as error:
             if sender.answers.unreadable != 200:
                 raise
-            return [], [Unreadable(str(error), post.body)]
+            return [], [Unreadable(str(error), post.body, once=isinstance(error, WrongWebhook))]
 
     def _letters(
         self, sender: Sender, events: Sequence[Delivery | Unreadable], report: Report
@@ -152,7 +152,7 @@ class Intake:
     async def _park(self, sender: Sender, post: Post, unreadable: Unreadable, report: Report) -> None:
         headers = parked.kept(post.headers.items())
         post_id, displaced = await self._dead_letters.add(
-            sender.name, post.received, unreadable.reason, headers, unreadable.body
+            sender.name, post.received, unreadable.reason, headers, unreadable.body, once=unreadable.once
         )
         report.parked.append({"id": post_id, "reason": unreadable.reason})
         self._parked(sender.name).inc()

@@ -23,7 +23,7 @@ from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
 from relay.inbound.rebuild import Attachment, rebuild
 from relay.inbound.received import hop
-from relay.inbound.sender import Answers, Delivery, Post, event_of_body
+from relay.inbound.sender import Answers, Delivery, Post, WrongWebhook, event_of_body
 from relay.inbound.signature import NotProven, same
 from relay.inbound.values import base64_bytes, member, moment, objects, posted_object, text, whole_text
 
@@ -65,7 +65,7 @@ class MailerSend:
         if kind == _TEST:
             return []
         if kind and kind != "inbound.message":
-            raise BadRequest(
+            raise WrongWebhook(
                 f"this is {kind[:64]}, an event of MailerSend's activity webhook: point an inbound route here instead",
                 member="type",
             )

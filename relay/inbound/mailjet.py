@@ -22,7 +22,7 @@ from relay import mime
 from relay.errors import BadRequest
 from relay.inbound.rebuild import Attachment, rebuild
 from relay.inbound.received import hop
-from relay.inbound.sender import Answers, Delivery, Post, event_of_mail
+from relay.inbound.sender import Answers, Delivery, Post, WrongWebhook, event_of_mail
 from relay.inbound.signature import verify_shared_secret
 from relay.inbound.values import (
     base64_bytes,
@@ -100,8 +100,10 @@ class Mailjet:
         ]
 
 
-def _event_api() -> BadRequest:
-    return BadRequest("this is an event of Mailjet's Event API: point a parse route here, not the event tracking")
+def _event_api() -> WrongWebhook:
+    return WrongWebhook(
+        "this is an event of Mailjet's Event API: point a parse route here, not the event tracking"
+    )
 
 
 def _attachments(event: Mapping[str, Any]) -> Iterator[Attachment]:

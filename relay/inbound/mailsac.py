@@ -2,7 +2,11 @@
 
 Source: Mailsac's OpenAPI document of 2024-12. It signs nothing, so the proof is the shared secret, in the URL as
 ``?token=`` or as Basic password. The frame of its WebSocket, ``{"status": 200, "email": {…}}``, is taken too:
-one relay may feed another. What Mailsac does after an answer other than 200 is not documented.
+one relay may feed another.
+
+Unconfirmed: what Mailsac does after an answer other than 200, and how large a mail may be. So what cannot be read is
+taken and parked. ``raw`` is JSON text: bytes that are no UTF-8 were replaced before we see them; relay's own frames say
+how theirs are to be read (``rawEncoding``).
 """
 
 from __future__ import annotations
@@ -12,15 +16,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 from starlette.datastructures import Headers
 
 from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
 from relay.inbound.rebuild import rebuild
-from relay.inbound.sender import ANSWERS, Answers, Delivery, Post, event_of_body
+from relay.inbound.sender import Answers, Delivery, Post, event_of_body
 from relay.inbound.signature import verify_shared_secret
+from relay.inbound.values import json_object
 
+_ANSWERS = Answers(unreadable=200)
 _RETRY_SECONDS = 3 * 24 * 3600  # not documented; as long as any sender is known to go on
 _NOT_JSON = ("message/rfc822", "multipart/form-data")  # what people post to the wrong sender's URL
 # The body holds the mail as ``raw`` and again as text, HTML and headers, each with JSON escapes.
@@ -33,7 +38,7 @@ class Mailsac:
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "mailsac"
-    answers: Answers = ANSWERS
+    answers: Answers = _ANSWERS
 
     def body_limit(self, max_message_bytes: int) -> int:
         """See ``_BODY_FACTOR``; the mail inside is held to the limit itself."""
@@ -77,15 +82,9 @@ def _event(post: Post) -> Mapping[str, Any]:
     media_type = post.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type in _NOT_JSON:
         raise UnsupportedMediaType(f"the body must be Mailsac's JSON, not {media_type}; see /inbound/raw")
-    try:
-        event = orjson.loads(post.body)
-    except orjson.JSONDecodeError as exc:
-        raise BadRequest(f"the body is not JSON (line {exc.lineno}, column {exc.colno})") from exc
-    if isinstance(event, dict) and isinstance(event.get("email"), dict):
-        event = event["email"]
-    if not isinstance(event, dict):
-        raise BadRequest("the body must be one JSON object")
-    return event
+    event = json_object(post.body)
+    inner = event.get("email")
+    return inner if isinstance(inner, dict) else event
 
 
 def _text(event: Mapping[str, Any], name: str) -> str:

@@ -27,11 +27,11 @@ from urllib.parse import urlencode
 
 from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.batch import WrongWebhook, read_each
+from relay.inbound.batch import read_each
 from relay.inbound.form import Form, parse_form
 from relay.inbound.rebuild import Attachment, rebuild
 from relay.inbound.received import hop
-from relay.inbound.sender import Answers, Delivery, Post, Unreadable, event_of_body
+from relay.inbound.sender import Answers, Delivery, Post, Unreadable, WrongWebhook, event_of_body
 from relay.inbound.signature import NotProven, any_same, hmac_digest
 from relay.inbound.values import base64_bytes, json_array, member, moment, spam_of_score, text, whole_text
 

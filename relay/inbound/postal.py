@@ -34,13 +34,14 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
+from starlette.datastructures import Headers
 
 from relay import mime
 from relay.errors import BadRequest, ConfigError
 from relay.inbound.form import parse_form
 from relay.inbound.rebuild import Attachment, rebuild
 from relay.inbound.received import hop
-from relay.inbound.sender import Answers, Delivery, Post, event_of_body
+from relay.inbound.sender import Answers, Delivery, Post, WrongWebhook, event_of_body
 from relay.inbound.signature import NotProven, verify_shared_secret
 from relay.inbound.values import (
     base64_bytes,
@@ -89,6 +90,10 @@ class Postal:
     def body_limit(self, max_message_bytes: int) -> int:
         """See ``_BODY_FACTOR``; the mail inside is held to the limit itself."""
         return max_message_bytes * _BODY_FACTOR
+
+    def proof_in_head(self, headers: Headers) -> bool:
+        """A signature is over the body; the shared secret is beside it."""
+        return not any(map(_is_key, self.secrets))
 
     def verify(self, post: Post) -> None:
         """A good signature, or the shared secret: Postal signs every post, also for who has not given us the key.
@@ -172,7 +177,7 @@ def _event(post: Post) -> dict[str, Any]:
 
 def _misdirected(event: Mapping[str, Any]) -> BadRequest:
     if "event" in event or "status" in event:
-        return BadRequest(
+        return WrongWebhook(
             "this is a delivery event of Postal: point an HTTP endpoint (with a route) here, not a webhook",
             member="event",
         )

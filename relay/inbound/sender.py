@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from starlette.datastructures import Headers, QueryParams
 
-from relay.errors import Unavailable
+from relay.errors import BadRequest, Unavailable
 from relay.mime import Parts
 
 
@@ -82,6 +82,11 @@ class Unreadable:
 
     reason: str  # what is wrong, for the operator; no mail text, nothing secret
     body: bytes  # a post of this event alone: with the same headers, ``parse`` reads it once it is mended
+    once: bool = False  # it is no mail, and comes in numbers that would displace mail: one of its reason is enough
+
+
+class WrongWebhook(BadRequest):
+    """A post or event that is no inbound mail: somebody has pointed another of the sender's webhooks here."""
 
 
 class NotReady(Unavailable):

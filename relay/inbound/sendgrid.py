@@ -5,12 +5,13 @@ captured posts. Confirmed: the fields of both modes; that ``charsets`` names the
 tried again for 3 days and then dropped without notice, other statuses are not tried again (an older page differs).
 
 Proof: the signature of a security policy, ECDSA with SHA-256 over timestamp and body, when the secret is its public key
-(``MFkw…`` as SendGrid shows it, or in PEM); else the shared secret, in the URL as Basic password or ``?token=``. The
-token of an OAuth policy is one of the customer's own token server, which would have to be asked: only a fixed one can
-be proven, as Bearer.
+(``MFkw…`` as SendGrid shows it, or in PEM); else the shared secret, in the URL as Basic password or ``?token=``. With
+an OAuth policy SendGrid gets a token from the customer's own server and brings it as Bearer: a JSON Web Token is
+proven by that server's keys (:mod:`relay.inbound.oauth`), a fixed one can be the secret. Whichever is set up will do.
 
-Unconfirmed: whether a retry is signed anew. So a timestamp may be as old as the last retry; the mail's own bytes name
-the event (SendGrid has no name for it), and who repeats it within that time delivers nothing.
+Unconfirmed: whether a retry is signed anew, or brings a newer token. So a timestamp may be as old as the last retry; a
+token that has expired is 503, as all that is not proven. The mail's own bytes name the event (SendGrid has no name for
+it), and who repeats it within that time delivers nothing.
 
 Answers: what is not proven is 503, because 401 would lose the mail while a wrong secret stands, and 503 brings it again
 for 3 days. What cannot be read is taken and parked.
@@ -21,8 +22,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -34,11 +37,12 @@ from starlette.datastructures import Headers
 
 from relay import mime
 from relay.errors import BadRequest
+from relay.inbound import oauth
 from relay.inbound.form import Field, Form, parse_form
 from relay.inbound.rebuild import Attachment, rebuild
 from relay.inbound.received import hop
-from relay.inbound.sender import Answers, Delivery, Post, event_of_body
-from relay.inbound.signature import NotProven, verify_shared_secret
+from relay.inbound.sender import Answers, Delivery, Post, WrongWebhook, event_of_body
+from relay.inbound.signature import NotProven, bearer_token, verify_shared_secret
 from relay.inbound.values import media_type, spam_of_score, text, texts
 from relay.mime import charset
 from relay.mime.headers import decode_words, split
@@ -60,38 +64,40 @@ _TRACKING = (
 )
 
 
+def _no_keys(_url: str, _within_seconds: float) -> bytes | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class SendGrid:
-    """The sender ``sendgrid``."""
+    """The sender ``sendgrid``. ``key_sets`` reaches the token server, for whoever owns a Fetcher."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "sendgrid"
     answers: Answers = _ANSWERS
+    tokens: oauth.TokenServer | None = None
+    key_sets: oauth.KeySets = _no_keys
 
     def body_limit(self, max_message_bytes: int) -> int:
         """See ``_BODY_FACTOR``; the mail inside is held to the limit itself."""
         return max_message_bytes * _BODY_FACTOR
 
     def proof_in_head(self, headers: Headers) -> bool:
-        """A signature is over the body; the shared secret is beside it."""
-        return _SIGNATURE not in headers
+        """A signature is over the body; the shared secret and a token are beside it."""
+        return _SIGNATURE not in headers or not self._public_keys
 
     def verify(self, post: Post) -> None:
-        """Raises NotProven."""
-        public_keys = [secret for secret in self.secrets if secret.startswith(_PUBLIC_KEYS)]
-        shared = [secret for secret in self.secrets if secret not in public_keys]
-        if public_keys and (_SIGNATURE in post.headers or not shared):
-            try:
-                return _verify_signature(post, public_keys)
-            except NotProven:
-                if not shared:
-                    raise
-        return verify_shared_secret(post, shared)
+        """Any proof that is set up will do. Raises NotProven, or oauth.KeysNotReady: for now, 503."""
+        *others, last = self._proofs(post)
+        for proof in others:
+            with suppress(NotProven):
+                return proof()
+        return last()
 
     def parse(self, post: Post) -> Sequence[Delivery]:
         """One mail. Raises BadRequest or UnsupportedMediaType."""
         if media_type(post) == "application/json":
-            raise BadRequest(_TRACKING)
+            raise WrongWebhook(_TRACKING)
         form = parse_form(post.headers.get("content-type", ""), post.body)
         recipients = _recipients(form)
         given = form.last("email") or b""
@@ -113,6 +119,21 @@ class SendGrid:
                 retry_seconds=_RETRY_SECONDS,
             )
         ]
+
+    def _proofs(self, post: Post) -> Iterator[Callable[[], None]]:
+        """At least one; the last says what is missing."""
+        public_keys, token = self._public_keys, bearer_token(post)
+        shared = [secret for secret in self.secrets if secret not in public_keys]
+        if public_keys and (_SIGNATURE in post.headers or not (shared or (self.tokens and token))):
+            yield partial(_verify_signature, post, public_keys)
+        if shared or not (public_keys or self.tokens):
+            yield partial(verify_shared_secret, post, shared)
+        if self.tokens and (token or not (public_keys or shared)):
+            yield partial(oauth.verify_token, token, self.tokens, self.key_sets, now=post.received)
+
+    @property
+    def _public_keys(self) -> Sequence[str]:
+        return [secret for secret in self.secrets if secret.startswith(_PUBLIC_KEYS)]
 
 
 def _verify_signature(post: Post, public_keys: Sequence[str]) -> None:

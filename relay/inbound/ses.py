@@ -21,11 +21,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.datastructures import Headers
+
 from relay import mime
 from relay.errors import BadRequest
 from relay.inbound import sns
 from relay.inbound.received import hop
-from relay.inbound.sender import Answers, Delivery, Post, event_of_body
+from relay.inbound.sender import Answers, Delivery, Post, WrongWebhook, event_of_body
 from relay.inbound.signature import NotProven, verify_shared_secret
 from relay.inbound.values import base64_bytes, json_object, member, moment, posted_object, text, texts, whole_text
 from relay.mime import headers
@@ -58,6 +60,10 @@ class Ses:
     def body_limit(self, max_message_bytes: int) -> int:
         """See ``_BODY_FACTOR``; the mail inside is held to the limit itself."""
         return max_message_bytes * _BODY_FACTOR
+
+    def proof_in_head(self, headers: Headers) -> bool:
+        """A signature is in the body; the shared secret is beside it."""
+        return not self._topics
 
     def verify(self, post: Post) -> None:
         """A shared secret, or SNS's signature. Raises NotProven, or sns.CertificateNotReady: for now, 503."""
@@ -105,8 +111,12 @@ class Ses:
         kind = text(event, "notificationType")
         if kind == "AmazonSnsSubscriptionSucceeded":
             return []
-        if kind != "Received":
+        if not kind and not text(event, "eventType"):
             raise BadRequest(
+                "notificationType is missing: this is no mail of Amazon SES", member="notificationType"
+            )
+        if kind != "Received":
+            raise WrongWebhook(
                 "this is not a mail but another event of Amazon (of SES sending, perhaps): subscribe this URL to the"
                 " topic of a receipt rule's SNS action",
                 member="notificationType",

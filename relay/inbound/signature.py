@@ -65,6 +65,15 @@ def verify_shared_secret(post: Post, secrets: Sequence[str]) -> None:
         )
 
 
+def bearer_token(post: Post) -> str:
+    """The first Bearer token, as latin-1; "" when there is none."""
+    for header in post.headers.getlist("authorization"):
+        scheme, _, value = header.partition(" ")
+        if scheme.lower() == "bearer":
+            return str(value.strip(" \t"))
+    return ""
+
+
 def _shared_secrets_in(post: Post) -> Iterator[bytes]:
     for value in post.query.getlist("token"):
         yield value.encode("utf-8", "surrogatepass")

@@ -23,9 +23,9 @@ from starlette.datastructures import Headers
 
 from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.batch import WrongWebhook, read_each
+from relay.inbound.batch import read_each
 from relay.inbound.rebuild import rebuild
-from relay.inbound.sender import Answers, Delivery, Post, Unreadable, event_of_body
+from relay.inbound.sender import Answers, Delivery, Post, Unreadable, WrongWebhook, event_of_body
 from relay.inbound.signature import any_same, verify_shared_secret
 from relay.inbound.values import base64_bytes, json_array, media_type, member, objects, text, texts, whole_text
 

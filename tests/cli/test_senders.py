@@ -39,6 +39,18 @@ def test_who_is_on_and_what_is_missing(here: Here) -> None:
     assert SECRET not in str(rows)
 
 
+def test_a_sender_that_brings_tokens_needs_no_secret(here: Here) -> None:
+    oauth = {
+        "JWKS_URL": "https://login.example.com/jwks",
+        "OAUTH_ISSUER": "https://login.example.com",
+        "OAUTH_SUBJECT": "s",
+    }
+    row = listed(here, RELAY_PUBLIC_URL=URL, **{f"RELAY_SENDGRID_{name}": value for name, value in oauth.items()})[
+        "sendgrid"
+    ]
+    assert (row["enabled"], row["missing"], row["url"]) == (True, "", f"{URL}/inbound/sendgrid")
+
+
 def test_the_url_proves_the_post(here: Here, service: Service) -> None:
     """As it is pasted, with the secret in its place."""
     url = listed(here, RELAY_PUBLIC_URL=service.url)["raw"]["url"]

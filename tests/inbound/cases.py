@@ -3,6 +3,8 @@
 ``.http``: request line, header lines and an empty line end in LF; the body is every byte after it. ``.json``:
 
 - ``secrets``: the sender's secrets; ``received``: when the request came, RFC 3339 (signatures have times);
+- ``oauth``: where a token proves: ``issuer``, ``audience``, ``subject`` and ``jwks``, its keys; null: not here;
+- ``certificate``: where SNS signs: the one of its key, in PEM; without it there is none;
 - ``refused``: the name of the error class that ``verify`` or ``parse`` raises (``NotProven``, ``BadRequest``, …), and
   ``why``: a piece of its text; or
 - ``mails``: for each delivery the members to compare: ``recipients`` (list), ``raw`` (text, latin-1) or
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,11 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import QueryParams
 
-from relay.inbound.sender import Delivery, Post, PostHeaders, Unreadable
+from relay.app import SENDERS
+from relay.inbound.oauth import TokenServer
+from relay.inbound.sender import Delivery, Post, PostHeaders, Sender, Unreadable
+from relay.inbound.sendgrid import SendGrid
+from relay.inbound.ses import Ses
 
 FOLDER = Path(__file__).parent / "cases"
 
@@ -44,6 +50,19 @@ class Case:
     @property
     def secrets(self) -> tuple[str, ...]:
         return tuple(self.expected["secrets"])
+
+    def taker(self) -> Sender:
+        """The sender with the case's secrets."""
+        sender = SENDERS[self.sender](self.secrets)
+        if "certificate" in self.expected and isinstance(sender, Ses):
+            return replace(sender, certificates=lambda _url: self.expected["certificate"].encode())
+        if "oauth" not in self.expected or not isinstance(sender, SendGrid):
+            return sender
+        named = dict(self.expected["oauth"])
+        jwks = named.pop("jwks")
+        keys = None if jwks is None else json.dumps(jwks).encode()
+        tokens = TokenServer("https://login.example.com/jwks", **named)
+        return replace(sender, tokens=tokens, key_sets=lambda _url, _within_seconds: keys)
 
     def post(self) -> Post:
         """As the door would hand it to the sender."""

@@ -69,6 +69,21 @@ def event_of(name: str, signing: str, verifying: str, now: datetime) -> str:
     return delivery.event
 
 
+@every_builder
+def test_a_mail_of_more_than_a_megabyte_is_whole(name: str) -> None:
+    """In one field of a form, where most readers of forms stop at a megabyte."""
+    signing, verifying = builders.pair(name)
+    mail = MAIL + "a line of 1,300,000 bytes, wörld %+&=\r\n".encode() * 32_000
+    post = as_post(builders.build(name, mail, [TO], signing, NOW))
+    sender = SENDERS[name]((verifying,))
+    sender.verify(post)
+    [delivery] = sender.parse(post)
+    assert isinstance(delivery, Delivery)
+    assert delivery.parts.text.count("a line of 1,300,000 bytes, wörld %+&=\n") == 32_000
+    assert delivery.raw_synthesized or delivery.raw == mail
+    assert len(post.body) <= sender.body_limit(len(mail))
+
+
 @pytest.mark.parametrize("name", ["raw", "mailsac"])
 def test_bytes_that_are_no_text_survive(name: str) -> None:
     mail = b"Subject: x\r\n\r\n" + bytes(range(256))

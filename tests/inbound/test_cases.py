@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from relay.app import SENDERS
 from relay.errors import RelayError
 from relay.inbound.sender import Delivery, Sender, Unreadable
 from tests.inbound.cases import Case, cases, seen
@@ -16,7 +15,7 @@ CASES = cases()
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.sender}-{case.name}")
 def test_case(case: Case) -> None:
-    sender = SENDERS[case.sender](case.secrets)
+    sender = case.taker()
     expected = case.expected
     if "refused" in expected:
         with pytest.raises(RelayError) as refusal:

@@ -9,7 +9,6 @@ import pytest
 from starlette.datastructures import QueryParams
 
 from relay import parked, store
-from relay.app import SENDERS
 from relay.errors import RelayError, TooLarge
 from relay.inbound.sender import Delivery, Post, PostHeaders, Sender, Unreadable
 from relay.parked import MAX_BYTES, MAX_ENTRIES, Parked
@@ -113,14 +112,14 @@ PARKING = [case for case in cases() if "mails" in case.expected and case.sender 
 @pytest.mark.parametrize("case", PARKING, ids=lambda case: f"{case.sender}-{case.name}")
 def test_a_post_is_read_from_what_is_kept_of_it(case: Case) -> None:
     """Of ``raw``, whose recipients may stand in the query, nothing is ever parked."""
-    sender, post = SENDERS[case.sender](case.secrets), case.post()
+    sender, post = case.taker(), case.post()
     assert _read(sender, post, post.body) == sender.parse(post)
 
 
 @pytest.mark.parametrize("case", PARKING, ids=lambda case: f"{case.sender}-{case.name}")
 def test_an_event_of_a_batch_is_a_post_of_its_own(case: Case) -> None:
     """So that ``relay parked retry`` can have it read."""
-    sender, post = SENDERS[case.sender](case.secrets), case.post()
+    sender, post = case.taker(), case.post()
     for event in sender.parse(post):
         if isinstance(event, Unreadable):
             assert _reasons(sender, post, event.body) == [event.reason]

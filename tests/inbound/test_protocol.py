@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from relay.app import SENDERS
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.sender import Answers, Sender, Unreadable
+from relay.inbound.sender import Answers, HeadProven, Sender, Unreadable
 from relay.inbound.signature import NotProven
 from relay.settings import Settings
 from tests.harness import Relay
@@ -79,6 +79,17 @@ def test_without_secrets_nothing_is_proven(name: str) -> None:
     for request in (post(), post(query="token="), post([("Authorization", "Bearer ")])):
         with pytest.raises(NotProven):
             SENDERS[name](()).verify(request)
+
+
+@every_sender
+def test_whom_the_url_proves_is_asked_before_the_body(name: str) -> None:
+    request, one = post(query=f"token={SECRET}"), sender(name)
+    try:
+        one.verify(request)
+    except NotProven:  # it signs
+        return
+    assert isinstance(one, HeadProven)
+    assert one.proof_in_head(request.headers)
 
 
 @every_sender

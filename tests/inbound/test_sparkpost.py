@@ -71,6 +71,13 @@ def test_what_cannot_be_read_is_a_post_of_its_own() -> None:
     assert (delivery.recipients, delivery.parts.subject) == (("c@d.test",), "mended")
 
 
+def test_events_of_another_webhook_are_parked_once_and_broken_mails_each() -> None:
+    other = {"msys": {"track_event": {"type": "open"}}}
+    batch = [other, event(ADDRESS), other, {"msys": {"relay_message": {}}}]
+    found = sender.parse(post(body=json.dumps(batch).encode()))
+    assert [one.once for one in found if isinstance(one, Unreadable)] == [True, True, False]
+
+
 def test_an_event_that_cannot_be_written_again_is_the_whole_batch() -> None:
     body = b'[{"msys":' + b"[" * 400 + b"]" * 400 + b"}," + json.dumps(event("a@b.test")).encode() + b"]"
     bad, good = sender.parse(post([], body))
