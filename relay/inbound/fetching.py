@@ -56,7 +56,7 @@ class FetchWorker:
         self._api_keys = api_keys
         self._max_message_bytes = max_message_bytes
         self._free = asyncio.Semaphore(_AT_ONCE)
-        self._held: dict[str, Lease] = {}
+        self._held: dict[str, Lease] = {}  # by token: a late one may be ours again
         self._told: dict[str, float] = {}  # when the log was told of a sender's key, by the loop's clock
 
     async def run(self) -> None:
@@ -67,7 +67,7 @@ class FetchWorker:
                 while True:
                     await self._free.acquire()
                     lease = await self._next()
-                    self._held[lease.id] = lease
+                    self._held[lease.token] = lease
                     tasks.create_task(self._work(asker, lease), name="fetching")
         finally:
             await asker.close()
@@ -103,9 +103,9 @@ class FetchWorker:
             await self._settle(asker, lease)
         except _Lost:
             log.warning("fetching.lost", sender=lease.sender, id=lease.id)
-        except Unavailable as error:  # taken up again when its time is over
+        except RelayError as error:  # taken up again when its time is over
             log.warning("fetching.held", sender=lease.sender, id=lease.id, error=str(error))
-        del self._held[lease.id]
+        del self._held[lease.token]
         self._free.release()
 
     async def _settle(self, asker: Asker, lease: Lease) -> None:
