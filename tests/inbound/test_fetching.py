@@ -19,8 +19,11 @@ import pytest
 
 from relay import app, fetches, keys, settings
 from relay.errors import ConfigError
+from relay.fetches import Fetches
 from relay.inbound import asking, fetching
 from relay.inbound import resend as resend_sender
+from relay.inbound.kept_fetch import encode
+from relay.inbound.sender import Fetch
 from relay.parked import Parked, ParkedPost
 from tests import harness
 from tests.bad_days.services import Service
@@ -338,6 +341,18 @@ async def test_another_host_is_never_asked(apis: Providers, one: Relay) -> None:
         message = await socket.message()
     assert (message["text"].strip(), message["rawSynthesized"]) == ("Hi", True)
     assert apis.connected == [f"{RESEND}:443"]
+
+
+async def test_another_host_is_not_asked_even_if_the_queue_names_it(apis: Providers, one: Relay) -> None:
+    for sender, url in (("resend", "https://evil.example/"), ("mailgun", f"https://{BREVO}/v3/account")):
+        fetch = Fetch((url,), with_key=True, post=b"{}", received=datetime.now(UTC), event="1", retry_seconds=60)
+        await Fetches(one.process.service.store).add(sender, "1", encode(fetch), keep_seconds=60)
+    for sender in ("resend", "mailgun"):
+        await until(one, sender, "parked")
+    assert {one.reason for one in await dead_letters(one)} == {
+        "a URL is not at a host of the sender: it is not asked"
+    }
+    assert apis.connected == []
 
 
 async def test_what_nobody_can_read_in_the_queue_is_parked_as_it_is(apis: Providers, one: Relay) -> None:
