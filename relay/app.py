@@ -20,11 +20,14 @@ from relay.accounts import Accounts
 from relay.accounts import file as accounts_file
 from relay.bus import Bus
 from relay.errors import ConfigError, Unavailable
+from relay.fetches import Fetches
 from relay.inbound import sns
 from relay.inbound.ahasend import AhaSend
+from relay.inbound.brevo import Brevo
 from relay.inbound.cloudmailin import CloudMailin
 from relay.inbound.door import Door as InboundDoor
 from relay.inbound.fetch import Fetcher
+from relay.inbound.fetching import FetchWorker
 from relay.inbound.forwardemail import ForwardEmail
 from relay.inbound.improvmx import ImprovMX
 from relay.inbound.intake import Intake
@@ -37,7 +40,8 @@ from relay.inbound.oauth import TokenServer
 from relay.inbound.postal import Postal
 from relay.inbound.postmark import Postmark
 from relay.inbound.raw import Raw
-from relay.inbound.sender import Sender
+from relay.inbound.resend import Resend
+from relay.inbound.sender import FetchingSender, Sender
 from relay.inbound.sendgrid import SendGrid
 from relay.inbound.ses import Ses
 from relay.inbound.sparkpost import SparkPost
@@ -47,7 +51,7 @@ from relay.metrics import CONTENT_TYPE, Metrics
 from relay.node import Node
 from relay.parked import Parked
 from relay.replay import Replay
-from relay.settings import Settings
+from relay.settings import PREFIX, Settings
 from relay.stream.door import Door as StreamDoor
 from relay.waiting.wait import Waiting
 
@@ -62,6 +66,7 @@ _TURN_BYTES = 64 * 1024  # one read of a socket to Redis brings about as much
 SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {
     "raw": Raw,
     "ahasend": AhaSend,
+    "brevo": Brevo,
     "cloudmailin": CloudMailin,
     "forwardemail": ForwardEmail,
     "improvmx": ImprovMX,
@@ -72,10 +77,13 @@ SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {
     "mandrill": Mandrill,
     "postal": Postal,
     "postmark": Postmark,
+    "resend": Resend,
     "sendgrid": SendGrid,
     "ses": Ses,
     "sparkpost": SparkPost,
 }
+# Those that are of no use without RELAY_<NAME>_API_KEY: their posts never hold a whole mail.
+NEED_API_KEY = ("brevo", "resend")
 
 
 def senders(settings: Settings) -> dict[str, Sender]:
@@ -87,12 +95,22 @@ def senders(settings: Settings) -> dict[str, Sender]:
     return known
 
 
+def missing_api_keys(settings: Settings) -> list[str]:
+    """The settings without which a sender that has a secret could bring no mail."""
+    needed = [name for name in NEED_API_KEY if name in settings.sender_secrets()]
+    return [f"{PREFIX}{name.upper()}_API_KEY" for name in needed if name not in settings.api_keys()]
+
+
 class Service:
     """One process's whole service. ``app`` is the public ASGI application, ``internal`` the operator's."""
 
     def __init__(self, settings: Settings) -> None:
-        """Connects nothing yet. Raises ConfigError: the accounts file cannot be read."""
+        """Connects nothing yet. Raises ConfigError: the accounts file cannot be read, or a sender lacks its API key."""
         self.settings = settings
+        if missing := missing_api_keys(settings):
+            raise ConfigError(
+                [f"{name}: is not set, and without it the sender's mail cannot be fetched" for name in missing]
+            )
         self._declared = accounts_file.read(settings.accounts_file) if settings.accounts_file else None
         self.store = store.connect(
             settings.redis_url.get_secret_value(),
@@ -123,10 +141,18 @@ class Service:
             probe_seconds=settings.probe_seconds,
         )
         limit = {"max_message_bytes": settings.max_message_bytes}
-        intake = Intake(self.bus, Parked(self.store), self.metrics, **limit)
+        self._fetches = Fetches(self.store)
+        self._intake = Intake(
+            self.bus,
+            Parked(self.store),
+            self._fetches,
+            self.metrics,
+            fetched_from=settings.api_keys(),
+            **limit,
+        )
         self._fetcher = Fetcher(sns.is_amazon_sns, exactly=[settings.sendgrid_jwks_url])
         self._inbound = InboundDoor(
-            intake, self.metrics, settled=self._fetcher.settled, public_url=settings.public_url, **limit
+            self._intake, self.metrics, settled=self._fetcher.settled, public_url=settings.public_url, **limit
         )
         replay = Replay(self.letterbox, self.metrics, limit=settings.replay_limit)
         self._stream = StreamDoor(self.node, replay, self.metrics, settings)
@@ -196,6 +222,20 @@ class Service:
             if jwks_url or "ses" in self.settings.sender_secrets():
                 self._fetcher.ask(jwks_url)  # the first mail need not wait then
                 tasks.create_task(self._fetcher.run(), name="fetcher")
+            if self.settings.api_keys():
+                tasks.create_task(self._fetch_worker().run(), name="fetching")
+
+    def _fetch_worker(self) -> FetchWorker:
+        """For all senders that fetch: what one left in the queue whose secret is gone is fetched as well."""
+        made = {name: make(()) for name, make in SENDERS.items()}
+        return FetchWorker(
+            self._fetches,
+            self._intake,
+            self.metrics,
+            senders={name: sender for name, sender in made.items() if isinstance(sender, FetchingSender)},
+            api_keys=self.settings.api_keys(),
+            max_message_bytes=self.settings.max_message_bytes,
+        )
 
     async def _load_accounts(self) -> None:
         """Applies the accounts file: at the start, and to a Redis that was away, which may come back empty.

@@ -17,6 +17,10 @@ ACCOUNTS_APPLIED = f"{PREFIX}{{{ACCOUNTS}}}:applied"
 HISTORY = f"{PREFIX}history"  # string: mark of this Redis' own history, see store/mark.py; not on a cluster
 PARKED = f"{PREFIX}{{parked}}"  # stream: posts that nobody could read, see parked.py
 PARKED_BYTES = f"{PARKED}:bytes"  # string: what they and their bodies take
+FETCHES = (
+    f"{PREFIX}{{fetches}}"  # sorted set: mails still to be fetched (score: not before, Unix ms), see fetches.py
+)
+FETCHES_BYTES = f"{FETCHES}:bytes"  # string: what their hashes take
 
 
 def probe(node: str) -> str:
@@ -79,6 +83,11 @@ def inbox_tag(inbox: str) -> str:
 def parked_body(post_id: str) -> str:
     """String: the body of a parked post."""
     return f"{PARKED}:{post_id}"
+
+
+def fetch(fetch_id: str) -> str:
+    """Hash: ``sender``, ``first``, ``step``, ``tries``, ``until``, ``lease`` of a mail still to be fetched."""
+    return f"{FETCHES}:{fetch_id}"
 
 
 def domain_inboxes(domain: str) -> str:

@@ -35,6 +35,12 @@ class Metrics:
             ["sender"],
             registry=every,
         )
+        self.fetches = Counter(
+            "relay_fetches", "Tries to fetch a mail that a post announced", ["sender", "outcome"], registry=every
+        )
+        self.fetches_waiting = Gauge(
+            "relay_fetches_waiting", "Mails still to be fetched, of all processes", registry=every
+        )
         self.closed = Counter("relay_socket_closes", "Sockets ended by us, by code", ["code"], registry=every)
 
     def render(self) -> bytes:

@@ -66,8 +66,17 @@ def _domains(value: tuple[str, ...]) -> tuple[str, ...]:
         raise ValueError(str(exc)) from exc
 
 
+def _api_key(value: SecretStr) -> SecretStr:
+    """It goes into a header. No part of it is repeated."""
+    written = value.get_secret_value()
+    if not all("!" <= character <= "~" for character in written):
+        raise ValueError("must be printable ASCII without spaces, as the provider shows it")
+    return value
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_comma_list)]
+ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_comma_list)]
 
 
@@ -168,6 +177,12 @@ class Settings(BaseModel):
     ahasend_secret: Secrets = Field(
         (), description="secrets of POST /inbound/ahasend, comma list for rotation; unset: no such route"
     )
+    brevo_secret: Secrets = Field(
+        (), description="secrets of POST /inbound/brevo, comma list for rotation; unset: no such route"
+    )
+    brevo_api_key: ApiKey = Field(
+        SecretStr(""), description="API key of Brevo, with which files are fetched; brevo needs it"
+    )
     cloudmailin_secret: Secrets = Field(
         (), description="secrets of POST /inbound/cloudmailin, comma list for rotation; unset: no such route"
     )
@@ -183,6 +198,10 @@ class Settings(BaseModel):
     mailgun_secret: Secrets = Field(
         (),
         description="secrets of POST /inbound/mailgun (its HTTP webhook signing key), comma list; unset: no such route",
+    )
+    mailgun_api_key: ApiKey = Field(
+        SecretStr(""),
+        description="API key of Mailgun, with which stored mail is fetched; unset: notifications of store() are parked",
     )
     mailjet_secret: Secrets = Field(
         (), description="secrets of POST /inbound/mailjet, comma list for rotation; unset: no such route"
@@ -200,6 +219,14 @@ class Settings(BaseModel):
     )
     postmark_secret: Secrets = Field(
         (), description="secrets of POST /inbound/postmark, comma list for rotation; unset: no such route"
+    )
+    resend_secret: Secrets = Field(
+        (),
+        description="secrets of POST /inbound/resend, the signing secrets of its webhooks, comma list; "
+        "unset: no such route",
+    )
+    resend_api_key: ApiKey = Field(
+        SecretStr(""), description="API key of Resend, with which mail is fetched; resend needs it"
     )
     sendgrid_secret: Secrets = Field(
         (),
@@ -238,6 +265,15 @@ class Settings(BaseModel):
             if name.endswith("_secret")
             and (getattr(self, name) or (name == "sendgrid_secret" and self.sendgrid_jwks_url))
         }
+
+    def api_keys(self) -> dict[str, str]:
+        """The API key of each sender that has one, by sender name ("brevo", …)."""
+        given = {
+            name.removesuffix("_api_key"): getattr(self, name).get_secret_value()
+            for name in type(self).model_fields
+            if name.endswith("_api_key")
+        }
+        return {name: key for name, key in given.items() if key}
 
 
 def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:

@@ -54,6 +54,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "RELAY_%s_SECRET" (. | upper | replace "-" "_") -}}
 {{- end }}
 
+{{/* RELAY_<SENDER>_API_KEY of a sender's name. */}}
+{{- define "relay.apiKeyVariable" -}}
+{{- printf "RELAY_%s_API_KEY" (. | upper | replace "-" "_") -}}
+{{- end }}
+
 {{/* How clients reach the service, without a slash at the end; empty when nothing tells. */}}
 {{- define "relay.publicURL" -}}
 {{- if .Values.settings.RELAY_PUBLIC_URL -}}

@@ -15,6 +15,10 @@ from pkgutil import iter_modules
 from typing import NamedTuple
 
 
+class CannotBuild(ValueError):
+    """The sender's post would not hold the whole mail, and the rest is nowhere to be fetched; the text says why."""
+
+
 class Built(NamedTuple):
     """One request."""
 
@@ -32,7 +36,7 @@ def names() -> list[str]:
 def build(name: str, mail: bytes, recipients: Sequence[str], secret: str, now: datetime) -> Built:
     """The post of the sender ``name``. Some post for one recipient only: give one at a time to be sure.
 
-    Raises LookupError: there is no such builder. What the secret cannot be used for is a ValueError.
+    Raises LookupError: there is no such builder; CannotBuild; ValueError: what the secret cannot be used for.
     """
     if name not in names() or not (function := _build(name)):
         raise LookupError(f"no builder for {name}")

@@ -20,6 +20,7 @@ from relay.cli import exits, table
 from relay.cli.console import abandon_stdout, complain, print_json
 from relay.cli.registry import iso, on_redis
 from relay.errors import RelayError, Unavailable
+from relay.fetches import Fetches
 from relay.inbound.intake import Intake, Report
 from relay.inbound.sender import Post, PostHeaders, Sender
 from relay.metrics import Metrics
@@ -146,6 +147,7 @@ class _Outcome:
     def shown(self) -> dict[str, Any]:
         report = self.report or Report()
         shown = {"id": self.id, "accepted": report.accepted, "rejected": report.rejected, "parked": report.parked}
+        shown |= {"fetching": report.fetching} if report.fetching else {}
         return shown | ({"error": self.problem} if self.problem else {})
 
     def tell(self) -> None:
@@ -156,6 +158,8 @@ class _Outcome:
             print(f"{self.id}: rejected for {rejected['inbox']}: {rejected['reason']}")
         if self.problem:
             complain(f"{self.id}: {self.problem}")
+        elif report.fetching:
+            print(f"{self.id}: is being fetched by the service again")
         elif not report.accepted and not report.rejected:
             print(f"{self.id}: read, and there is no mail in it")
 
@@ -163,7 +167,14 @@ class _Outcome:
 async def _retry_each(store: Store, loaded: Settings, ids: Sequence[str] | None) -> list[_Outcome]:
     room = Parked(store)
     bus = Bus(store, restore=_nothing, keep_messages=loaded.keep_messages, keep_seconds=loaded.keep_seconds)
-    intake = Intake(bus, room, Metrics(), max_message_bytes=loaded.max_message_bytes)
+    intake = Intake(
+        bus,
+        room,
+        Fetches(store),
+        Metrics(),
+        fetched_from=loaded.api_keys(),
+        max_message_bytes=loaded.max_message_bytes,
+    )
     posts = {post.id: post for post in await room.list()}
     outcomes = []
     for post_id in dict.fromkeys(posts if ids is None else ids):

@@ -15,13 +15,18 @@ import httpx2
 import typer
 
 from relay import builders, settings
-from relay.builders import Built
+from relay.builders import Built, CannotBuild
 from relay.cli import credential, exits
 from relay.cli.console import print_json, printable
 from relay.errors import RelayError
 from relay.network import is_loopback, reason_of, split
 
 _TIMEOUT_SECONDS = 60.0  # of each step; a large mail over a slow line takes many of them
+# Senders that are no use to try without their provider.
+_ELSEWHERE = {
+    "resend": "resend posts an id only, and relay fetches the mail from Resend, where this one is not: send a mail to"
+    " an address of a domain at Resend instead",
+}
 
 app = typer.Typer(add_completion=False)
 
@@ -59,6 +64,8 @@ def send(
     Example:
       relay send mail.eml --to user1@mailsac.com --secret-file secret.txt
     """
+    if as_ in _ELSEWHERE:
+        raise typer.BadParameter(_ELSEWHERE[as_], param_hint="--as")
     if as_ not in builders.names():
         raise typer.BadParameter(f"must be one of {', '.join(builders.names())}", param_hint="--as")
     variable = f"{settings.PREFIX}{as_.upper()}_SECRET"
@@ -100,6 +107,8 @@ def _posts(name: str, mail: bytes, recipients: list[str], secret: str) -> Iterat
     for some in [recipients] if name == "raw" else [[recipient] for recipient in recipients]:
         try:
             yield builders.build(name, mail, some, secret, datetime.now(UTC))
+        except CannotBuild as error:
+            raise typer.BadParameter(str(error), param_hint="FILE") from error
         except ValueError as error:  # without its text: it may hold the secret
             raise typer.BadParameter(f"{name} cannot sign with this secret", param_hint="--secret") from error
 
@@ -146,3 +155,5 @@ def _tell(answer: dict[str, Any]) -> None:
         print(printable(f"rejected for {one['inbox']}: {one['reason']}"))
     for one in answer.get("parked", ()):
         print(printable(f"parked as {one['id']}: {one['reason']}"))
+    for one in answer.get("fetching", ()):
+        print(printable(f"being fetched as {one['id']}"))

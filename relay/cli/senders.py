@@ -10,7 +10,7 @@ import typer
 from starlette.datastructures import QueryParams
 
 from relay import settings
-from relay.app import SENDERS
+from relay.app import NEED_API_KEY, SENDERS
 from relay.cli import table
 from relay.cli.console import complain, print_json
 from relay.errors import Unauthorized
@@ -27,7 +27,7 @@ app = typer.Typer(add_completion=False)
 class _Row:
     sender: str
     enabled: bool
-    missing: str  # the setting that would enable it, "" = it is enabled
+    missing: str  # the settings that would enable it, "" = it is enabled
     url: str
     manual: str
 
@@ -36,7 +36,8 @@ class _Row:
 def senders(*, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List the senders, and the URL that each provider is told.
 
-    A sender is taken while its secret is set. <secret> stands where the URL
+    A sender is taken while its secret is set; where mail has to be
+    fetched, an API key as well. <secret> stands where the URL
     itself must hold one, unless the sender can give it in a header.
 
     Example:
@@ -54,13 +55,16 @@ def senders(*, json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def _row(name: str, loaded: Settings) -> _Row:
-    enabled = name in loaded.sender_secrets()
+    secrets = loaded.sender_secrets()
+    missing = [] if name in secrets else [f"{PREFIX}{name.upper()}_SECRET"]
+    if name in NEED_API_KEY and name not in loaded.api_keys():
+        missing.append(f"{PREFIX}{name.upper()}_API_KEY")
     # Enabled without a secret: its posts bring tokens, and nothing of the kind belongs into the URL.
-    token = _takes_token(name) and loaded.sender_secrets().get(name) != ()
+    token = _takes_token(name) and secrets.get(name) != ()
     return _Row(
         sender=name,
-        enabled=enabled,
-        missing="" if enabled else f"{PREFIX}{name.upper()}_SECRET",
+        enabled=not missing,
+        missing=" ".join(missing),
         url=f"{loaded.public_url or _NO_HOST}/inbound/{name}{'?token=<secret>' if token else ''}",
         manual=f"docs/senders/{name}.md",
     )

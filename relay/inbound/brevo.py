@@ -1,4 +1,4 @@
-"""Inbound parsing of Brevo: texts and header are posted, files are fetched. Not a sender yet: nothing fetches so far.
+"""``POST /inbound/brevo``: Brevo's inbound parsing. Texts and header are posted, files are fetched.
 
 Source: Brevo's guide "Inbound parsing webhooks", and a payload captured in django-anymail's tests. ``{"items": […]}``
 is a batch. Brevo signs nothing: the proof is the shared secret, as Basic password of the URL or as Bearer token. Files
@@ -15,12 +15,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import orjson
 
 from relay import mime
 from relay.errors import BadRequest
+from relay.inbound.fetch import is_plain_https
 from relay.inbound.rebuild import Attachment, rebuild
 from relay.inbound.received import hop
 from relay.inbound.sender import Answers, Delivery, Fetch, Post, Unreadable, event_of_body
@@ -35,17 +36,19 @@ from relay.inbound.values import (
     texts,
     whole_text,
 )
+from relay.parked import kept
 
 _API = "https://api.brevo.com/v3/inbound/attachments/"
 _TOKEN = re.compile(r"(?=.*[A-Za-z0-9])[!-~]{1,2048}")  # dots alone would be another path
 _ANSWERS = Answers(unreadable=200)
 _RETRY_SECONDS = 2 * 24 * 3600  # not documented
+_MAX_FILES = 1000  # each is a request
 _BODY_FACTOR = 4  # a batch of texts with JSON escapes, without their files
 
 
 @dataclass(frozen=True, slots=True)
 class Brevo:
-    """What is pure of the sender ``brevo``."""
+    """The sender ``brevo``."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "brevo"
@@ -70,33 +73,28 @@ class Brevo:
             )
         return [_item(post, item) for item in items]
 
+    def may_fetch(self, url: str) -> bool:
+        """A file at Brevo's API."""
+        token = unquote(url.removeprefix(_API))
+        return is_plain_https(url) and _TOKEN.fullmatch(token) is not None and url == _API + quote(token, safe="")
+
+    def key_header(self, api_key: str) -> tuple[str, str]:
+        """As Brevo's API wants it."""
+        return "api-key", api_key
+
+    def answers_limit(self, max_message_bytes: int) -> int:
+        """Files come as they are."""
+        return max_message_bytes
+
     def fetched(self, fetch: Fetch, bodies: Sequence[bytes]) -> Delivery:
         """The mail. ``bodies``: of the answers to ``fetch.urls``, in their order. Raises BadRequest."""
-        item = json_object(fetch.post)
-        described = objects(item.get("Attachments"))
-        files = [_attachment(one, content) for one, content in zip(described, bodies, strict=True)]
-        raw = rebuild(_mail(item), files)
-        parts = mime.parse(raw)
-        last = hop(parts.headers, "brevo.com")
-        return Delivery(
-            recipients=_recipients(item),
-            raw=raw,
-            parts=parts,
-            received=fetch.received,
-            ip=last.ip,
-            via=last.via,
-            rtls=last.rtls,
-            spam=spam_of_score(item.get("SpamScore", member(item, "Spam").get("Score"))),
-            raw_synthesized=True,
-            event=fetch.event,
-            retry_seconds=fetch.retry_seconds,
-        )
+        [item] = objects(json_object(fetch.post).get("items"))
+        return _delivery(fetch, item, bodies)
 
 
 def _item(post: Post, item: object) -> Delivery | Fetch | Unreadable:
     """An item without files is a mail at once."""
     try:
-        body = orjson.dumps(item)
         alone = orjson.dumps({"items": [item]})
     except orjson.JSONEncodeError:  # deeper than it writes; it reads deeper
         return Unreadable("an item is nested too deeply", post.body)
@@ -105,20 +103,44 @@ def _item(post: Post, item: object) -> Delivery | Fetch | Unreadable:
     tokens = [text(one, "DownloadToken") for one in objects(item.get("Attachments"))]
     if not all(_TOKEN.fullmatch(token) for token in tokens):
         return Unreadable("an attachment has no DownloadToken", alone)
+    if len(tokens) > _MAX_FILES:
+        return Unreadable(f"a mail has more than {_MAX_FILES} files", alone)
     names = texts(item.get("Uuid"))
     fetch = Fetch(
         urls=tuple(_API + quote(token, safe="") for token in tokens),
         with_key=True,
-        post=body,
+        post=alone,
         received=post.received,
-        event=f"id:{names[0]}" if names else event_of_body(body),
+        event=f"id:{names[0]}" if names else event_of_body(alone),
         retry_seconds=_RETRY_SECONDS,
+        headers=kept(post.headers.items()),
     )
     try:
         _recipients(item)  # now, not after the files have come
-        return fetch if fetch.urls else Brevo(()).fetched(fetch, [])
+        return fetch if fetch.urls else _delivery(fetch, item, [])
     except BadRequest as exc:
         return Unreadable(str(exc), alone)
+
+
+def _delivery(fetch: Fetch, item: Mapping[str, Any], bodies: Sequence[bytes]) -> Delivery:
+    described = objects(item.get("Attachments"))
+    files = [_attachment(one, content) for one, content in zip(described, bodies, strict=True)]
+    raw = rebuild(_mail(item), files)
+    parts = mime.parse(raw)
+    last = hop(parts.headers, "brevo.com")
+    return Delivery(
+        recipients=_recipients(item),
+        raw=raw,
+        parts=parts,
+        received=fetch.received,
+        ip=last.ip,
+        via=last.via,
+        rtls=last.rtls,
+        spam=spam_of_score(item.get("SpamScore", member(item, "Spam").get("Score"))),
+        raw_synthesized=True,
+        event=fetch.event,
+        retry_seconds=fetch.retry_seconds,
+    )
 
 
 def _recipients(item: Mapping[str, Any]) -> tuple[str, ...]:

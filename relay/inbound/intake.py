@@ -1,13 +1,15 @@
 """What becomes of a post that is whole: proven, parsed, a letter for each recipient published, the rest parked.
 
-The door brings posts here, and ``relay parked retry`` those that were parked.
+The door brings posts here, ``relay parked retry`` those that were parked, and fetching.py the mails that were only
+announced, and went into the queue of fetches.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 
 import orjson
@@ -17,10 +19,12 @@ from relay import parked
 from relay.address import BadAddress, canonical_address
 from relay.bus import Bus, Event, Published, Unwanted
 from relay.errors import BadRequest, RelayError, TooLarge, UnsupportedMediaType
-from relay.inbound.sender import Delivery, Post, Sender, Unreadable, WrongWebhook
+from relay.fetches import Fetches
+from relay.inbound.kept_fetch import encode as encode_fetch
+from relay.inbound.sender import Delivery, Fetch, Post, Sender, Unreadable, WrongWebhook
 from relay.message import Message, address, encode
 from relay.metrics import Metrics
-from relay.parked import Parked
+from relay.parked import Headers, Parked
 
 # A recipient list longer than this is a mistake or an attack; RFC 5321 section 4.5.3.1.8 asks for 100.
 MAX_RECIPIENTS = 1000
@@ -44,12 +48,22 @@ class _Letter:
 
 
 @dataclass(slots=True)
+class _Read:
+    """What a post holds."""
+
+    letters: list[_Letter] = field(default_factory=list)
+    fetches: list[Fetch] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Report:
     """What became of each recipient of a post: the answer to the sender, the log line, the counters."""
 
     accepted: list[dict[str, str | bool]] = field(default_factory=list)
     rejected: list[dict[str, str]] = field(default_factory=list)
     parked: list[dict[str, str]] = field(default_factory=list)
+    fetching: list[dict[str, str | bool]] = field(default_factory=list)
 
     def accept(self, inbox: str, published: Published) -> None:
         one: dict[str, str | bool] = {"inbox": inbox, "_id": published.message_id}
@@ -59,17 +73,33 @@ class Report:
         self.rejected.append({"inbox": inbox[:320], "reason": reason})
 
     def answer(self) -> bytes:
-        """JSON; ``parked`` is there only when something was."""
+        """JSON; ``parked`` and ``fetching`` are there only when something was, or is."""
         answer: dict[str, object] = {"accepted": self.accepted, "rejected": self.rejected}
-        return orjson.dumps(answer | {"parked": self.parked} if self.parked else answer)
+        if self.parked:
+            answer["parked"] = self.parked
+        if self.fetching:
+            answer["fetching"] = self.fetching
+        return orjson.dumps(answer)
 
 
 class Intake:
     """The way of all posts, whatever their sender."""
 
-    def __init__(self, bus: Bus, dead_letters: Parked, metrics: Metrics, *, max_message_bytes: int) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        dead_letters: Parked,
+        fetches: Fetches,
+        metrics: Metrics,
+        *,
+        fetched_from: Collection[str],
+        max_message_bytes: int,
+    ) -> None:
+        """``fetched_from``: names of the senders whose API we have a key of."""
         self._bus = bus
         self._dead_letters = dead_letters
+        self._fetches = fetches
+        self._fetched_from = frozenset(fetched_from)
         # labels() takes longer than inc(), and there are few: an outcome each.
         self._recipients = lru_cache(maxsize=256)(metrics.recipients.labels)
         self._duplicates = metrics.duplicates.labels
@@ -82,47 +112,67 @@ class Intake:
         was taken, and another try of the same post does no harm."""
         report = Report()
         if len(post.body) > _THREAD_BYTES:
-            letters, unreadable = await asyncio.to_thread(self._read, sender, post, report, proven)
+            read = await asyncio.to_thread(self._read, sender, post, report, proven)
         else:
-            letters, unreadable = self._read(sender, post, report, proven)
-        await self._publish(sender, letters, report)
+            read = self._read(sender, post, report, proven)
+        await self._publish(sender, read.letters, report)
         # Last: when it fails the sender comes again, and the letters are known then.
-        for one in unreadable:
-            await self._park(sender, post, one, report)
+        await self._announce(sender, read.fetches, report)
+        for one in read.unreadable:
+            await self._park(sender.name, post.received, parked.kept(post.headers.items()), one, report)
         self._tell(sender, len(post.body), report)
         return report
 
-    def _read(
-        self, sender: Sender, post: Post, report: Report, proven: bool
-    ) -> tuple[list[_Letter], list[Unreadable]]:
-        """Proof, parser, a letter for each recipient, and what is to be parked. Pure but for the report; may run in
-        a thread."""
+    async def deliver(self, sender: Sender, delivery: Delivery) -> Report:
+        """Takes in a mail that was fetched. Raises RelayError, as :meth:`take`."""
+        report = Report()
+        read = await asyncio.to_thread(self._sorted, sender, [delivery], report)
+        await self._publish(sender, read.letters, report)
+        self._tell(sender, len(delivery.raw), report)
+        return report
+
+    async def park(self, sender: str, fetch: Fetch | None, kept: bytes, reason: str) -> None:
+        """Keeps for the operator what cannot be fetched, as it was posted; or ``kept``, when nobody can read it.
+
+        Raises Unavailable.
+        """
+        received, headers = (fetch.received, fetch.headers) if fetch else (datetime.now(UTC), ())
+        await self._park(sender, received, headers, Unreadable(reason, fetch.post if fetch else kept), Report())
+
+    def _read(self, sender: Sender, post: Post, report: Report, proven: bool) -> _Read:
+        """Proof, parser, and what is to be done with what there is. Pure but for the report; may run in a thread."""
         if not proven:
             sender.verify(post)
         try:
-            return self._letters(sender, sender.parse(post), report)
+            return self._sorted(sender, sender.parse(post), report)
         except (BadRequest, UnsupportedMediaType) as error:
             if sender.answers.unreadable != 200:
                 raise
-            return [], [Unreadable(str(error), post.body, once=isinstance(error, WrongWebhook))]
+            return _Read(unreadable=[Unreadable(str(error), post.body, once=isinstance(error, WrongWebhook))])
 
-    def _letters(
-        self, sender: Sender, events: Sequence[Delivery | Unreadable], report: Report
-    ) -> tuple[list[_Letter], list[Unreadable]]:
-        letters: list[_Letter] = []
-        for delivery in events:
-            if isinstance(delivery, Unreadable):
-                continue
-            if problem := self._problem(delivery):
-                if len(events) == 1:
-                    raise problem
-                # In a batch it is no reason to refuse the others.
-                reason = "too large" if isinstance(problem, TooLarge) else "too many recipients"
-                report.reject(next(iter(delivery.recipients), ""), reason)
-                continue
-            event = Event(f"{sender.name}\n{delivery.event}", delivery.retry_seconds) if delivery.event else None
-            letters += _letters(delivery, event, report)
-        return letters, [event for event in events if isinstance(event, Unreadable)]
+    def _sorted(self, sender: Sender, events: Sequence[Delivery | Fetch | Unreadable], report: Report) -> _Read:
+        read = _Read()
+        for event in events:
+            if isinstance(event, Delivery):
+                read.letters += self._letters(sender, event, report, alone=len(events) == 1)
+            elif isinstance(event, Unreadable):
+                read.unreadable.append(event)
+            elif sender.name in self._fetched_from:
+                read.fetches.append(event)
+            else:
+                read.unreadable.append(Unreadable(_no_key(sender), event.post))
+        return read
+
+    def _letters(self, sender: Sender, delivery: Delivery, report: Report, *, alone: bool) -> Iterable[_Letter]:
+        if problem := self._problem(delivery):
+            if alone:
+                raise problem
+            # In a batch it is no reason to refuse the others.
+            reason = "too large" if isinstance(problem, TooLarge) else "too many recipients"
+            report.reject(next(iter(delivery.recipients), ""), reason)
+            return ()
+        event = Event(f"{sender.name}\n{delivery.event}", delivery.retry_seconds) if delivery.event else None
+        return _letters(delivery, event, report)
 
     def _problem(self, delivery: Delivery) -> RelayError | None:
         if len(delivery.raw) > self._max_message_bytes:
@@ -149,16 +199,30 @@ class Intake:
         message = address(letter.encoded, letter.inbox, letter.original_inbox)
         return await self._bus.publish(letter.inbox, message, letter.event)
 
-    async def _park(self, sender: Sender, post: Post, unreadable: Unreadable, report: Report) -> None:
-        headers = parked.kept(post.headers.items())
+    async def _announce(self, sender: Sender, fetches: Sequence[Fetch], report: Report) -> None:
+        for fetch in fetches:
+            kept = encode_fetch(fetch)
+            try:
+                known = await self._fetches.add(sender.name, fetch.event, kept, keep_seconds=fetch.retry_seconds)
+            except TooLarge:
+                if len(fetches) == 1:
+                    raise
+                report.reject("", "too large")
+                continue
+            fetch_id, new = known
+            report.fetching.append({"id": fetch_id} if new else {"id": fetch_id, "duplicate": True})
+
+    async def _park(
+        self, sender: str, received: datetime, headers: Headers, unreadable: Unreadable, report: Report
+    ) -> None:
         post_id, displaced = await self._dead_letters.add(
-            sender.name, post.received, unreadable.reason, headers, unreadable.body, once=unreadable.once
+            sender, received, unreadable.reason, headers, unreadable.body, once=unreadable.once
         )
         report.parked.append({"id": post_id, "reason": unreadable.reason})
-        self._parked(sender.name).inc()
+        self._parked(sender).inc()
         self._log.warning(
             "inbound.parked",
-            sender=sender.name,
+            sender=sender,
             id=post_id,
             size_bytes=len(unreadable.body),
             reason=unreadable.reason,
@@ -166,7 +230,11 @@ class Intake:
         )
 
     def _tell(self, sender: Sender, size_bytes: int, report: Report) -> None:
-        if report.parked and not report.accepted and not report.rejected:
+        if report.fetching:
+            self._log.info(
+                "inbound.announced", sender=sender.name, size_bytes=size_bytes, fetching=report.fetching
+            )
+        if (report.parked or report.fetching) and not report.accepted and not report.rejected:
             return
         self._log.info(
             "inbound.taken",
@@ -184,6 +252,13 @@ class Intake:
 def too_large(limit_bytes: int) -> TooLarge:
     """The error for a body, or a mail in it, that is larger than may be."""
     return TooLarge(f"the mail is larger than {limit_bytes} bytes, the limit here (RELAY_MAX_MESSAGE_BYTES)")
+
+
+def _no_key(sender: Sender) -> str:
+    return (
+        f"the post only announces a mail, which has to be fetched: set RELAY_{sender.name.upper()}_API_KEY, and then"
+        " relay parked retry"
+    )
 
 
 def _letters(delivery: Delivery, event: Event | None, report: Report) -> Iterator[_Letter]:

@@ -1,12 +1,17 @@
 """``POST /inbound/mailgun``: Mailgun routes, ``forward()``: parsed, or the mail itself when the URL ends in ``mime``.
 
-Sources: Mailgun's manual (Receive HTTP, Securing webhooks, Webhook retries); django-anymail's captured posts.
+And ``store(notify)``: a notification with ``message-url``, where the mail lies for 3 days; it is fetched.
+
+Sources: Mailgun's manual (Receive HTTP, Storing and retrieving, Securing webhooks, Webhook retries); django-anymail's
+captured posts.
 Confirmed: the fields; one post for each recipient and matching route; the signature, which covers timestamp and token
 but not the body; 200 is taken, 406 given up, all else tried again for about 8 hours.
 
 Unconfirmed: whether a retry is signed anew. So a timestamp may be as old as the last retry, and the token names the
 event: whoever repeats one within that time delivers nothing. Were retries signed anew, an answer of ours that got lost
-on its way would mean the mail twice, never not at all. Unconfirmed, too, is the largest mail (25 MB).
+on its way would mean the mail twice, never not at all. Unconfirmed, too, is the largest mail (25 MB), and all hosts of
+stored mail: those below api.mailgun.net and api.eu.mailgun.net are asked, for a stored message and nothing else,
+because the signature does not cover the URL. The answer is taken as JSON with ``body-mime``, or as the mail itself.
 
 Answers: what is not proven is 401, because a wrong secret is mended within 8 hours of retries, and 406 would lose
 the mail. What cannot be read is taken and parked. Too large stays too large: 406.
@@ -14,10 +19,11 @@ the mail. What cannot be read is taken and parked. Too large stays too large: 40
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,13 +31,15 @@ import orjson
 
 from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
+from relay.inbound.fetch import is_plain_https
 from relay.inbound.form import MAX_FIELDS, Field, Form, parse_form
 from relay.inbound.rebuild import Attachment, rebuild
 from relay.inbound.received import hop
-from relay.inbound.sender import Answers, Delivery, Post
+from relay.inbound.sender import Answers, Delivery, Fetch, Post
 from relay.inbound.signature import NotProven, any_same, hmac_digest
-from relay.inbound.values import media_type, spam_of_score
+from relay.inbound.values import json_object, media_type, spam_of_score, whole_text
 from relay.mime import Parts
+from relay.parked import kept
 
 _ANSWERS = Answers(unreadable=200, too_large=406)
 _RETRY_SECONDS = 10 * 3600  # longer than a token is accepted
@@ -53,9 +61,14 @@ _TRACKING = (
     "this is a delivery event of Mailgun: point a route (Receiving > Routes) at this URL, and webhooks elsewhere"
 )
 _STORE = (
-    "this is a notification of Mailgun's store(notify): the mail itself would have to be fetched, which relay does"
-    " not do yet; use forward() with this URL in the route"
+    "this is a notification of Mailgun's store(notify), but not with a message-url at Mailgun, where the mail could be"
+    " fetched; use forward() with this URL in the route"
 )
+_MESSAGE_URL = re.compile(
+    r"https://(?:[a-z0-9-]{1,63}\.)?api(?:\.eu)?\.mailgun\.net/v[0-9]/domains/[A-Za-z0-9._-]+/messages/[A-Za-z0-9._=-]+"
+)
+_MIME = "message/rfc2822"  # as Mailgun names what else is message/rfc822
+_STORED_SECONDS = 3 * 24 * 3600  # that Mailgun keeps it
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,31 +98,76 @@ class Mailgun:
         if not any_same(given, expected):
             raise NotProven("Mailgun's signature does not match: the secret is the HTTP webhook signing key")
 
-    def parse(self, post: Post) -> Sequence[Delivery]:
-        """One mail. Raises BadRequest or UnsupportedMediaType."""
+    def parse(self, post: Post) -> Sequence[Delivery | Fetch]:
+        """One mail, or what to ask for it. Raises BadRequest or UnsupportedMediaType."""
         if media_type(post) == "application/json":
             raise BadRequest(_TRACKING)
         form = parse_form(post.headers.get("content-type", ""), post.body, _FIELDS)
         recipient = _recipient(form)
         given = form.last("body-mime") or b""
-        raw = given or _rebuilt(form, recipient)
-        parts = mime.parse(raw)
-        last = hop(parts.headers, "")
-        return [
-            Delivery(
-                recipients=(recipient,),
-                raw=raw,
-                parts=parts,
-                received=_moment(form.text("timestamp")) or post.received,
-                ip=last.ip,
-                via=last.via,
-                rtls=last.rtls,
-                spam=_spam(form, parts),
-                raw_synthesized=not given,
-                event=f"token:{form.text('token')}",
-                retry_seconds=_RETRY_SECONDS,
-            )
-        ]
+        if not given and (form.last("message-url") or form.last("attachments")):
+            return [self._announced(form, post)]
+        delivery = _delivery(form, given or _rebuilt(form, recipient), post.received)
+        return [replace(delivery, raw_synthesized=not given)]
+
+    def may_fetch(self, url: str) -> bool:
+        """A stored message at Mailgun."""
+        return is_plain_https(url) and _MESSAGE_URL.fullmatch(url) is not None
+
+    def key_header(self, api_key: str) -> tuple[str, str]:
+        """Basic, as Mailgun's API wants it."""
+        return "authorization", f"Basic {base64.b64encode(f'api:{api_key}'.encode()).decode()}"
+
+    def answers_limit(self, max_message_bytes: int) -> int:
+        """JSON with the mail as text."""
+        return max_message_bytes * 2
+
+    def fetched(self, fetch: Fetch, bodies: Sequence[bytes]) -> Delivery:
+        """The mail. ``bodies``: the answer of ``message-url``. Raises BadRequest or UnsupportedMediaType."""
+        form = parse_form(dict(fetch.headers).get("content-type", ""), fetch.post, _FIELDS)
+        [answer] = bodies
+        return replace(_delivery(form, _stored(answer), fetch.received), retry_seconds=fetch.retry_seconds)
+
+    def _announced(self, form: Form, post: Post) -> Fetch:
+        url = form.text("message-url")
+        if not self.may_fetch(url):
+            raise BadRequest(_STORE, member="message-url")
+        return Fetch(
+            urls=(url,),
+            with_key=True,
+            post=post.body,
+            received=post.received,
+            event=f"token:{form.text('token')}",
+            retry_seconds=_STORED_SECONDS,
+            headers=kept(post.headers.items()),
+            accept=_MIME,
+        )
+
+
+def _delivery(form: Form, raw: bytes, received: datetime) -> Delivery:
+    parts = mime.parse(raw)
+    last = hop(parts.headers, "")
+    return Delivery(
+        recipients=(_recipient(form),),
+        raw=raw,
+        parts=parts,
+        received=_moment(form.text("timestamp")) or received,
+        ip=last.ip,
+        via=last.via,
+        rtls=last.rtls,
+        spam=_spam(form, parts),
+        event=f"token:{form.text('token')}",
+        retry_seconds=_RETRY_SECONDS,
+    )
+
+
+def _stored(answer: bytes) -> bytes:
+    """The mail in what is stored. Raises BadRequest."""
+    if not answer.lstrip().startswith(b"{"):
+        return answer
+    if not (written := whole_text(json_object(answer), "body-mime")):
+        raise BadRequest("what Mailgun has stored holds no body-mime", member="body-mime")
+    return written.encode()
 
 
 def _signed(post: Post) -> Mapping[str, str]:
@@ -130,11 +188,9 @@ def _signed(post: Post) -> Mapping[str, str]:
 
 
 def _recipient(form: Form) -> str:
-    """The envelope's. Raises BadRequest for what is no mail of forward()."""
+    """The envelope's. Raises BadRequest for what is no mail of a route."""
     if form.text("event") not in ("", "inbound"):
         raise BadRequest(_TRACKING)
-    if form.last("body-mime") is None and (form.last("message-url") or form.last("attachments")):
-        raise BadRequest(_STORE)
     recipient = form.text("recipient")
     if not recipient:
         raise BadRequest("recipient is missing: this is no post of a Mailgun route", member="recipient")

@@ -1,4 +1,4 @@
-"""``email.received`` of Resend: an announcement; the mail itself is fetched. Not a sender yet: nothing fetches so far.
+"""``POST /inbound/resend``: ``email.received`` of Resend, an announcement; the mail itself is fetched.
 
 Source: Resend's documentation of the event and of "Retrieve Received Email". Signed by Svix (Standard Webhooks under
 other names), with the secret of the endpoint, ``whsec_…``. Eight tries over 28 hours, later a replay by hand, always
@@ -22,13 +22,16 @@ import orjson
 
 from relay import mime
 from relay.errors import BadRequest
+from relay.inbound.fetch import is_plain_https
 from relay.inbound.rebuild import rebuild
 from relay.inbound.sender import Answers, Delivery, Fetch, Post, event_of_body
 from relay.inbound.signature import verify_standard
 from relay.inbound.values import json_object, member, moment, posted_object, text, texts, whole_text
 from relay.mime.addresses import mailboxes
+from relay.parked import kept
 
-_API = "https://api.resend.com/emails/receiving/"
+_API_HOST = "api.resend.com"
+_API = f"https://{_API_HOST}/emails/receiving/"
 _DOWNLOAD_HOSTS = (".resend.com", ".cloudfront.net")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ANSWERS = Answers(unreadable=200)
@@ -46,7 +49,7 @@ _FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """What is pure of the sender ``resend``."""
+    """The sender ``resend``."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "resend"
@@ -80,8 +83,26 @@ class Resend:
                 received=post.received,
                 event=f"id:{name}" if name else event_of_body(post.body),
                 retry_seconds=_RETRY_SECONDS,
+                headers=kept(post.headers.items()),
             )
         ]
+
+    def may_fetch(self, url: str) -> bool:
+        """A mail at Resend's API, or anything at the hosts of its downloads, of which the API is none."""
+        if not is_plain_https(url):
+            return False
+        host = urlsplit(url).hostname or ""
+        if host == _API_HOST:
+            return url.startswith(_API) and _ID.fullmatch(url.removeprefix(_API)) is not None
+        return host.endswith(_DOWNLOAD_HOSTS)
+
+    def key_header(self, api_key: str) -> tuple[str, str]:
+        """As Resend's API wants it."""
+        return "authorization", f"Bearer {api_key}"
+
+    def answers_limit(self, max_message_bytes: int) -> int:
+        """The first answer holds the images of the mail in its HTML, in base64."""
+        return max_message_bytes * 2
 
     def fetched(self, fetch: Fetch, bodies: Sequence[bytes]) -> Delivery | Fetch:
         """The mail, or what to ask next. ``bodies``: of the answers to ``fetch.urls``, in their order.
@@ -95,23 +116,10 @@ class Resend:
         email = json_object(body)
         told = {**told, **email}
         url = text(member(email, "raw"), "download_url")
-        if not _may_be_asked(url):
+        if not self.may_fetch(url):
             return _delivery(fetch, told, _rebuilt(email), rebuilt=True)
         known = {"received_for": _recipients(told), "created_at": text(told, "created_at")}
         return replace(fetch, urls=(url,), with_key=False, post=orjson.dumps({"data": known}))
-
-
-def _may_be_asked(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return (
-            parts.scheme == "https"
-            and parts.port in (None, 443)
-            and parts.username is None
-            and (parts.hostname or "").endswith(_DOWNLOAD_HOSTS)
-        )
-    except ValueError:
-        return False
 
 
 def _delivery(fetch: Fetch, told: Mapping[str, Any], raw: bytes, *, rebuilt: bool) -> Delivery:

@@ -15,6 +15,7 @@ from starlette.datastructures import Headers, QueryParams
 
 from relay.errors import BadRequest, Unavailable
 from relay.mime import Parts
+from relay.parked import Headers as KeptHeaders
 
 
 class PostHeaders(Headers):
@@ -101,15 +102,17 @@ class NotReady(Unavailable):
 class Fetch:
     """A mail that a post only announces: what its sender's API has to be asked before there is a Delivery.
 
-    Its URLs are made of ids in the post, below a host that the sender's file names; no URL of a post is ever asked.
+    Its URLs are asked only where :meth:`FetchingSender.may_fetch` says so, whoever wrote them.
     """
 
     urls: tuple[str, ...]  # https; to be asked in this order, redirects not followed
     with_key: bool  # whether the API key goes along: never to a host that an answer named
-    post: bytes  # what is known so far, for the sender's ``fetched``
+    post: bytes  # of the first step a post of this event alone, as in Unreadable; then what is known so far
     received: datetime  # aware; when the post came
-    event: str  # as in Delivery
-    retry_seconds: int  # as in Delivery
+    event: str  # as in Delivery, and never ""
+    retry_seconds: int  # as in Delivery; for so long the URLs are tried
+    headers: KeptHeaders = ()  # of the post, those that are kept (parked.py): ``parse`` reads it again with them
+    accept: str = "*/*"  # media types to ask for
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,7 @@ class Sender(Protocol):
         """Returns when the post is proven to come from the sender. Raises NotProven, and nothing else."""
         ...
 
-    def parse(self, post: Post) -> Sequence[Delivery | Unreadable]:
+    def parse(self, post: Post) -> Sequence[Delivery | Fetch | Unreadable]:
         """The mails in a proven post; empty when it rightly carries none (a set-up probe).
 
         Raises BadRequest or UnsupportedMediaType, and nothing else.
@@ -180,4 +183,28 @@ class HeadProven(Protocol):
 
     def proof_in_head(self, headers: Headers) -> bool:
         """Whether :meth:`Sender.verify` needs no body for a post with these headers. Total."""
+        ...
+
+
+@runtime_checkable
+class FetchingSender(Sender, Protocol):
+    """A sender whose posts do not hold the whole mail: what the rest is fetched with. All pure."""
+
+    def may_fetch(self, url: str) -> bool:
+        """Whether the URL is one of the sender's: nothing else is ever asked. Total."""
+        ...
+
+    def key_header(self, api_key: str) -> tuple[str, str]:
+        """Name and value of the header in which ``RELAY_<NAME>_API_KEY`` goes along."""
+        ...
+
+    def answers_limit(self, max_message_bytes: int) -> int:
+        """Bytes of the largest answers to one Fetch, together, that can carry a mail of ``max_message_bytes``."""
+        ...
+
+    def fetched(self, fetch: Fetch, bodies: Sequence[bytes]) -> Delivery | Fetch:
+        """The mail, or what to ask next. ``bodies``: of the answers to ``fetch.urls``, in their order.
+
+        Raises BadRequest or UnsupportedMediaType: they cannot be read.
+        """
         ...

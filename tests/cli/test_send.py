@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.app import SENDERS
+from relay.app import NEED_API_KEY, SENDERS
 from relay.cli import credential, exits
 from tests.cli.command import run
 from tests.cli.conftest import Here
@@ -123,7 +123,8 @@ def test_a_wrong_command_line_is_exit_code_2(here: Here, arguments: tuple[str, .
 def every(redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service that takes every sender's posts, with the same secret."""
     secrets = {f"RELAY_{name.upper()}_SECRET": SECRET for name in SENDERS}
-    with Service(redis.url, tmp_path_factory.mktemp("every"), **secrets) as running:
+    keys = {f"RELAY_{name.upper()}_API_KEY": "key" for name in NEED_API_KEY}
+    with Service(redis.url, tmp_path_factory.mktemp("every"), **secrets, **keys) as running:
         yield running
 
 
@@ -150,6 +151,24 @@ def test_each_recipient_has_a_post_and_one_is_needed(here: Here, every: Service,
     assert [one["inbox"] for one in answer["rejected"]] == [QUIET_ADDRESS]
     assert here(*arguments).returncode == exits.MISCONFIGURED
     assert here("send", mail, "--as", "pigeon", "--secret", SECRET).returncode == exits.MISCONFIGURED
+
+
+def test_what_lies_at_the_provider_cannot_be_sent_in_its_place(here: Here, every: Service, mail: str) -> None:
+    to = ("--to", ADDRESS, "--url", every.url, "--secret", SECRET)
+    assert here("send", mail, "--as", "brevo", *to).stdout.startswith(f"accepted for {ADDRESS}: ")
+    file = "Subject: x\nContent-Type: image/png\nContent-Disposition: attachment\n\nx\n"
+    with_file = here("send", "-", "--as", "brevo", *to, stdin=file)
+    resend = here("send", mail, "--as", "resend", *to)
+    assert (with_file.returncode, resend.returncode) == (exits.MISCONFIGURED, exits.MISCONFIGURED)
+    assert "fetches" in with_file.stderr
+    assert "fetches" in resend.stderr
+
+
+def test_what_is_being_fetched_is_told(here: Here, mail: str) -> None:
+    answer = b'{"accepted":[],"rejected":[],"fetching":[{"id":"0123456789abcdef"}]}'
+    with answering(answer) as url:
+        sent = here("send", mail, "--url", url, "--secret", SECRET)
+    assert (sent.returncode, sent.stdout) == (exits.DONE, "being fetched as 0123456789abcdef\n")
 
 
 def test_a_pem_key_is_read_whole(tmp_path: Path) -> None:

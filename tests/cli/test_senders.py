@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from relay.app import SENDERS
+from relay.app import NEED_API_KEY, SENDERS
 from relay.cli import exits
 from tests.cli.conftest import Here
 from tests.cli.service import ADDRESS, MAIL, SECRET, Service
@@ -34,7 +34,8 @@ def test_who_is_on_and_what_is_missing(here: Here) -> None:
     rows = listed(here, RELAY_RAW_SECRET=SECRET, RELAY_PUBLIC_URL=f"{URL}/")
     assert (rows["raw"]["enabled"], rows["raw"]["missing"]) == (True, "")
     for name in set(SENDERS) - {"raw"}:
-        assert (rows[name]["enabled"], rows[name]["missing"]) == (False, f"RELAY_{name.upper()}_SECRET")
+        needed = [f"RELAY_{name.upper()}_SECRET", *([f"RELAY_{name.upper()}_API_KEY"] * (name in NEED_API_KEY))]
+        assert (rows[name]["enabled"], rows[name]["missing"]) == (False, " ".join(needed))
         assert rows[name]["url"].partition("?")[0] == f"{URL}/inbound/{name}"
     assert SECRET not in str(rows)
 
@@ -49,6 +50,12 @@ def test_a_sender_that_brings_tokens_needs_no_secret(here: Here) -> None:
         "sendgrid"
     ]
     assert (row["enabled"], row["missing"], row["url"]) == (True, "", f"{URL}/inbound/sendgrid")
+
+
+def test_a_secret_alone_brings_no_mail_that_has_to_be_fetched(here: Here) -> None:
+    rows = listed(here, RELAY_BREVO_SECRET=SECRET, RELAY_RESEND_SECRET=SECRET, RELAY_RESEND_API_KEY=SECRET)
+    assert (rows["brevo"]["enabled"], rows["brevo"]["missing"]) == (False, "RELAY_BREVO_API_KEY")
+    assert (rows["resend"]["enabled"], rows["resend"]["missing"]) == (True, "")
 
 
 def test_the_url_proves_the_post(here: Here, service: Service) -> None:

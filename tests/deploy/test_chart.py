@@ -283,6 +283,14 @@ def test_senders_are_a_map_that_more_can_be_added_to(home: Path) -> None:
     assert found == {"RELAY_RAW_SECRET": ("relay-senders", "raw"), "RELAY_AMAZON_SES_SECRET": ("ses", "token")}
 
 
+def test_an_api_key_is_beside_the_secret_of_its_sender(home: Path) -> None:
+    found = render(home, "all").environment
+    assert "RELAY_RAW_API_KEY" not in found
+    for name in ("brevo", "mailgun", "resend"):
+        reference = found[f"RELAY_{name.upper()}_API_KEY"]["valueFrom"]["secretKeyRef"]
+        assert reference == {"name": "other-senders", "key": f"{name}-api-key"}
+
+
 def test_large_numbers_stay_whole(home: Path) -> None:
     assert render(home, "all").settings["RELAY_MAX_MESSAGE_BYTES"] == "52428800"
     assert render(home, "all").settings["RELAY_DRAIN_SECONDS"] == "45.5"

@@ -32,7 +32,7 @@ def settable() -> dict[str, str]:
     return {
         f"{PREFIX}{field.upper()}": field
         for field in Settings.model_fields
-        if field not in FIXED_BY_CHART and not field.endswith("_secret")
+        if field not in FIXED_BY_CHART and not field.endswith(("_secret", "_api_key"))
     }
 
 
@@ -67,6 +67,8 @@ def test_every_sender_of_the_chart_is_one_of_the_service() -> None:
     for case in CHART.glob("ci/*-values.yaml"):
         senders = (yaml.safe_load(case.read_text()) or {}).get("senders", {})
         assert {f"{name}_secret" for name in senders} <= known
+        with_key = {f"{name}_api_key" for name, sender in senders.items() if "apiKey" in sender}
+        assert with_key <= set(Settings.model_fields)
 
 
 def test_values_show_every_setting_with_its_default() -> None:

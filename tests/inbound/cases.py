@@ -11,6 +11,9 @@
   ``raw_sha256``, ``raw_synthesized``, ``subject``, ``from`` and ``to`` (addresses), ``text``, ``html``, ``ip``,
   ``via``, ``rtls``, ``spam``, ``received``, ``rerouted_from``, ``event``, ``retry_seconds``, ``attachments`` (MD5s).
   What is not named is not compared. ``{"unreadable": "piece of the reason"}`` is an event that cannot be read.
+  A mail that is only announced has ``urls``, and may have ``with_key``, ``accept``, ``event``, ``retry_seconds``;
+  ``answers`` are the bodies that the URLs give (text, latin-1, or a JSON value), and ``then`` what becomes of them: a
+  mail, the next announcement, or ``{"unreadable": …}``.
 - ``about``: a sentence: what the case shows, and where it was seen.
 """
 
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -27,8 +31,9 @@ from urllib.parse import urlsplit
 from starlette.datastructures import QueryParams
 
 from relay.app import SENDERS
+from relay.errors import BadRequest
 from relay.inbound.oauth import TokenServer
-from relay.inbound.sender import Delivery, Post, PostHeaders, Sender, Unreadable
+from relay.inbound.sender import Delivery, Fetch, FetchingSender, Post, PostHeaders, Sender, Unreadable
 from relay.inbound.sendgrid import SendGrid
 from relay.inbound.ses import Ses
 
@@ -87,11 +92,51 @@ def cases() -> list[Case]:
     return [read(path) for path in sorted(FOLDER.glob("*/*.http"))]
 
 
-def seen(delivery: Delivery | Unreadable, members: dict[str, Any]) -> dict[str, Any]:
-    """What the delivery has for each member that the case names."""
-    if isinstance(delivery, Unreadable):
-        reason = members.get("unreadable", "")
-        return {"unreadable": reason if reason and reason in delivery.reason else delivery.reason}
+def seen(sender: Sender, event: Delivery | Fetch | Unreadable, members: dict[str, Any]) -> dict[str, Any]:
+    """What the event has for each member that the case names."""
+    if isinstance(event, Unreadable):
+        return _seen_unreadable(event.reason, members)
+    if isinstance(event, Fetch):
+        return _seen_fetch(sender, event, members)
+    return _seen_delivery(event, members)
+
+
+def _seen_unreadable(reason: str, members: dict[str, Any]) -> dict[str, Any]:
+    expected = members.get("unreadable", "")
+    return {"unreadable": expected if expected and expected in reason else reason}
+
+
+def _seen_fetch(sender: Sender, fetch: Fetch, members: dict[str, Any]) -> dict[str, Any]:
+    assert isinstance(sender, FetchingSender)
+    assert all(map(sender.may_fetch, fetch.urls))
+    values: dict[str, Any] = {"urls": list(fetch.urls), "answers": members.get("answers")}
+    if "answers" in members:
+        try:
+            found = sender.fetched(fetch, [_bytes(one) for one in members["answers"]])
+            values["then"] = seen(sender, found, members["then"])
+        except BadRequest as problem:
+            values["then"] = _seen_unreadable(str(problem), members["then"])
+    return {name: values[name] if name in values else getattr(fetch, name, None) for name in members}
+
+
+def _bytes(answer: object) -> bytes:
+    return answer.encode("latin-1") if isinstance(answer, str) else json.dumps(answer).encode()
+
+
+def mails(sender: Sender, case: Case) -> Iterator[Delivery]:
+    """All that become of a case, those that are fetched too."""
+    for event, expected in zip(sender.parse(case.post()), case.expected["mails"], strict=True):
+        found: Delivery | Fetch | Unreadable = event
+        members = expected
+        then = members.get("then", {"unreadable": ""})
+        while isinstance(found, Fetch) and isinstance(sender, FetchingSender) and "unreadable" not in then:
+            found = sender.fetched(found, [_bytes(one) for one in members["answers"]])
+            members, then = then, then.get("then", {"unreadable": ""})
+        if isinstance(found, Delivery):
+            yield found
+
+
+def _seen_delivery(delivery: Delivery, members: dict[str, Any]) -> dict[str, Any]:
     parts = delivery.parts
     values: dict[str, Any] = {
         "recipients": list(delivery.recipients),
@@ -105,6 +150,6 @@ def seen(delivery: Delivery | Unreadable, members: dict[str, Any]) -> dict[str, 
     plain = {
         name: getattr(parts if name in ("subject", "text", "html") else delivery, name)
         for name in members
-        if name not in values and name != "unreadable"
+        if name not in values and hasattr(parts if name in ("subject", "text", "html") else delivery, name)
     }
     return {name: (values | plain).get(name) for name in members}

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import strategies as st
 
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.sender import Delivery, Post, Sender, Unreadable
+from relay.inbound.kept_fetch import decode, encode
+from relay.inbound.sender import Delivery, Fetch, FetchingSender, Post, Sender, Unreadable
 from relay.inbound.signature import NotProven
 from tests.harness import Relay
 
@@ -35,7 +36,7 @@ def as_json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-def mails_or_refusal(sender: Sender, post: Post) -> list[Delivery | Unreadable]:
+def mails_or_refusal(sender: Sender, post: Post) -> list[Delivery | Fetch | Unreadable]:
     """What parse gives; empty when it refused. Any other error, or a mail that breaks a promise, fails the test."""
     try:
         found = list(sender.parse(post))
@@ -44,6 +45,11 @@ def mails_or_refusal(sender: Sender, post: Post) -> list[Delivery | Unreadable]:
     for one in found:
         if isinstance(one, Unreadable):
             assert one.reason
+            continue
+        if isinstance(one, Fetch):
+            assert isinstance(sender, FetchingSender)
+            assert all(map(sender.may_fetch, one.urls))
+            assert decode(encode(one)) == one
             continue
         assert one.recipients
         assert all(one.recipients)

@@ -1,4 +1,4 @@
-"""Brevo's inbound parsing: what of it is pure. Items without files are mails at once, others when their files came."""
+"""Brevo's inbound parsing, without the door: items without files are mails at once, others when their files came."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from relay.errors import BadRequest, UnsupportedMediaType
 from relay.inbound.brevo import Brevo
+from relay.inbound.kept_fetch import decode, encode
 from relay.inbound.sender import Delivery, Fetch, Unreadable
 from relay.inbound.signature import NotProven
 from tests.inbound.journey import filenames
@@ -114,6 +115,32 @@ def test_what_is_no_token_makes_no_url(token: object) -> None:
     assert unreadable.reason == "an attachment has no DownloadToken"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"{API}a/b",
+        f"{API}..",
+        f"{API}%2e%2e",
+        f"{API}a?b",
+        f"{API}é",
+        API,
+        "https://api.brevo.com/v3/account",
+        "https://api.brevo.com.evil.example/v3/inbound/attachments/a",
+        "http://api.brevo.com/v3/inbound/attachments/a",
+    ],
+)
+def test_nothing_but_a_file_is_asked_for(url: str) -> None:
+    assert not sender.may_fetch(url)
+    assert sender.may_fetch(f"{API}a")
+
+
+def test_files_are_not_without_number() -> None:
+    [fetch] = parse(ITEM | {"Attachments": FILES * 500})
+    assert isinstance(fetch, Fetch)
+    [unreadable] = parse(ITEM | {"Attachments": FILES * 501})
+    assert isinstance(unreadable, Unreadable)
+
+
 def test_a_bad_item_does_not_keep_the_others() -> None:
     first, second, third, fourth = parse(ITEM, {}, "x", ITEM | {"Uuid": None})
     assert isinstance(first, Delivery)
@@ -163,4 +190,7 @@ def test_any_post_and_any_files_are_mails_or_refused(body: bytes, content: bytes
         for one in sender.parse(post([], body)):
             if isinstance(one, Fetch):
                 assert all(url.startswith(API) and "/" not in url.removeprefix(API) for url in one.urls)
+                assert all(map(sender.may_fetch, one.urls))
+                assert decode(encode(one)) == one
+                assert sender.parse(post([], one.post)) == [one]  # as `relay parked retry` has it
                 assert sender.fetched(one, [content] * len(one.urls)).recipients

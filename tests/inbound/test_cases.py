@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from relay.errors import RelayError
-from relay.inbound.sender import Delivery, Sender, Unreadable
+from relay.inbound.sender import Delivery, Fetch, Sender, Unreadable
 from tests.inbound.cases import Case, cases, seen
 
 CASES = cases()
@@ -24,10 +24,12 @@ def test_case(case: Case) -> None:
         assert expected.get("why", "") in str(refusal.value)
         return
     deliveries = _deliveries(sender, case)
-    assert [seen(one, mail) for one, mail in zip(deliveries, expected["mails"], strict=True)] == expected["mails"]
+    assert [seen(sender, one, mail) for one, mail in zip(deliveries, expected["mails"], strict=True)] == expected[
+        "mails"
+    ]
 
 
-def _deliveries(sender: Sender, case: Case) -> Sequence[Delivery | Unreadable]:
+def _deliveries(sender: Sender, case: Case) -> Sequence[Delivery | Fetch | Unreadable]:
     post = case.post()
     sender.verify(post)
     return sender.parse(post)

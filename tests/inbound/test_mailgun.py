@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from relay.builders.mailgun import build
 from relay.errors import BadRequest, UnsupportedMediaType
 from relay.inbound.mailgun import Mailgun
-from relay.inbound.sender import Delivery
+from relay.inbound.sender import Delivery, Fetch
 from relay.inbound.signature import NotProven
 from tests.harness import ADDRESS, MAIL, OTHER_ADDRESS, Relay
 from tests.inbound.posts import NOW, header_values, post
@@ -65,11 +66,67 @@ async def test_a_token_brings_one_mail_whatever_body_it_comes_with(relay: Relay)
 @pytest.mark.parametrize("name", ["message-url", "attachments"])
 def test_a_notification_of_store_is_told_by_either_of_its_fields_and_not_in_mime(name: str) -> None:
     fields = {"recipient": ADDRESS, "body-plain": "text", name: "https://storage.mailgun.test/1"}
-    with pytest.raises(BadRequest, match="fetched"):
+    with pytest.raises(BadRequest, match="message-url at Mailgun"):
         sender.parse(post([("content-type", FORM)], urlencode(fields).encode()))
     fields["body-mime"] = "Subject: whole\n\n"
     [delivery] = sender.parse(post([("content-type", FORM)], urlencode(fields).encode()))
+    assert isinstance(delivery, Delivery)
     assert delivery.parts.subject == "whole"
+
+
+def stored(url: str) -> Fetch:
+    fields = {"recipient": ADDRESS, "body-plain": "text", "message-url": url, **signed()}
+    [fetch] = sender.parse(post([("content-type", FORM)], urlencode(fields).encode()))
+    assert isinstance(fetch, Fetch)
+    return fetch
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["api.mailgun.net", "api.eu.mailgun.net", "se.api.mailgun.net", "storage-europe-west1.api.mailgun.net"],
+)
+def test_a_stored_mail_is_asked_for_at_mailgun(host: str) -> None:
+    url = f"https://{host}/v3/domains/mg.example.com/messages/BAAB_-=="
+    fetch = stored(url)
+    assert (fetch.urls, fetch.with_key, fetch.accept) == ((url,), True, "message/rfc2822")
+    assert (fetch.event, fetch.retry_seconds) == (f"token:{'t' * 50}", 3 * 24 * 3600)
+    for answer in (MAIL, json.dumps({"body-mime": MAIL.decode()}).encode()):
+        delivery = sender.fetched(fetch, [answer])
+        assert (delivery.raw, delivery.raw_synthesized, delivery.recipients) == (MAIL, False, (ADDRESS,))
+        assert (delivery.event, delivery.retry_seconds) == (fetch.event, fetch.retry_seconds)
+        assert delivery.received == NOW
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.mailgun.net/v3/domains/a/messages/b",
+        "https://api.mailgun.net.evil.example/v3/domains/a/messages/b",
+        "https://evilapi.mailgun.net/v3/domains/a/messages/b",
+        "https://a.b.api.mailgun.net/v3/domains/a/messages/b",
+        "https://api.mailgun.net:443/v3/domains/a/messages/b",
+        "https://x@api.mailgun.net/v3/domains/a/messages/b",
+        "https://api.mailgun.net/v3/domains/a/messages/../../../x",
+        "https://api.mailgun.net/v3/domains/a/messages/b?x=1",
+        "https://api.mailgun.net/v3/routes",
+        "https://api.mailgun.net/v3/domains/a/messages/b\nx",
+        "https://169.254.169.254/v3/domains/a/messages/b",
+    ],
+)
+def test_nothing_else_is_asked_whatever_the_post_says(url: str) -> None:
+    """Its signature does not cover the URL."""
+    assert not sender.may_fetch(url)
+    with pytest.raises(BadRequest, match="message-url at Mailgun"):
+        stored(url)
+
+
+@given(
+    st.binary(max_size=60) | st.just(MAIL) | st.binary(max_size=9).map(lambda text: b'{"body-mime": "%b"}' % text)
+)
+def test_any_answer_is_a_mail_or_refused(answer: bytes) -> None:
+    fetch = stored("https://api.mailgun.net/v3/domains/a/messages/b")
+    with suppress(BadRequest):
+        assert sender.fetched(fetch, [answer]).recipients == (ADDRESS,)
 
 
 def test_what_the_html_shows_is_inline_and_the_rest_is_attached() -> None:
@@ -95,6 +152,7 @@ def test_a_field_of_more_than_a_megabyte_is_whole() -> None:
     request = post([("content-type", FORM)], urlencode(fields).encode())
     sender.verify(request)
     [delivery] = sender.parse(request)
+    assert isinstance(delivery, Delivery)
     assert (delivery.parts.text, delivery.raw_synthesized) == (text.replace("\r\n", "\n"), True)
 
 

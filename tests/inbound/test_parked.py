@@ -10,7 +10,7 @@ from starlette.datastructures import QueryParams
 
 from relay import parked, store
 from relay.errors import RelayError, TooLarge
-from relay.inbound.sender import Delivery, Post, PostHeaders, Sender, Unreadable
+from relay.inbound.sender import Delivery, Fetch, Post, PostHeaders, Sender, Unreadable
 from relay.parked import MAX_BYTES, MAX_ENTRIES, Parked
 from tests.inbound.cases import Case, cases
 
@@ -123,9 +123,11 @@ def test_an_event_of_a_batch_is_a_post_of_its_own(case: Case) -> None:
     for event in sender.parse(post):
         if isinstance(event, Unreadable):
             assert _reasons(sender, post, event.body) == [event.reason]
+        if isinstance(event, Fetch):
+            assert _read(sender, post, event.post) == [event]
 
 
-def _read(sender: Sender, post: Post, body: bytes) -> Sequence[Delivery | Unreadable]:
+def _read(sender: Sender, post: Post, body: bytes) -> Sequence[Delivery | Fetch | Unreadable]:
     headers = PostHeaders([(n.encode(), v.encode("latin-1")) for n, v in parked.kept(post.headers.items())])
     return sender.parse(Post(headers, QueryParams(), body, post.received))
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.app import SENDERS
+from relay.app import NEED_API_KEY, SENDERS
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.sender import Answers, HeadProven, Sender, Unreadable
+from relay.inbound.fetch import is_plain_https
+from relay.inbound.sender import Answers, Fetch, FetchingSender, HeadProven, Sender, Unreadable
 from relay.inbound.signature import NotProven
 from relay.settings import Settings
 from tests.harness import Relay
@@ -36,6 +37,27 @@ def test_a_sender_has_what_the_protocol_names_with_the_same_arguments(name: str)
     assert public == {"name", "answers", "body_limit", "verify", "parse"}
 
 
+def test_who_fetches_has_a_key_and_the_same_arguments() -> None:
+    fetching = {name: sender(name) for name in SENDERS if isinstance(sender(name), FetchingSender)}
+    assert {f"{name}_api_key" for name in fetching} == {
+        name for name in Settings.model_fields if name.endswith("_api_key")
+    }
+    assert set(NEED_API_KEY) <= set(fetching)
+    for one in fetching.values():
+        for member in ("may_fetch", "key_header", "answers_limit", "fetched"):
+            promised = inspect.signature(getattr(FetchingSender, member)).parameters
+            assert inspect.signature(getattr(type(one), member)).parameters == promised
+
+
+@pytest.mark.parametrize("name", ["brevo", "mailgun", "resend"])
+@given(st.text() | st.text().map("https://api.{}".format) | st.text().map("https://api.mailgun.net/v3/{}".format))
+def test_whatever_url_is_asked_about_it_is_plain_or_refused(name: str, url: str) -> None:
+    one = sender(name)
+    assert isinstance(one, FetchingSender)
+    if one.may_fetch(url):
+        assert is_plain_https(url)
+
+
 @every_sender
 def test_a_senders_name_is_its_path_and_its_setting(name: str) -> None:
     assert sender(name).name == name
@@ -50,7 +72,10 @@ def test_every_secret_that_can_be_set_has_its_sender() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.settings(**{f"{name}_secret": SECRET for name in SENDERS})
+@pytest.mark.settings(
+    **{f"{name}_secret": SECRET for name in SENDERS},
+    **{f"{name}_api_key": "key" for name in NEED_API_KEY},
+)
 async def test_every_sender_is_reached_at_its_name(relay: Relay) -> None:
     for name in SENDERS:
         assert (await relay.http.head(f"/inbound/{name}")).status_code == 200
@@ -116,6 +141,6 @@ def test_whatever_is_posted_is_parsed_or_refused(
     except (BadRequest, UnsupportedMediaType):
         return
     for delivery in deliveries:
-        assert not isinstance(delivery, Unreadable)  # neither sends batches
+        assert not isinstance(delivery, Unreadable | Fetch)  # neither sends batches
         assert delivery.recipients
         assert delivery.received.tzinfo

@@ -1,4 +1,4 @@
-"""Resend: what of it is pure. Its announcement becomes a request, the answers to its requests the mail."""
+"""Resend, without the door: its announcement becomes a request, the answers to its requests the mail."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.errors import BadRequest, NotAMail, UnsupportedMediaType
+from relay.inbound.kept_fetch import decode, encode
 from relay.inbound.resend import Resend
 from relay.inbound.sender import Delivery, Fetch
 from relay.inbound.signature import NotProven
@@ -110,6 +111,8 @@ def test_the_mail_itself_is_the_second_answer_and_asked_for_without_the_key() ->
         "https://[::1]/",
         "https://inbound-cdn.resend.com:x/",
         "file:///etc/passwd",
+        "https://api.resend.com/domains",
+        "https://api.resend.com/emails/receiving/../../domains",
     ],
 )
 def test_without_a_url_that_may_be_asked_the_mail_is_rebuilt(url: str | None) -> None:
@@ -157,9 +160,13 @@ def test_any_post_and_any_answers_are_a_mail_or_refused(body: bytes, email: byte
     with suppress(BadRequest, UnsupportedMediaType):
         for fetch in sender.parse(post([], body)):
             assert all(url.startswith("https://api.resend.com/emails/receiving/") for url in fetch.urls)
+            assert all(map(sender.may_fetch, fetch.urls))
+            assert decode(encode(fetch)) == fetch
             found = sender.fetched(fetch, [email])
             if isinstance(found, Fetch):
                 assert not found.with_key
+                assert all(map(sender.may_fetch, found.urls))
+                assert decode(encode(found)) == found
                 found = sender.fetched(found, [mail])
             assert isinstance(found, Delivery)
             assert found.recipients

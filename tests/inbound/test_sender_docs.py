@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from relay.app import SENDERS
-from relay.inbound.sender import Answers, Delivery
-from tests.inbound.cases import Case, cases
+from relay.inbound.sender import Answers
+from tests.inbound.cases import Case, cases, mails
 
 FOLDER = Path(__file__).parents[2] / "docs" / "senders"
 README = FOLDER / "README.md"
@@ -68,8 +68,7 @@ def _raw(of_sender: list[Case]) -> str:
         delivery.raw_synthesized
         for case in of_sender
         if "mails" in case.expected
-        for delivery in SENDERS[case.sender](case.secrets).parse(case.post())
-        if isinstance(delivery, Delivery)
+        for delivery in mails(SENDERS[case.sender](case.secrets), case)
     }
     words = {frozenset({False}): "as received", frozenset({True}): "rebuilt", frozenset({False, True}): "either"}
     return words.get(frozenset(rebuilt), "")
