@@ -353,6 +353,21 @@ def _are_claims(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("iss", ""), str)
 
 
+def test_only_what_keys_could_prove_has_them_asked_for() -> None:
+    asked: list[str] = []
+
+    def none_here(url: str, _within_seconds: float) -> None:
+        asked.append(url)
+
+    for nothing in ("", "a.b.c", by_hand('{"alg":"none"}'), by_hand('{"alg":"HS256","kid":"1"}')):
+        with pytest.raises(NotProven):
+            verify_token(nothing, SERVER, none_here, now=NOW)
+    assert asked == []
+    with pytest.raises(KeysNotReady) as wait:
+        verify_token(token(), SERVER, none_here, now=NOW)
+    assert (wait.value.status, wait.value.url, set(asked)) == (503, URL, {URL})
+
+
 @given(header_values(), st.sampled_from(["Bearer ", "bearer  ", "Basic ", ""]))
 def test_whatever_authorization_says_is_not_proven(value: bytes, scheme: str) -> None:
     sender = SendGrid((PASSWORD,), tokens=SERVER, key_sets=lambda _url, _within_seconds: key_set())
