@@ -16,7 +16,7 @@ LEVELS = [
     {"address", "keys", "message_id", "network", "notices", "logs", "metrics", "redis_url"},
     {"settings", "positions", "client"},
     {"store", "message"},
-    {"mime", "bus", "letterbox", "parked", "hub", "accounts"},
+    {"mime", "bus", "letterbox", "parked", "hub", "accounts", "activity"},
     {"inbound", "builders", "history", "subscriptions", "audit"},
     {"catchup", "replay"},
     {"node"},

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 
 from relay import api, settings
 from relay.accounts import Accounts
+from relay.activity import Journal, Reader
 from relay.store import Store, connect
 from tests.accounts.dns_server import DnsServer
 
@@ -42,9 +43,10 @@ async def accounts(store: Store, dns: DnsServer) -> Accounts:
 
 
 @pytest.fixture
-def transport(accounts: Accounts) -> httpx2.ASGITransport:
+def transport(accounts: Accounts, store: Store) -> httpx2.ASGITransport:
     """The app. An error that nobody answers is raised in the test."""
-    app = Starlette(routes=api.routes(accounts), exception_handlers=api.exception_handlers())
+    reader = Reader(Journal(store, keep_seconds=3600))
+    app = Starlette(routes=api.routes(accounts, reader), exception_handlers=api.exception_handlers())
     return httpx2.ASGITransport(app=app)
 
 
