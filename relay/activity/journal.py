@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -61,19 +62,25 @@ class Journal:
 
     def _commands(self, entries: Sequence[Entry]) -> Iterator[Command]:
         """One for all streams; on a cluster, where each has its own slot, one a stream."""
-        by_account: dict[str | None, list[Entry]] = {None: list(entries)}
+        by_account: dict[str, list[Entry]] = {}
         for entry in entries:
             if entry.account:
                 by_account.setdefault(entry.account, []).append(entry)
-        if self._store.clustered:
-            yield from (self._command({account: some}) for account, some in by_account.items())
-        else:
-            yield self._command(by_account)
+        if not self._store.clustered:
+            yield self._command([None, *by_account], entries)
+            return
+        yield self._command([None], entries)
+        for account, some in by_account.items():
+            yield self._command([account], some)
 
-    def _command(self, by_account: dict[str | None, list[Entry]]) -> Command:
-        streams = [_stream(account) for account in by_account]
-        limits = (MAX_EVENTS_OF_ALL if account is None else MAX_EVENTS for account in by_account)
-        events = _triples(by_account.values())
+    def _command(self, accounts: Sequence[str | None], entries: Iterable[Entry]) -> Command:
+        """All entries go to the stream of the first, and each to that of its account, if that is another."""
+        streams = [_stream(account) for account in accounts]
+        limits = (MAX_EVENTS_OF_ALL if account is None else MAX_EVENTS for account in accounts)
+        number = {account: at for at, account in enumerate(accounts, 1)}
+        events: Iterator[str | bytes | int] = chain.from_iterable(
+            (number.get(entry.account, 1), entry.account, entry.encoded) for entry in entries
+        )
         return ("EVAL", _WRITE, len(streams), *streams, self._keep_seconds, *limits, *events)
 
     async def page(
@@ -114,13 +121,6 @@ def _stream(account: str | None) -> str:
     return keys.ACTIVITY if account is None else keys.activity(account)
 
 
-def _triples(streams: Iterable[list[Entry]]) -> Iterator[str | bytes | int]:
-    """Number of the stream, account, event."""
-    for number, entries in enumerate(streams, 1):
-        for entry in entries:
-            yield from (number, entry.account, entry.encoded)
-
-
 def _cursor(text: str) -> str:
     if not _CURSOR.fullmatch(text):
         raise BadCursor("since is not a cursor: give the cursor or the _id of an earlier answer", member="since")
@@ -130,7 +130,8 @@ def _cursor(text: str) -> str:
 def _event(place: str, fields: dict[bytes, bytes], *, names_accounts: bool) -> dict[str, Any] | None:
     """None for an entry that is none of ours."""
     try:
-        members: dict[str, Any] = orjson.loads(fields.get(b"e", b""))
+        kept: dict[str, Any] = orjson.loads(fields.get(b"e", b""))
+        members = {name: value for name, value in kept.items() if value != ""}
         kind, time_ms = str(members.pop("kind")), int(members.pop("time"))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -153,11 +154,14 @@ def _checked(reply: Any) -> Any:
 
 
 # KEYS  streams
-# ARGV  1 seconds kept, then for each stream how many are kept, then triples: number of the stream, account, event
+# ARGV  1 seconds kept, then for each stream how many are kept, then triples: number of a stream beside the first
+#       (1: none), account, event
 _WRITE = """
 local keep_ms = tonumber(ARGV[1]) * 1000
 for at = 2 + #KEYS, #ARGV, 3 do
-  redis.call('XADD', KEYS[tonumber(ARGV[at])], '*', 'a', ARGV[at + 1], 'e', ARGV[at + 2])
+  local number = tonumber(ARGV[at])
+  redis.call('XADD', KEYS[1], '*', 'a', ARGV[at + 1], 'e', ARGV[at + 2])
+  if number > 1 then redis.call('XADD', KEYS[number], '*', 'a', ARGV[at + 1], 'e', ARGV[at + 2]) end
 end
 local time = redis.call('TIME')
 local oldest = math.max(tonumber(time[1]) * 1000 - keep_ms, 0)

@@ -38,7 +38,7 @@ class Owners:
         settled: list[Entry] = []
         for entry in entries:
             account = entry.account or owners.get(entry.inbox, "")
-            settled.append(entry._replace(account=account))
+            settled.append(entry if account == entry.account else entry._replace(account=account))
             if entry.missed and account and (near := nearest(entry.inbox, addresses.get(account, ()))):
                 settled.append(_near_miss(entry, near, account))
             elif entry.missed and not account:
