@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from relay import api, keys, store
 from relay.accounts import Accounts
 from relay.accounts import file as accounts_file
+from relay.activity import Journal, Reader, Recorder
 from relay.bus import Bus
 from relay.errors import ConfigError, Unavailable
 from relay.fetches import Fetches
@@ -129,11 +130,16 @@ class Service:
             starred_messages=settings.starred_messages,
             starred_bytes=settings.starred_bytes,
         )
+        beside = self.store.beside()
+        journal = Journal(beside, keep_seconds=settings.keep_seconds)
+        self._reader = Reader(journal)
+        self._activity = Recorder(beside, journal, self.metrics, on_written=self._reader.wake)
         self.node = Node(
             self.bus,
             self.letterbox,
             self.accounts.gate,
             self.metrics,
+            self._activity,
             prepare=self._load_accounts,
             restore=self._restore,
             max_sockets_per_account=settings.max_sockets_per_account,
@@ -147,15 +153,21 @@ class Service:
             Parked(self.store),
             self._fetches,
             self.metrics,
+            self._activity,
             fetched_from=settings.api_keys(),
             **limit,
         )
         self._fetcher = Fetcher(sns.is_amazon_sns, exactly=[settings.sendgrid_jwks_url])
         self._inbound = InboundDoor(
-            self._intake, self.metrics, settled=self._fetcher.settled, public_url=settings.public_url, **limit
+            self._intake,
+            self.metrics,
+            self._activity,
+            settled=self._fetcher.settled,
+            public_url=settings.public_url,
+            **limit,
         )
-        replay = Replay(self.letterbox, self.metrics, limit=settings.replay_limit)
-        self._stream = StreamDoor(self.node, replay, self.metrics, settings)
+        replay = Replay(self.letterbox, self.metrics, self._activity, limit=settings.replay_limit)
+        self._stream = StreamDoor(self.node, replay, self.metrics, self._activity, settings)
         self._accounts_loaded = asyncio.Event()
         self._restoring = asyncio.Lock()
         self._leaving = False
@@ -183,7 +195,7 @@ class Service:
 
     def _rooms(self) -> api.Rooms:
         waiting = Waiting(self.node, self.letterbox)
-        return api.Rooms(self.accounts, self.mailbox, self.letterbox, waiting)
+        return api.Rooms(self.accounts, self.mailbox, self.letterbox, waiting, self._reader)
 
     def _senders(self) -> list[Sender]:
         known = senders(self.settings)
@@ -217,6 +229,7 @@ class Service:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.node.run(), name="node")
             tasks.create_task(self._stream.wheel.run(), name="heartbeat")
+            tasks.create_task(self._activity.run(), name="activity")
             jwks_url = self.settings.sendgrid_jwks_url
             # Else there is nothing to fetch, and no need of certificates.
             if jwks_url or "ses" in self.settings.sender_secrets():
@@ -284,6 +297,7 @@ class Service:
     async def leave(self) -> None:
         """Stops being ready, and closes the sockets, spread over ``RELAY_DRAIN_SECONDS`` at most."""
         self._leaving = True
+        self._reader.leave()
         await self._stream.leave(seconds=self.settings.drain_seconds)
 
     def _internal_routes(self) -> list[Route]:

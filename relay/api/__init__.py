@@ -12,7 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.accounts import Accounts
-from relay.api import addresses, content, domains, inbox, me, messages, wait
+from relay.activity import Reader
+from relay.api import activity, addresses, content, domains, inbox, me, messages, wait
 from relay.api.rest import on_http_error, on_relay_error
 from relay.errors import RelayError
 from relay.letterbox import Letterbox
@@ -30,6 +31,7 @@ class Rooms:
     mailbox: Mailbox
     letterbox: Letterbox
     waiting: Waiting
+    activity: Reader
 
 
 def routes(rooms: Rooms) -> list[Route]:
@@ -44,6 +46,7 @@ def routes(rooms: Rooms) -> list[Route]:
         *me.routes(accounts, mailbox),
         *content.routes(accounts, mailbox),
         *wait.routes(accounts, waits),
+        *activity.routes(accounts.gate, rooms.activity),
     ]
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from starlette.datastructures import QueryParams
 
+from relay.activity import Journal, Recorder
 from relay.app import SENDERS
 from relay.bus import Bus
 from relay.cli import exits, table
@@ -167,11 +168,14 @@ class _Outcome:
 async def _retry_each(store: Store, loaded: Settings, ids: Sequence[str] | None) -> list[_Outcome]:
     room = Parked(store)
     bus = Bus(store, restore=_nothing, keep_messages=loaded.keep_messages, keep_seconds=loaded.keep_seconds)
+    metrics, journal = Metrics(), Journal(store, keep_seconds=loaded.keep_seconds)
+    activity = Recorder(store, journal, metrics)
     intake = Intake(
         bus,
         room,
         Fetches(store),
-        Metrics(),
+        metrics,
+        activity,
         fetched_from=loaded.api_keys(),
         max_message_bytes=loaded.max_message_bytes,
     )
@@ -186,6 +190,7 @@ async def _retry_each(store: Store, loaded: Settings, ids: Sequence[str] | None)
             outcomes.append(await _retry(room, intake, sender, post))
         else:
             outcomes.append(_Outcome(post_id, problem=f"there is no sender {post.sender}"))
+    await activity.flush()
     return outcomes
 
 
