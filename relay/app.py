@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from relay import api, keys, store
+from relay import api, keys, store, web
 from relay.accounts import Accounts
 from relay.accounts import file as accounts_file
 from relay.activity import Journal, Reader, Recorder
@@ -181,6 +181,7 @@ class Service:
             *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in entrances.items()),
             *self._stream.routes(),
             *api.routes(self._rooms()),
+            *web.routes(),
             *([] if self.internal else self._internal_routes()),
         ]
         starlette = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=api.exception_handlers())
@@ -195,7 +196,7 @@ class Service:
 
     def _rooms(self) -> api.Rooms:
         waiting = Waiting(self.node, self.letterbox)
-        return api.Rooms(self.accounts, self.mailbox, self.letterbox, waiting, self._reader)
+        return api.Rooms(self.accounts, self.mailbox, self.letterbox, waiting, self._reader, self._intake)
 
     def _senders(self) -> list[Sender]:
         known = senders(self.settings)

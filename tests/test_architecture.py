@@ -20,7 +20,7 @@ LEVELS = [
     {"inbound", "builders", "history", "subscriptions", "audit", "mailbox", "rendering"},
     {"catchup", "replay", "waiting"},
     {"node", "since"},
-    {"stream", "api"},
+    {"stream", "api", "web"},
     {"app", "connection"},
     {"serve"},
     {"workers"},

@@ -13,9 +13,10 @@ from starlette.routing import Route
 
 from relay.accounts import Accounts
 from relay.activity import Reader
-from relay.api import activity, addresses, content, domains, inbox, me, messages, wait
+from relay.api import activity, addresses, content, domains, inbox, me, messages, samples, wait
 from relay.api.rest import on_http_error, on_relay_error
 from relay.errors import RelayError
+from relay.inbound.intake import Intake
 from relay.letterbox import Letterbox
 from relay.mailbox import Mailbox
 from relay.waiting.wait import Waiting
@@ -32,6 +33,7 @@ class Rooms:
     letterbox: Letterbox
     waiting: Waiting
     activity: Reader
+    intake: Intake
 
 
 def routes(rooms: Rooms) -> list[Route]:
@@ -47,6 +49,7 @@ def routes(rooms: Rooms) -> list[Route]:
         *content.routes(accounts, mailbox),
         *wait.routes(accounts, waits),
         *activity.routes(accounts.gate, rooms.activity),
+        *samples.routes(accounts, rooms.intake),
     ]
 
 
