@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from relay import api, keys, store
 from relay.accounts import Accounts
 from relay.accounts import file as accounts_file
+from relay.api import sockets
 from relay.bus import Bus
 from relay.errors import ConfigError, Unavailable
 from relay.inbound import sns
@@ -130,6 +131,7 @@ class Service:
             *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in entrances.items()),
             *self._stream.routes(),
             *api.routes(self.accounts),
+            *sockets.routes(self.accounts, self.node.census),
             *([] if self.internal else self._internal_routes()),
         ]
         starlette = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=api.exception_handlers())

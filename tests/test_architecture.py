@@ -17,7 +17,7 @@ LEVELS = [
     {"settings", "positions", "client"},
     {"store", "message"},
     {"mime", "bus", "letterbox", "parked", "hub", "accounts"},
-    {"inbound", "builders", "history", "subscriptions", "audit"},
+    {"inbound", "builders", "history", "subscriptions", "audit", "census"},
     {"catchup", "replay"},
     {"node"},
     {"stream", "api"},

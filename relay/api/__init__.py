@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.accounts import Accounts
-from relay.api import addresses, domains
+from relay.api import addresses, api_keys, domains
 from relay.api.rest import on_http_error, on_relay_error
 from relay.errors import RelayError
 
@@ -19,8 +19,8 @@ __all__ = ["exception_handlers", "routes"]
 
 
 def routes(accounts: Accounts) -> list[Route]:
-    """All paths below /api."""
-    return [*addresses.routes(accounts), *domains.routes(accounts)]
+    """All paths below /api that need nothing but the store."""
+    return [*addresses.routes(accounts), *domains.routes(accounts), *api_keys.routes(accounts)]
 
 
 def exception_handlers() -> Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]]:
