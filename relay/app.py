@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from relay import api, keys, store
+from relay import api, keys, store, web
 from relay.accounts import Accounts
 from relay.accounts import file as accounts_file
 from relay.api import sockets
@@ -132,6 +132,7 @@ class Service:
             *self._stream.routes(),
             *api.routes(self.accounts),
             *sockets.routes(self.accounts, self.node.census),
+            *web.routes(),
             *([] if self.internal else self._internal_routes()),
         ]
         starlette = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=api.exception_handlers())

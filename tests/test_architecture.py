@@ -20,7 +20,7 @@ LEVELS = [
     {"inbound", "builders", "history", "subscriptions", "audit", "census"},
     {"catchup", "replay"},
     {"node"},
-    {"stream", "api"},
+    {"stream", "api", "web"},
     {"app", "connection"},
     {"serve"},
     {"workers"},

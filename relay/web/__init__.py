@@ -1,0 +1,5 @@
+"""The pages for people: HTML, style and scripts as they lie in this package; nothing from another host."""
+
+from relay.web.pages import routes
+
+__all__ = ["routes"]

@@ -1,0 +1,104 @@
+"""Files of this package as pages: read once, given out with the headers that keep a page to itself.
+
+A page is a file in pages/ and a line in ``_PAGES``; scripts, style and pictures lie in static/ and need no line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+_PAGES: Mapping[str, str] = MappingProxyType(
+    {
+        "/": "test.html",
+        "/letter": "letter.html",
+    }
+)
+
+_HERE = Path(__file__).parent
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+}
+
+# No script and no style but our files; nothing of another host; in nobody's frame.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+# The frame around a mail's HTML. What it holds inherits this, so it is here that a mail may have its own style; the
+# pages, which hold a key, need not allow it. No network at all but for its script.
+_LETTER_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts"
+)
+_HEADERS = {
+    "content-security-policy": _POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    # Asked again each time, and answered 304: a new version of the service is a new version of its pages.
+    "cache-control": "no-cache",
+}
+_OWN_HEADERS = {
+    "letter.html": {"content-security-policy": _LETTER_POLICY, "x-frame-options": "SAMEORIGIN"},
+    # The frame's origin is none, so its script comes from elsewhere.
+    "letter.js": {"cross-origin-resource-policy": "cross-origin"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One file, ready to be given out."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+    def answer(self, request: Request) -> Response:
+        """The file, or 304 when the browser has it already (RFC 9110, section 13.1.2)."""
+        known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+        if known & {self.headers["etag"], "*"}:
+            return Response(status_code=304, headers={**self.headers})
+        return Response(self.body, headers={**self.headers})
+
+
+def routes() -> list[Route]:
+    """The pages, and what they are made of. Reads all files."""
+    static = {path.name: _read(path) for path in sorted((_HERE / "static").iterdir()) if path.is_file()}
+
+    async def piece(request: Request) -> Response:
+        file = static.get(request.path_params["name"])
+        if file is None:
+            raise HTTPException(404)
+        return file.answer(request)
+
+    pages = [_page(path, _read(_HERE / "pages" / name)) for path, name in _PAGES.items()]
+    return [*pages, Route("/static/{name}", piece)]
+
+
+def _page(path: str, file: _File) -> Route:
+    async def page(request: Request) -> Response:
+        return file.answer(request)
+
+    return Route(path, page)
+
+
+def _read(path: Path) -> _File:
+    body = path.read_bytes()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {**_HEADERS, **_OWN_HEADERS.get(path.name, {})}
+    return _File(body, MappingProxyType({**headers, "content-type": _MEDIA_TYPES[path.suffix], "etag": etag}))

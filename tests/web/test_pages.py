@@ -1,0 +1,90 @@
+"""The pages as HTTP gives them out: what protects them, what they are made of, and that the wheel holds them all."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+
+from relay import web
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parent.parent.parent
+FILES = ROOT / "relay" / "web"
+STATIC = sorted(path.name for path in (FILES / "static").iterdir())
+HTML = sorted((FILES / "pages").glob("*.html"))
+PAGES = sorted(route.path for route in web.routes() if "{" not in route.path)
+INLINE = re.compile(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|javascript:", re.IGNORECASE)
+ANOTHER_HOST = re.compile(
+    r"""(?:src|href)\s*=\s*["'](?:https?:)?//|url\(["']?(?:https?:)?//|@import|from ["']http"""
+)
+
+
+@pytest.fixture
+async def http(anyio_backend: Any) -> AsyncIterator[httpx2.AsyncClient]:
+    transport = httpx2.ASGITransport(app=Starlette(routes=web.routes()))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://relay.test") as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", [*PAGES, *(f"/static/{name}" for name in STATIC)])
+async def test_everything_is_given_out_with_its_armour_and_once(http: httpx2.AsyncClient, path: str) -> None:
+    answer = await http.get(path)
+    assert answer.status_code == 200
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy or path == "/letter"
+    assert "'unsafe-inline'" not in policy.partition("script-src")[2].partition(";")[0]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert "set-cookie" not in answer.headers
+    again = await http.get(path, headers={"if-none-match": f'"other", W/{answer.headers["etag"]}'})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["content-security-policy"] == policy
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path != "/letter"])
+async def test_a_page_is_in_nobodys_frame(http: httpx2.AsyncClient, path: str) -> None:
+    headers = (await http.get(path)).headers
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["x-frame-options"] == "DENY"
+
+
+@pytest.mark.parametrize("name", ["none.js", "..%2fpages.py", "%2e%2e/pages.py", "../pages/test.html", ""])
+async def test_what_is_no_file_of_ours_is_not_found(http: httpx2.AsyncClient, name: str) -> None:
+    assert (await http.get(f"/static/{name}")).status_code == 404
+
+
+@pytest.mark.parametrize("path", HTML, ids=lambda path: path.name)
+def test_html_has_nothing_inline(path: Path) -> None:
+    assert not INLINE.search(path.read_text())
+
+
+@pytest.mark.parametrize("path", [*HTML, *(FILES / "static").iterdir()], ids=lambda path: path.name)
+def test_nothing_is_loaded_from_another_host(path: Path) -> None:
+    assert not ANOTHER_HOST.search(path.read_text())
+
+
+def test_all_pages_have_the_same_head_bar() -> None:
+    bars = [re.findall(r'<a class="skip".*?</header>', path.read_text(), re.DOTALL) for path in HTML]
+    assert len({bar[0] for bar in bars if bar}) == 1
+
+
+def test_the_wheel_holds_every_file(tmp_path: Path) -> None:
+    build = "import sys; from flit_core.buildapi import build_wheel; print(build_wheel(sys.argv[1]))"
+    built = subprocess.run(
+        [sys.executable, "-c", build, str(tmp_path)], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    names = set(zipfile.ZipFile(tmp_path / built.stdout.split()[-1]).namelist())
+    assert {
+        str(path.relative_to(ROOT)) for folder in ("pages", "static") for path in (FILES / folder).iterdir()
+    } <= names
