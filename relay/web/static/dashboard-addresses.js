@@ -1,11 +1,11 @@
 // Manage Email Addresses: reserve, settings with the box for the WebSocket, release.
 
 import { path } from "./api.js";
-import { fill, make, time } from "./dom.js";
+import { fill, make } from "./dom.js";
 import { toast } from "./toast.js";
 import { me, request } from "./dashboard-account.js";
 import { check, field, formDialog } from "./dashboard-dialogs.js";
-import { badge, button, count, empty, head, loading, notice, table, trouble } from "./dashboard-parts.js";
+import { badge, button, count, day, empty, head, loading, notice, table, trouble } from "./dashboard-parts.js";
 
 const BOX = "Forward all incoming emails via web socket";
 const FEW = 8; // that are found without a filter
@@ -69,7 +69,7 @@ function row(address, refresh) {
   return [
     make("div", {}, make("strong", { class: "mono address" }, address._id), address.info && make("div", { class: "small soft" }, address.info)),
     address.enablews ? badge("good", "on") : make("div", { class: "row" }, badge("warn", "off"), make("span", { class: "small soft" }, "its mail is refused")),
-    make("span", { class: "small soft" }, time(address.created)),
+    make("span", { class: "small soft" }, day(address.created)),
     make("div", { class: "row row-end" }, address.enablews && make("a", { class: "button button-small", href: `#inbox/${encodeURIComponent(address._id)}`, "aria-label": `Inbox of ${address._id}` }, "Inbox"), settings),
   ];
 }
@@ -113,6 +113,7 @@ function openSettings(address, refresh) {
 }
 
 function openRelease(address, refresh, settings) {
+  settings.close();
   formDialog({
     title: `Release ${address._id}?`,
     fields: [notice("warn", make("p", {}, "Its kept mail is deleted, sockets that listen to it are closed, and anybody may reserve it next. This cannot be undone."))],
@@ -121,7 +122,6 @@ function openRelease(address, refresh, settings) {
     cancel: "Keep it",
     work: async () => {
       await request("DELETE", path("addresses", address._id));
-      settings.close();
       toast(`${address._id} was released.`, "good");
       await refresh();
     },

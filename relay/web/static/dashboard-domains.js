@@ -1,12 +1,12 @@
 // Custom domains: add, the TXT record that proves them, check, remove.
 
 import { path } from "./api.js";
-import { fill, make, time } from "./dom.js";
+import { fill, make } from "./dom.js";
 import { copyable } from "./shell.js";
 import { toast } from "./toast.js";
 import { request } from "./dashboard-account.js";
 import { field, formDialog } from "./dashboard-dialogs.js";
-import { badge, button, empty, head, loading, notice, trouble } from "./dashboard-parts.js";
+import { badge, button, day, empty, head, loading, notice, trouble } from "./dashboard-parts.js";
 
 /** The section. */
 export function domains(root) {
@@ -33,7 +33,7 @@ function card(domain, refresh) {
     make(
       "div",
       { class: "row row-spread" },
-      make("div", { class: "row" }, make("h2", { class: "mono" }, domain._id), domain.verified ? badge("good", "verified") : badge("warn", "not verified yet")),
+      make("div", { class: "row" }, make("h2", { class: "domain-name" }, domain._id), domain.verified ? badge("good", "verified") : badge("warn", "not verified yet")),
       remove,
     ),
     domain.verified ? owned(domain) : proof(domain, refresh),
@@ -41,8 +41,7 @@ function card(domain, refresh) {
 }
 
 function owned(domain) {
-  const listen = make("p", { class: "soft" }, "Yours since ", time(domain.updated), ". Reserve any address at it, or listen to all of its mail with ", make("code", {}, `addresses=${domain._id}`), ".");
-  return listen;
+  return make("p", { class: "soft" }, "Yours since ", day(domain.updated), ". Reserve any address at it, or listen to all of its mail with ", make("code", {}, `addresses=${domain._id}`), ".");
 }
 
 function proof(domain, refresh) {

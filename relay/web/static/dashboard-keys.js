@@ -1,12 +1,12 @@
 // API keys: make one (shown once), revoke.
 
 import { path } from "./api.js";
-import { fill, make, time } from "./dom.js";
+import { fill, make } from "./dom.js";
 import { copyable } from "./shell.js";
 import { toast } from "./toast.js";
 import { request } from "./dashboard-account.js";
 import { dialog, field, formDialog } from "./dashboard-dialogs.js";
-import { badge, button, head, loading, notice, table, trouble } from "./dashboard-parts.js";
+import { badge, button, day, head, loading, notice, table, trouble } from "./dashboard-parts.js";
 
 const SOURCES = { file: "accounts file", cli: "relay command", api: "API or dashboard" };
 
@@ -32,7 +32,7 @@ function row(key, refresh) {
   const revoke = button("Revoke", "trash", { class: "button-danger button-small", "aria-label": `Revoke ${name} (${key.id})`, onclick: () => openRevoke(key, refresh) });
   return [
     make("div", {}, make("strong", { class: key.label ? null : "soft" }, name), " ", key.current && badge("good", "this session"), make("div", { class: "mono small soft" }, key.id)),
-    make("span", { class: "small soft" }, time(key.created)),
+    make("span", { class: "small soft" }, day(key.created)),
     make("span", { class: "small soft" }, SOURCES[key.source] ?? key.source),
     make("div", { class: "row row-end" }, revoke),
   ];
@@ -64,6 +64,7 @@ function showOnce(made) {
     ),
   );
   done.addEventListener("click", () => box.close());
+  box.querySelector(".code-copy").focus(); // not the button that closes: a key press too many would lose the key
 }
 
 function openRevoke(key, refresh) {

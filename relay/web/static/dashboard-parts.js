@@ -42,7 +42,7 @@ export function trouble(error, again = null) {
 /** `kind`: "plain", "warn" or "bad". */
 export function notice(kind, ...content) {
   const role = kind === "bad" ? "alert" : null;
-  return make("div", { class: `notice notice-${kind}`, role }, icon(kind === "plain" ? "check" : "alert"), make("div", { class: "notice-text" }, content));
+  return make("div", { class: `notice notice-${kind}`, role }, icon("alert"), make("div", { class: "notice-text" }, content));
 }
 
 /** `kind`: "good", "warn", "bad" or "plain". */
@@ -67,6 +67,13 @@ export function table(label, columns, rows) {
 /** `1 address`, `2 addresses`. */
 export function count(number, one, many = `${one}s`) {
   return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+}
+
+/** The day of a moment, for what is older than a shift; the whole moment is its title. `iso`: ISO 8601. */
+export function day(iso) {
+  const moment = new Date(iso);
+  const today = moment.toDateString() === new Date().toDateString();
+  return make("time", { datetime: iso, title: moment.toLocaleString() }, today ? "today" : moment.toLocaleDateString([], { dateStyle: "medium" }));
 }
 
 /** Calls `work` now and then, while the page is seen, until `signal` ends it. `work` never rejects. */

@@ -4,7 +4,7 @@ import { fill, make, size, time } from "./dom.js";
 import { request } from "./dashboard-account.js";
 import { badge, count, empty, head, loading, repeat, table, trouble } from "./dashboard-parts.js";
 
-const PAUSE_MS = 3_000;
+const PAUSE_MS = 2_000;
 const NAMED = 3; // addresses of one socket; the others are counted
 
 /** The section; it looks again every few seconds. */

@@ -61,7 +61,6 @@ function mark(name) {
     if (here) {
       link.setAttribute("aria-current", "page");
       document.title = `${link.textContent} · relay`;
-      byId("dash-menu-title").textContent = link.textContent;
     }
   }
 }
@@ -101,7 +100,7 @@ async function signIn(event) {
     showKey(false);
     session.signIn(key, account);
   } catch (failure) {
-    error.textContent = failure.status === 401 ? "This API key is not known here, or was revoked. Look for a letter that got lost, or make another." : failure.message;
+    error.textContent = failure.status === 401 ? "This API key is not known here, or was revoked. Check that you copied all of it." : failure.message;
     input.setAttribute("aria-invalid", "true");
     input.focus();
   } finally {
