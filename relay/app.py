@@ -42,6 +42,7 @@ from relay.inbound.sendgrid import SendGrid
 from relay.inbound.ses import Ses
 from relay.inbound.sparkpost import SparkPost
 from relay.letterbox import Letterbox
+from relay.mailbox import Mailbox
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.node import Node
 from relay.parked import Parked
@@ -99,6 +100,12 @@ class Service:
         self.bus = Bus(self.store, restore=self._restore, **kept)
         # With a queue of its own: who reads a lot holds up nobody who publishes.
         self.letterbox = Letterbox(self.store.beside(), **kept)
+        self.mailbox = Mailbox(
+            self.store.beside(),
+            **kept,
+            starred_messages=settings.starred_messages,
+            starred_bytes=settings.starred_bytes,
+        )
         self.node = Node(
             self.bus,
             self.letterbox,
@@ -130,7 +137,7 @@ class Service:
         routes: list[BaseRoute] = [
             *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in entrances.items()),
             *self._stream.routes(),
-            *api.routes(self.accounts),
+            *api.routes(self.accounts, self.mailbox),
             *sockets.routes(self.accounts, self.node.census),
             *web.routes(),
             *([] if self.internal else self._internal_routes()),

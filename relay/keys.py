@@ -56,6 +56,21 @@ def letterbox(inbox: str) -> str:
     return f"{PREFIX}{{{inbox}}}:letters"
 
 
+def flags(inbox: str) -> str:
+    """Hash: what the owner set on messages, see mailbox/scripts.py; ``<_id>`` -> read, folder and labels."""
+    return f"{PREFIX}{{{inbox}}}:flags"
+
+
+def starred(inbox: str) -> str:
+    """Hash: copies of starred messages that outlive their letters; ``<_id> <account>`` -> message JSON."""
+    return f"{PREFIX}{{{inbox}}}:starred"
+
+
+def deleted(inbox: str, epoch: str) -> str:
+    """Sorted set: ranges of messages of an epoch that were deleted by their owner, see deleted.py."""
+    return f"{PREFIX}{{{inbox}}}:deleted:{epoch}"
+
+
 def seen(inbox: str, event: str) -> str:
     """String: the ``_id`` under which an event of a sender (see bus.publish) was stored for the inbox."""
     digest = hashlib.sha256(event.encode("utf-8", "surrogatepass")).hexdigest()[:24]
@@ -95,6 +110,11 @@ def account_keys(account_id: str) -> str:
 def account_addresses(account_id: str) -> str:
     """Sorted set: addresses that an account reserved, or is about to (score: when, Unix ms); the hash decides."""
     return f"{PREFIX}account:{{{account_id}}}:addresses"
+
+
+def account_starred(account_id: str) -> str:
+    """Sorted set: inboxes in which an account may have starred messages (score: when it did, Unix ms)."""
+    return f"{PREFIX}account:{{{account_id}}}:starred"
 
 
 def account_domains(account_id: str) -> str:

@@ -11,16 +11,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.accounts import Accounts
-from relay.api import addresses, api_keys, domains
+from relay.api import addresses, api_keys, domains, inbox, me, messages
 from relay.api.rest import on_http_error, on_relay_error
 from relay.errors import RelayError
+from relay.mailbox import Mailbox
 
 __all__ = ["exception_handlers", "routes"]
 
 
-def routes(accounts: Accounts) -> list[Route]:
-    """All paths below /api that need nothing but the store."""
-    return [*addresses.routes(accounts), *domains.routes(accounts), *api_keys.routes(accounts)]
+def routes(accounts: Accounts, mailbox: Mailbox) -> list[Route]:
+    """All paths below /api that need no sockets."""
+    return [
+        *addresses.routes(accounts),
+        *domains.routes(accounts),
+        *api_keys.routes(accounts),
+        *messages.routes(accounts, mailbox),
+        *inbox.routes(accounts, mailbox),
+        *me.routes(accounts, mailbox),
+    ]
 
 
 def exception_handlers() -> Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]]:

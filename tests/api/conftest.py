@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 
 from relay import api, settings
 from relay.accounts import Accounts
+from relay.mailbox import Mailbox
 from relay.store import Store, connect
 from tests.accounts.dns_server import DnsServer
 
@@ -42,9 +43,16 @@ async def accounts(store: Store, dns: DnsServer) -> Accounts:
 
 
 @pytest.fixture
-def transport(accounts: Accounts) -> httpx2.ASGITransport:
+def mailbox(store: Store) -> Mailbox:
+    return Mailbox(
+        store.beside(), keep_messages=1000, keep_seconds=3600, starred_messages=100, starred_bytes=2**26
+    )
+
+
+@pytest.fixture
+def transport(accounts: Accounts, mailbox: Mailbox) -> httpx2.ASGITransport:
     """The app. An error that nobody answers is raised in the test."""
-    app = Starlette(routes=api.routes(accounts), exception_handlers=api.exception_handlers())
+    app = Starlette(routes=api.routes(accounts, mailbox), exception_handlers=api.exception_handlers())
     return httpx2.ASGITransport(app=app)
 
 

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from relay import api
 from relay import settings as relay_settings
 from relay.accounts import Accounts
+from relay.mailbox import Mailbox
 from relay.store import connect
 from tests.api.conftest import ANN_KEY, BASE, BOB_KEY
 from tests.redis_server import RedisServer
@@ -198,7 +199,9 @@ async def test_while_redis_is_away_the_answer_is_503_and_when_to_come_back() -> 
     with RedisServer() as server:
         store = connect(server.url, timeout_seconds=0.2)
         accounts = Accounts.build(store, relay_settings.load({}, domains=("mailsac.com",)))
-        app = Starlette(routes=api.routes(accounts), exception_handlers=api.exception_handlers())
+        limits = {"keep_messages": 10, "keep_seconds": 60, "starred_messages": 1, "starred_bytes": 1}
+        mailbox = Mailbox(store.beside(), **limits)
+        app = Starlette(routes=api.routes(accounts, mailbox), exception_handlers=api.exception_handlers())
         await accounts.accounts.create("ann")
         await accounts.keys.add("ann", ANN_KEY)
         headers = {"Mailsac-Key": ANN_KEY}
