@@ -17,7 +17,7 @@ LEVELS = [
     {"settings", "positions", "client"},
     {"store", "message"},
     {"mime", "bus", "letterbox", "parked", "hub", "accounts"},
-    {"inbound", "builders", "history", "subscriptions", "audit", "census", "mailbox"},
+    {"inbound", "builders", "history", "subscriptions", "audit", "census", "mailbox", "rendering"},
     {"catchup", "replay"},
     {"node"},
     {"stream", "api", "web"},
@@ -33,6 +33,7 @@ ONLY = {
     "fakeredis": {"store"},
     "uvicorn": {"serve", "connection"},
     "fast_mail_parser": {"mime"},
+    "nh3": {"rendering"},
 }
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.accounts import Accounts
-from relay.api import addresses, api_keys, domains, inbox, me, messages
+from relay.api import addresses, api_keys, content, domains, inbox, me, messages
 from relay.api.rest import on_http_error, on_relay_error
 from relay.errors import RelayError
 from relay.mailbox import Mailbox
@@ -28,6 +28,7 @@ def routes(accounts: Accounts, mailbox: Mailbox) -> list[Route]:
         *messages.routes(accounts, mailbox),
         *inbox.routes(accounts, mailbox),
         *me.routes(accounts, mailbox),
+        *content.routes(accounts, mailbox),
     ]
 
 
