@@ -118,10 +118,10 @@ class Service:
             probe_seconds=settings.probe_seconds,
         )
         limit = {"max_message_bytes": settings.max_message_bytes}
-        intake = Intake(self.bus, Parked(self.store), self.metrics, **limit)
+        self._intake = Intake(self.bus, Parked(self.store), self.metrics, **limit)
         self._fetcher = Fetcher(sns.is_amazon_sns)
         self._inbound = InboundDoor(
-            intake, self.metrics, settled=self._fetcher.settled, public_url=settings.public_url, **limit
+            self._intake, self.metrics, settled=self._fetcher.settled, public_url=settings.public_url, **limit
         )
         replay = Replay(self.letterbox, self.metrics, limit=settings.replay_limit)
         self._stream = StreamDoor(self.node, replay, self.metrics, settings)
@@ -137,7 +137,7 @@ class Service:
         routes: list[BaseRoute] = [
             *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in entrances.items()),
             *self._stream.routes(),
-            *api.routes(self.accounts, self.mailbox),
+            *api.routes(self.accounts, self.mailbox, self._intake),
             *sockets.routes(self.accounts, self.node.census),
             *web.routes(),
             *([] if self.internal else self._internal_routes()),

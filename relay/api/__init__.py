@@ -11,15 +11,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.accounts import Accounts
-from relay.api import addresses, api_keys, content, domains, inbox, me, messages
+from relay.api import addresses, api_keys, content, domains, inbox, me, messages, samples
 from relay.api.rest import on_http_error, on_relay_error
 from relay.errors import RelayError
+from relay.inbound.intake import Intake
 from relay.mailbox import Mailbox
 
 __all__ = ["exception_handlers", "routes"]
 
 
-def routes(accounts: Accounts, mailbox: Mailbox) -> list[Route]:
+def routes(accounts: Accounts, mailbox: Mailbox, intake: Intake) -> list[Route]:
     """All paths below /api that need no sockets."""
     return [
         *addresses.routes(accounts),
@@ -29,6 +30,7 @@ def routes(accounts: Accounts, mailbox: Mailbox) -> list[Route]:
         *inbox.routes(accounts, mailbox),
         *me.routes(accounts, mailbox),
         *content.routes(accounts, mailbox),
+        *samples.routes(accounts, intake),
     ]
 
 

@@ -10,7 +10,11 @@ from starlette.applications import Starlette
 
 from relay import api, settings
 from relay.accounts import Accounts
+from relay.bus import Bus
+from relay.inbound.intake import Intake
 from relay.mailbox import Mailbox
+from relay.metrics import Metrics
+from relay.parked import Parked
 from relay.store import Store, connect
 from tests.accounts.dns_server import DnsServer
 
@@ -42,6 +46,16 @@ async def accounts(store: Store, dns: DnsServer) -> Accounts:
     return accounts
 
 
+def intake_of(store: Store) -> Intake:
+    """For sample mails; nobody listens."""
+
+    async def restore() -> bool:
+        return False
+
+    bus = Bus(store, restore=restore, keep_messages=100, keep_seconds=3600)
+    return Intake(bus, Parked(store), Metrics(), max_message_bytes=1024 * 1024)
+
+
 @pytest.fixture
 def mailbox(store: Store) -> Mailbox:
     return Mailbox(
@@ -50,9 +64,10 @@ def mailbox(store: Store) -> Mailbox:
 
 
 @pytest.fixture
-def transport(accounts: Accounts, mailbox: Mailbox) -> httpx2.ASGITransport:
+def transport(store: Store, accounts: Accounts, mailbox: Mailbox) -> httpx2.ASGITransport:
     """The app. An error that nobody answers is raised in the test."""
-    app = Starlette(routes=api.routes(accounts, mailbox), exception_handlers=api.exception_handlers())
+    routes = api.routes(accounts, mailbox, intake_of(store))
+    app = Starlette(routes=routes, exception_handlers=api.exception_handlers())
     return httpx2.ASGITransport(app=app)
 
 

@@ -16,7 +16,7 @@ from relay import settings as relay_settings
 from relay.accounts import Accounts
 from relay.mailbox import Mailbox
 from relay.store import connect
-from tests.api.conftest import ANN_KEY, BASE, BOB_KEY
+from tests.api.conftest import ANN_KEY, BASE, BOB_KEY, intake_of
 from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.anyio
@@ -201,7 +201,8 @@ async def test_while_redis_is_away_the_answer_is_503_and_when_to_come_back() -> 
         accounts = Accounts.build(store, relay_settings.load({}, domains=("mailsac.com",)))
         limits = {"keep_messages": 10, "keep_seconds": 60, "starred_messages": 1, "starred_bytes": 1}
         mailbox = Mailbox(store.beside(), **limits)
-        app = Starlette(routes=api.routes(accounts, mailbox), exception_handlers=api.exception_handlers())
+        routes = api.routes(accounts, mailbox, intake_of(store))
+        app = Starlette(routes=routes, exception_handlers=api.exception_handlers())
         await accounts.accounts.create("ann")
         await accounts.keys.add("ann", ANN_KEY)
         headers = {"Mailsac-Key": ANN_KEY}
