@@ -17,6 +17,36 @@ from tests.harness import ACCOUNT, ADDRESS, KEY, OTHER_ADDRESS, QUIET_ADDRESS, R
 
 pytestmark = pytest.mark.anyio
 
+SECOND = "second@mailsac.com"
+MESSAGES = f"/api/addresses/{ADDRESS}/messages"
+MAIL_WITH_ALL = b"""\
+From: Carl <carl@sender.test>
+To: user1@mailsac.com
+Subject: Your invoice
+X-Mark: <b>not markup</b>
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=m
+
+--m
+Content-Type: multipart/alternative; boundary=a
+
+--a
+Content-Type: text/plain
+
+Dear customer in plain words,
+--a
+Content-Type: text/html
+
+<p onclick="alert(1)">Dear customer,</p><script src="https://evil.test/x.js"></script>
+<script>document.body.textContent = "ran"</script><img src="https://evil.test/x.png">
+--a--
+--m
+Content-Type: text/plain
+Content-Disposition: attachment; filename=invoice.txt
+
+42.00
+--m--
+""".replace(b"\n", b"\r\n")
 BOX = "Forward all incoming emails via web socket"
 NEW = "new@mailsac.com"
 
@@ -104,6 +134,8 @@ async def test_from_reserving_to_ticking_to_receiving(dashboard: Dashboard, rela
     async with relay.listen(NEW) as socket:
         await relay.send("the first mail", NEW)
         assert await socket.subject() == "the first mail"
+    await dashboard.go("Inbox")
+    await expect(page.get_by_role("link", name="the first mail")).to_contain_text(f"to {NEW}")
 
 
 async def test_settings_keep_what_was_not_changed_and_release_asks_first(
@@ -210,6 +242,60 @@ async def test_whose_key_is_revoked_is_signed_out_and_told(dashboard: Dashboard,
     await dashboard.page.get_by_role("link", name="Custom Domains").click()
     await expect(dashboard.page.get_by_role("alert")).to_contain_text("does not work any more")
     assert await dashboard.page.evaluate("sessionStorage.length") == 0
+
+
+async def test_a_mail_is_read_starred_and_deleted(dashboard: Dashboard, relay: Relay) -> None:
+    page = dashboard.page
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await dashboard.go("Inbox")
+    await relay.post(MAIL_WITH_ALL, ADDRESS)
+    item = page.get_by_role("link", name="Your invoice")  # by itself
+    await expect(item).to_contain_text("Unread: Carl")
+    await item.click()
+    letter = page.get_by_role("article", name="Your invoice")
+    inside = letter.frame_locator("iframe").frame_locator("iframe")
+    await expect(inside.locator("body")).to_have_text("Dear customer,")
+    await expect(item).not_to_contain_text("Unread")
+    assert not [url for url in asked if "evil" in url]
+    await letter.get_by_role("tab", name="Message").press("ArrowRight")
+    await expect(letter.get_by_role("tabpanel")).to_contain_text("Dear customer in plain words,")
+    await letter.get_by_role("tab", name="Headers").click()
+    await expect(letter.get_by_role("tabpanel")).to_contain_text("X-Mark: <b>not markup</b>")
+    await letter.get_by_role("tab", name="Attachments (1)").click()
+    async with page.expect_download() as downloading:
+        await letter.get_by_role("button", name="Download invoice.txt").click()
+    download = await downloading.value
+    assert (download.suggested_filename, (await download.path()).read_bytes()) == ("invoice.txt", b"42.00")
+    await letter.get_by_role("button", name="Star").click()
+    await expect(page.get_by_role("button", name="Star: Your invoice")).to_have_attribute("aria-pressed", "true")
+    await letter.get_by_role("button", name="Mark unread").click()
+    await expect(item).to_contain_text("Unread")
+    assert [one["savedBy"] for one in (await relay.rest("GET", MESSAGES)).json()] == [ACCOUNT]
+    await item.click()
+    await letter.get_by_role("button", name="Delete").click()
+    await dashboard.submit(dashboard.dialog("Delete this message?"), "Delete")
+    await expect(page.get_by_text("No mail yet")).to_be_visible()
+    await page.get_by_role("button", name="Send a sample mail").click()
+    await expect(page.get_by_role("link", name="sample")).to_be_visible()
+
+
+async def test_mail_is_found_by_words_and_by_address(dashboard: Dashboard, relay: Relay) -> None:
+    page = dashboard.page
+    await relay.send("an apple")
+    await relay.send("a pear", SECOND)
+    await dashboard.go("Inbox")
+    apple, pear = (page.get_by_role("link", name=name) for name in ("an apple", "a pear"))
+    await expect(apple).to_be_visible()
+    await expect(pear).to_be_visible()
+    await page.get_by_label("Search all mail").fill("PEAR")
+    await expect(apple).to_have_count(0)
+    await expect(pear).to_be_visible()
+    await page.get_by_label("Messages of").select_option(ADDRESS)
+    await expect(apple).to_be_visible()
+    await expect(pear).to_have_count(0)
+    await dashboard.open(f"#inbox/{OTHER_ADDRESS}")
+    await expect(page.get_by_role("alert")).to_contain_text("is not an address of this account")
 
 
 async def test_sockets_appear_with_what_they_got_and_go(dashboard: Dashboard, relay: Relay) -> None:
