@@ -11,7 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.accounts import Accounts
-from relay.api import addresses, api_keys, content, domains, inbox, me, messages, samples
+from relay.activity import Reader
+from relay.api import activity, addresses, api_keys, content, domains, inbox, me, messages, samples
 from relay.api.rest import on_http_error, on_relay_error
 from relay.errors import RelayError
 from relay.inbound.intake import Intake
@@ -20,7 +21,7 @@ from relay.mailbox import Mailbox
 __all__ = ["exception_handlers", "routes"]
 
 
-def routes(accounts: Accounts, mailbox: Mailbox, intake: Intake) -> list[Route]:
+def routes(accounts: Accounts, mailbox: Mailbox, intake: Intake, reader: Reader) -> list[Route]:
     """All paths below /api that need no sockets."""
     return [
         *addresses.routes(accounts),
@@ -31,6 +32,7 @@ def routes(accounts: Accounts, mailbox: Mailbox, intake: Intake) -> list[Route]:
         *me.routes(accounts, mailbox),
         *content.routes(accounts, mailbox),
         *samples.routes(accounts, intake),
+        *activity.routes(accounts.gate, reader),
     ]
 
 

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 
 from relay import api, settings
 from relay.accounts import Accounts
+from relay.activity import Journal, Reader
 from relay.bus import Bus
 from relay.inbound.intake import Intake
 from relay.mailbox import Mailbox
@@ -53,7 +54,9 @@ def intake_of(store: Store) -> Intake:
         return False
 
     bus = Bus(store, restore=restore, keep_messages=100, keep_seconds=3600)
-    return Intake(bus, Parked(store), Metrics(), max_message_bytes=1024 * 1024)
+    metrics = Metrics()
+    activity = Recorder(store, Journal(store, keep_seconds=3600), metrics)
+    return Intake(bus, Parked(store), metrics, activity, max_message_bytes=1024 * 1024)
 
 
 @pytest.fixture
@@ -66,7 +69,7 @@ def mailbox(store: Store) -> Mailbox:
 @pytest.fixture
 def transport(store: Store, accounts: Accounts, mailbox: Mailbox) -> httpx2.ASGITransport:
     """The app. An error that nobody answers is raised in the test."""
-    routes = api.routes(accounts, mailbox, intake_of(store))
+    routes = api.routes(accounts, mailbox, intake_of(store), Reader(Journal(store, keep_seconds=3600)))
     app = Starlette(routes=routes, exception_handlers=api.exception_handlers())
     return httpx2.ASGITransport(app=app)
 
