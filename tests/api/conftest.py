@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 from relay import api, settings
 from relay.accounts import Accounts
-from relay.activity import Journal, Reader
+from relay.activity import Journal, Reader, Recorder
 from relay.bus import Bus
 from relay.inbound.intake import Intake
 from relay.mailbox import Mailbox
