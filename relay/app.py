@@ -196,7 +196,9 @@ class Service:
 
     def _rooms(self) -> api.Rooms:
         waiting = Waiting(self.node, self.letterbox)
-        return api.Rooms(self.accounts, self.mailbox, self.letterbox, waiting, self._reader, self._intake)
+        return api.Rooms(
+            self.accounts, self.mailbox, self.letterbox, waiting, self._reader, self._intake, self.node.census
+        )
 
     def _senders(self) -> list[Sender]:
         known = senders(self.settings)

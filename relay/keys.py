@@ -11,6 +11,7 @@ import hashlib
 PREFIX = "relay:"
 
 CONTROL = f"{PREFIX}control"  # channel: what was revoked, released or switched off, see notices.py
+CENSUS = f"{PREFIX}census"  # channel: whose sockets somebody wants to see, see census.py
 ACCOUNTS = f"{PREFIX}accounts"  # set of account ids
 # String: Unix ms at which all of an accounts file was there. In the slot of ACCOUNTS: one node fewer that may be away.
 ACCOUNTS_APPLIED = f"{PREFIX}{{{ACCOUNTS}}}:applied"
@@ -27,6 +28,11 @@ FETCHES_BYTES = f"{FETCHES}:bytes"  # string: what their hashes take
 def probe(node: str) -> str:
     """Channel: a process rings it to hear whether its own link still works."""
     return f"{PREFIX}probe:{node}"
+
+
+def census_answers(node: str) -> str:
+    """Channel: what each process answers to a question of this one."""
+    return f"{PREFIX}census:{node}"
 
 
 def inbox_channel(inbox: str) -> str:

@@ -17,7 +17,7 @@ LEVELS = [
     {"settings", "positions", "client"},
     {"store", "message"},
     {"mime", "bus", "letterbox", "parked", "fetches", "hub", "accounts", "activity"},
-    {"inbound", "builders", "history", "subscriptions", "audit", "mailbox", "rendering"},
+    {"inbound", "builders", "history", "subscriptions", "audit", "census", "mailbox", "rendering"},
     {"catchup", "replay", "waiting"},
     {"node", "since"},
     {"stream", "api", "web"},

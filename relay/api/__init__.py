@@ -13,8 +13,9 @@ from starlette.routing import Route
 
 from relay.accounts import Accounts
 from relay.activity import Reader
-from relay.api import activity, addresses, content, domains, inbox, me, messages, samples, wait
+from relay.api import activity, addresses, api_keys, content, domains, inbox, me, messages, samples, sockets, wait
 from relay.api.rest import on_http_error, on_relay_error
+from relay.census import Census
 from relay.errors import RelayError
 from relay.inbound.intake import Intake
 from relay.letterbox import Letterbox
@@ -34,6 +35,7 @@ class Rooms:
     waiting: Waiting
     activity: Reader
     intake: Intake
+    census: Census
 
 
 def routes(rooms: Rooms) -> list[Route]:
@@ -50,6 +52,8 @@ def routes(rooms: Rooms) -> list[Route]:
         *wait.routes(accounts, waits),
         *activity.routes(accounts.gate, rooms.activity),
         *samples.routes(accounts, rooms.intake),
+        *api_keys.routes(accounts),
+        *sockets.routes(accounts, rooms.census),
     ]
 
 
