@@ -94,7 +94,8 @@ class WaitApi:
                 member="email",
             )
         domain = "" if reservation.owner else domain_of(inbox)
-        return Wait(call.account_id, hash_key(call.key()), inbox, domain, start, wanted)
+        client = call.request.client.host if call.request.client else ""
+        return Wait(call.account_id, hash_key(call.key()), inbox, domain, start, wanted, client)
 
     async def _start(self, inbox: str, values: Sequence[str]) -> Any:
         now_ms = await self._letterbox.now_ms()

@@ -7,6 +7,7 @@ it stands. So two requests with the cursor of the first miss nothing between the
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import orjson
 
 from relay.errors import Close, Refused
 from relay.history import After, History, Start
-from relay.hub import Gap, Letter, Listener
+from relay.hub import Gap, Letter, Listener, Standing
 from relay.letterbox import Letterbox
 from relay.message_id import MessageId
 from relay.waiting.wanted import Wanted
@@ -46,6 +47,7 @@ class Wait:
     domain: str  # under which its mail comes when nobody reserved the inbox itself; "" = it is reserved
     start: Start
     wanted: Wanted
+    client: str = ""  # its address; "" = not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +74,20 @@ class _Waiter:
         self.key_hash = wait.key_hash
         self.addresses: Collection[str] = () if wait.domain else (wait.inbox,)
         self.domains: Collection[str] = (wait.domain,) if wait.domain else ()
-        self.client = ""
+        self._client = wait.client
+        self._opened_us = time.time_ns() // 1000
+        self._came = 0
         self._rung = asyncio.Event()
         self._refused: Refused | None = None
         self._inbox = wait.inbox
 
     def deliver(self, letter: Letter | Gap) -> None:
         if letter.inbox == self._inbox:
+            self._came += 1
             self._rung.set()
+
+    def standing(self) -> Standing:
+        return Standing(self._opened_us, "wait", self._client, 0, self._came)
 
     def end(self, close: Close, text: str) -> None:
         self._refused = self._refused or Refused(close, text)
