@@ -21,6 +21,7 @@ LEVELS = [
     {"catchup", "replay"},
     {"node"},
     {"stream", "api", "web"},
+    {"reference"},
     {"app", "connection"},
     {"serve"},
     {"workers"},
