@@ -111,10 +111,10 @@ class Service:
             probe_seconds=settings.probe_seconds,
         )
         limit = {"max_message_bytes": settings.max_message_bytes}
-        intake = Intake(self.bus, Parked(self.store), self.metrics, **limit)
+        self._intake = Intake(self.bus, Parked(self.store), self.metrics, **limit)
         self._fetcher = Fetcher(sns.is_amazon_sns)
         self._inbound = InboundDoor(
-            intake, self.metrics, settled=self._fetcher.settled, public_url=settings.public_url, **limit
+            self._intake, self.metrics, settled=self._fetcher.settled, public_url=settings.public_url, **limit
         )
         replay = Replay(self.letterbox, self.metrics, limit=settings.replay_limit)
         self._stream = StreamDoor(self.node, replay, self.metrics, settings)
@@ -130,7 +130,7 @@ class Service:
         self.routes: list[BaseRoute] = [
             *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in entrances.items()),
             *self._stream.routes(),
-            *api.routes(self.accounts),
+            *api.routes(self.accounts, self._intake),
             *web.routes(),
             *reference.routes(self.settings.public_url),
             *([] if self.internal else self._internal_routes()),

@@ -11,16 +11,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.accounts import Accounts
-from relay.api import addresses, domains
+from relay.api import addresses, domains, samples
 from relay.api.rest import on_http_error, on_relay_error
 from relay.errors import RelayError
+from relay.inbound.intake import Intake
 
 __all__ = ["exception_handlers", "routes"]
 
 
-def routes(accounts: Accounts) -> list[Route]:
+def routes(accounts: Accounts, intake: Intake) -> list[Route]:
     """All paths below /api."""
-    return [*addresses.routes(accounts), *domains.routes(accounts)]
+    return [*addresses.routes(accounts), *domains.routes(accounts), *samples.routes(accounts, intake)]
 
 
 def exception_handlers() -> Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]]:

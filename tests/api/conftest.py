@@ -10,6 +10,10 @@ from starlette.applications import Starlette
 
 from relay import api, settings
 from relay.accounts import Accounts
+from relay.bus import Bus
+from relay.inbound.intake import Intake
+from relay.metrics import Metrics
+from relay.parked import Parked
 from relay.store import Store, connect
 from tests.accounts.dns_server import DnsServer
 
@@ -41,10 +45,20 @@ async def accounts(store: Store, dns: DnsServer) -> Accounts:
     return accounts
 
 
+def intake_of(store: Store) -> Intake:
+    """For sample mails; nobody listens."""
+
+    async def restore() -> bool:
+        return False
+
+    bus = Bus(store, restore=restore, keep_messages=100, keep_seconds=3600)
+    return Intake(bus, Parked(store), Metrics(), max_message_bytes=1024 * 1024)
+
+
 @pytest.fixture
-def transport(accounts: Accounts) -> httpx2.ASGITransport:
+def transport(store: Store, accounts: Accounts) -> httpx2.ASGITransport:
     """The app. An error that nobody answers is raised in the test."""
-    app = Starlette(routes=api.routes(accounts), exception_handlers=api.exception_handlers())
+    app = Starlette(routes=api.routes(accounts, intake_of(store)), exception_handlers=api.exception_handlers())
     return httpx2.ASGITransport(app=app)
 
 

@@ -15,7 +15,7 @@ from relay import api
 from relay import settings as relay_settings
 from relay.accounts import Accounts
 from relay.store import connect
-from tests.api.conftest import ANN_KEY, BASE, BOB_KEY
+from tests.api.conftest import ANN_KEY, BASE, BOB_KEY, intake_of
 from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.anyio
@@ -198,7 +198,7 @@ async def test_while_redis_is_away_the_answer_is_503_and_when_to_come_back() -> 
     with RedisServer() as server:
         store = connect(server.url, timeout_seconds=0.2)
         accounts = Accounts.build(store, relay_settings.load({}, domains=("mailsac.com",)))
-        app = Starlette(routes=api.routes(accounts), exception_handlers=api.exception_handlers())
+        app = Starlette(routes=api.routes(accounts, intake_of(store)), exception_handlers=api.exception_handlers())
         await accounts.accounts.create("ann")
         await accounts.keys.add("ann", ANN_KEY)
         headers = {"Mailsac-Key": ANN_KEY}
