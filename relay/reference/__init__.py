@@ -8,13 +8,14 @@ frame and close code, both ways.
 
 from __future__ import annotations
 
-from relay.reference import addresses, domains, listening, operator, pages, senders
+from relay.reference import addresses, domains, listening, operator, pages, samples, senders
 from relay.reference.vocabulary import Noun
 
 # In the order of the page. A new noun is a module, and a line here.
 NOUNS: tuple[Noun, ...] = (
     addresses.NOUN,
     listening.NOUN,
+    samples.NOUN,
     domains.NOUN,
     senders.NOUN,
     pages.NOUN,
