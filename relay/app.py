@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from relay import api, keys, store, web
 from relay.accounts import Accounts
 from relay.accounts import file as accounts_file
+from relay.api import sockets
 from relay.bus import Bus
 from relay.errors import ConfigError, Unavailable
 from relay.inbound import sns
@@ -41,6 +42,7 @@ from relay.inbound.sendgrid import SendGrid
 from relay.inbound.ses import Ses
 from relay.inbound.sparkpost import SparkPost
 from relay.letterbox import Letterbox
+from relay.mailbox import Mailbox
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.node import Node
 from relay.parked import Parked
@@ -99,6 +101,12 @@ class Service:
         self.bus = Bus(self.store, restore=self._restore, **kept)
         # With a queue of its own: who reads a lot holds up nobody who publishes.
         self.letterbox = Letterbox(self.store.beside(), **kept)
+        self.mailbox = Mailbox(
+            self.store.beside(),
+            **kept,
+            starred_messages=settings.starred_messages,
+            starred_bytes=settings.starred_bytes,
+        )
         self.node = Node(
             self.bus,
             self.letterbox,
@@ -130,7 +138,8 @@ class Service:
         self.routes: list[BaseRoute] = [
             *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in entrances.items()),
             *self._stream.routes(),
-            *api.routes(self.accounts, self._intake),
+            *api.routes(self.accounts, self.mailbox, self._intake),
+            *sockets.routes(self.accounts, self.node.census),
             *web.routes(),
             *reference.routes(self.settings.public_url),
             *([] if self.internal else self._internal_routes()),

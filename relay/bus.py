@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -32,6 +33,7 @@ _SCRIPT_SHA1 = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 # Redis cuts off every subscriber for whom 32 MB of pub/sub output wait (client-output-buffer-limit), so a
 # doorbell stays small: each node reads a larger message from the letterbox.
 _INLINE_BYTES = 64 * 1024
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,47 @@ class Echo:
     """Of :meth:`Bus.ring`: all that was published before it has been received."""
 
     probe: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A process wants to see the sockets of an account, see census.py."""
+
+    asker: str  # its name
+    number: int  # of its question
+    account: str
+
+    def encode(self) -> bytes:
+        """The payload for the channel ``keys.CENSUS``."""
+        return f"{self.asker}\n{self.number}\n{self.account}".encode()
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Asked | None:
+        """None when it is none of ours (a newer version's, say)."""
+        asker, _, rest = payload.decode("utf-8", "replace").partition("\n")
+        number, _, account = rest.partition("\n")
+        return cls(asker, int(number), account) if _NUMBER.fullmatch(number) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a process answers to our question."""
+
+    number: int
+    answer: bytes
+
+    def encode(self) -> bytes:
+        """The payload for the asker's channel."""
+        return b"%d\n%b" % (self.number, self.answer)
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Told | None:
+        """As of a question."""
+        number, _, answer = payload.partition(b"\n")
+        return cls(int(number), answer) if _NUMBER.fullmatch(number.decode("ascii", "replace")) else None
+
+
+Received = Confirmed | Doorbell | Echo | Notice | Asked | Told
 
 
 class _Names(NamedTuple):
@@ -185,8 +228,13 @@ class Bus:
 
     async def ring(self, channel: str, payload: bytes) -> None:
         """Sends a probe over the way that doorbells take; who follows the channel receives its Echo."""
+        await self.announce(channel, payload)
+
+    async def announce(self, channel: str, payload: bytes) -> int | None:
+        """Publishes; the answer is how many links will receive it, None on a cluster, where no node knows that."""
         [reply] = await self._store.ask(("PUBLISH", channel, payload))
-        _checked(reply)
+        receivers = int(_checked(reply))
+        return None if self._store.clustered else receivers
 
     async def link(self) -> Link:
         """A new, not yet connected, link to the doorbells."""
@@ -218,7 +266,7 @@ class Link:
             await self._connection.connect()  # type: ignore[no-untyped-call]
             await self._connection.send_command(verb, *channels, check_health=False)
 
-    async def receive(self) -> Confirmed | Doorbell | Echo | Notice | None:
+    async def receive(self) -> Received | None:
         """Waits for the next event; None for one that needs no action. Raises Unavailable when the link broke."""
         try:
             kind, name, payload = await self._connection.read_response(
@@ -242,11 +290,17 @@ def _checked(reply: Any) -> Any:
     return reply
 
 
-def _event(channel: bytes, payload: bytes) -> Doorbell | Echo | Notice | None:
+def _event(channel: bytes, payload: bytes) -> Received | None:
     if channel == _CONTROL:
         return Notice.decode(payload)
     if channel.startswith(_PROBE):
         return Echo(payload)
+    if channel.startswith(_CENSUS):
+        return Asked.decode(payload) if channel == _CENSUS else Told.decode(payload)
+    return _doorbell(payload)
+
+
+def _doorbell(payload: bytes) -> Doorbell | None:
     parts = payload.split(b"\n", 3)
     if len(parts) != 4:
         return None  # not ours
@@ -259,3 +313,4 @@ def _event(channel: bytes, payload: bytes) -> Doorbell | Echo | Notice | None:
 
 _CONTROL = keys.CONTROL.encode()
 _PROBE = keys.probe("").encode()
+_CENSUS = keys.CENSUS.encode()

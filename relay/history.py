@@ -11,8 +11,9 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from relay.deleted import Deleted
 from relay.hub import Gap, GapReason, Letter
-from relay.letterbox import PAGE_LETTERS, Entry, Letterbox, Page, Top
+from relay.letterbox import PAGE_LETTERS, Entry, Floor, Letterbox, Page, Top
 from relay.message_id import MessageId
 
 _AHEAD_BYTES = 8 * 1024 * 1024  # of letters whose turn has not come; beyond it they are read again then
@@ -86,6 +87,7 @@ class History:
         self._gaps: deque[Gap] = deque()
         self._page_letters = max(1, PAGE_LETTERS // max(len(starts), 1))
         self._ahead_bytes = 0
+        self._deleted: dict[tuple[str, str], Deleted] = {}  # by inbox and epoch, as last read
 
     async def next(self) -> Letter | Gap | None:
         """The next letter, or the gap before it; None at the end. Raises Unavailable."""
@@ -94,15 +96,19 @@ class History:
             self._opened = True
         if self._gaps:
             return self._gaps.popleft()
-        if not self._order:
-            return None
-        shelf = self._order[0][-1]
-        if reason := shelf.gap():
-            after, shelf.last = shelf.last, None
-            return Gap(shelf.inbox, after, shelf.ahead[0].id, await self._why(shelf.inbox, reason))
-        return await self._take()
+        while self._order:
+            shelf = self._order[0][-1]
+            if reason := shelf.gap():
+                after, shelf.last = shelf.last, None
+                first = shelf.ahead[0].id
+                if reason == "epoch" or not await self._were_deleted(shelf.inbox, after, first.seq - 1):
+                    return Gap(shelf.inbox, after, first, await self._why(shelf.inbox, reason))
+            if item := await self._take():
+                return item
+        return None
 
-    async def _take(self) -> Letter | Gap:
+    async def _take(self) -> Letter | Gap | None:
+        """The next letter; None when it was deleted meanwhile."""
         shelf = heapq.heappop(self._order)[-1]
         entry = shelf.ahead.popleft()
         self._ahead_bytes -= len(entry.frame)
@@ -112,6 +118,8 @@ class History:
         self._queue(shelf)
         # Without its frame it was put back, and is read again.
         frame = entry.frame or await self._letterbox.fetch(shelf.inbox, entry.id)
+        if frame is None and await self._were_deleted(shelf.inbox, entry.id, entry.id.seq, itself=True):
+            return None
         if frame is None:
             return Gap(shelf.inbox, before, None, "trimmed", reached=entry.id)
         return Letter(entry.owner, shelf.inbox, entry.id, frame)
@@ -157,25 +165,50 @@ class History:
                 self._gaps.append(Gap(shelf.inbox, None, first, reason, reached=top.last))
         elif not shelf.ahead and (top is None or top.last != start.message):
             lost = top is None or top.last.history != start.message.history or top.last.seq <= start.message.seq
+            if not lost and top and await self._were_deleted(shelf.inbox, start.message, top.last.seq):
+                return
             reason = await self._why(shelf.inbox, "epoch" if lost else "trimmed", start.message)
             self._gaps.append(Gap(shelf.inbox, start.message, None, reason, reached=top.last if top else None))
 
     async def _lacks(self, shelf: _Shelf, start: Since, top: Top) -> bool:
-        """Whether a message of the time asked for, or later, is not kept any more, as far as can be known."""
-        if not shelf.ahead:
-            return top.last.ms >= start.ms
-        first, kept = shelf.ahead[0].id, await self._letterbox.kept(shelf.inbox)
-        if first.seq == 1 or first.seq > top.last.seq - kept + 1:
-            return False  # an older one is kept, or there was none
-        return kept >= self._letterbox.keep_messages or start.ms < await self._kept_since_ms()
+        """Whether a message of the time asked for, or later, is lost, as far as can be known."""
+        if shelf.ahead[0].id.seq == 1 if shelf.ahead else top.last.ms < start.ms:
+            return False
+        if not shelf.ahead and not await self._were_deleted(shelf.inbox, top.last, top.last.seq, itself=True):
+            return True
+        floor = await self._letterbox.floor(shelf.inbox, top.last)
+        if floor is None or floor.seq == 1 or floor.ms < start.ms:
+            return floor is None  # else an older one is not lost, or there was none
+        return self._is_full(floor, top) or start.ms < await self._kept_since_ms()
+
+    async def _were_deleted(
+        self, inbox: str, after: MessageId | None, last_seq: int, *, itself: bool = False
+    ) -> bool:
+        """Whether its owner deleted all from the one after ``after`` (or from ``itself``) to ``last_seq``."""
+        if after is None:
+            return False
+        first_seq = after.seq if itself else after.seq + 1
+        known = self._deleted.get((inbox, after.epoch))
+        if known is None or not known.covers(first_seq, last_seq):
+            known = self._deleted[inbox, after.epoch] = await self._letterbox.deleted(inbox, after.epoch)
+        return known.covers(first_seq, last_seq)
 
     async def _why(self, inbox: str, reason: GapReason, reader: MessageId | None = None) -> GapReason:
         """``trimmed`` only where there are as many as are kept, and ``epoch`` only as long as a count is kept."""
-        if reason == "trimmed" and await self._letterbox.kept(inbox) < self._letterbox.keep_messages:
+        if reason == "trimmed" and not await self._trims(inbox):
             return "expired"
         if reason == "epoch" and reader and reader.ms < await self._kept_since_ms():
             return "expired"
         return reason
+
+    async def _trims(self, inbox: str) -> bool:
+        """Whether an inbox has got more since its floor than is kept, by number."""
+        top = (await self._letterbox.tops([inbox]))[inbox]
+        floor = await self._letterbox.floor(inbox, top.last) if top else None
+        return top is not None and floor is not None and self._is_full(floor, top)
+
+    def _is_full(self, floor: Floor, top: Top) -> bool:
+        return top.last.seq - floor.seq + 1 >= self._letterbox.keep_messages
 
     async def _kept_since_ms(self) -> int:
         return await self._letterbox.now_ms() - self._letterbox.keep_seconds * 1000

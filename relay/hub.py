@@ -43,6 +43,17 @@ class Gap:
     variants: dict[str, bytes] = field(default_factory=dict)  # as of a letter
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a socket fares, for who wants to see it."""
+
+    opened_us: int  # Unix time in microseconds; no two sockets of a process have the same
+    frames: Literal["message", "envelope"]
+    client: str  # its address; "" when the server does not know it
+    waiting_bytes: int  # that the client has not taken yet
+    delivered: int  # messages (and words of gaps) that were written to it
+
+
 class Listener(Protocol):
     """One socket, as the hub sees it."""
 
@@ -56,6 +67,9 @@ class Listener(Protocol):
 
     def end(self, close: Close, text: str) -> None:
         """Ends the socket with this close, told in this sentence. The first call counts."""
+
+    def standing(self) -> Standing:
+        """How it fares now."""
 
 
 class Hub:
@@ -73,6 +87,12 @@ class Hub:
 
     def __iter__(self) -> Iterator[Listener]:
         return iter(tuple(self._watched))
+
+    def of_account(self, account: str) -> list[Listener]:
+        """The listeners of an account. Looks at every socket here, but only when the account has one."""
+        if account not in self._sockets:
+            return []
+        return [listener for listener in self._watched if listener.account == account]
 
     def wants(self, channel: str) -> bool:
         """Whether anybody here listens to the channel."""

@@ -11,6 +11,7 @@ import hashlib
 PREFIX = "relay:"
 
 CONTROL = f"{PREFIX}control"  # channel: what was revoked, released or switched off, see notices.py
+CENSUS = f"{PREFIX}census"  # channel: whose sockets somebody wants to see, see census.py
 ACCOUNTS = f"{PREFIX}accounts"  # set of account ids
 # String: Unix ms at which all of an accounts file was there. In the slot of ACCOUNTS: one node fewer that may be away.
 ACCOUNTS_APPLIED = f"{PREFIX}{{{ACCOUNTS}}}:applied"
@@ -22,6 +23,11 @@ PARKED_BYTES = f"{PARKED}:bytes"  # string: what they and their bodies take
 def probe(node: str) -> str:
     """Channel: a process rings it to hear whether its own link still works."""
     return f"{PREFIX}probe:{node}"
+
+
+def census_answers(node: str) -> str:
+    """Channel: what each process answers to a question of this one."""
+    return f"{PREFIX}census:{node}"
 
 
 def inbox_channel(inbox: str) -> str:
@@ -48,6 +54,21 @@ def meta(inbox: str) -> str:
 def letterbox(inbox: str) -> str:
     """Stream: the kept messages of an inbox; entry ids are ``<ms>-<seq>``, fields ``o`` owner, ``m`` message JSON."""
     return f"{PREFIX}{{{inbox}}}:letters"
+
+
+def flags(inbox: str) -> str:
+    """Hash: what the owner set on messages, see mailbox/scripts.py; ``<_id>`` -> read, folder and labels."""
+    return f"{PREFIX}{{{inbox}}}:flags"
+
+
+def starred(inbox: str) -> str:
+    """Hash: copies of starred messages that outlive their letters; ``<_id> <account>`` -> message JSON."""
+    return f"{PREFIX}{{{inbox}}}:starred"
+
+
+def deleted(inbox: str, epoch: str) -> str:
+    """Sorted set: ranges of messages of an epoch that were deleted by their owner, see deleted.py."""
+    return f"{PREFIX}{{{inbox}}}:deleted:{epoch}"
 
 
 def seen(inbox: str, event: str) -> str:
@@ -89,6 +110,11 @@ def account_keys(account_id: str) -> str:
 def account_addresses(account_id: str) -> str:
     """Sorted set: addresses that an account reserved, or is about to (score: when, Unix ms); the hash decides."""
     return f"{PREFIX}account:{{{account_id}}}:addresses"
+
+
+def account_starred(account_id: str) -> str:
+    """Sorted set: inboxes in which an account may have starred messages (score: when it did, Unix ms)."""
+    return f"{PREFIX}account:{{{account_id}}}:starred"
 
 
 def account_domains(account_id: str) -> str:

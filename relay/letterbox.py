@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from relay import keys
+from relay.deleted import Deleted
 from relay.errors import Unavailable
 from relay.message_id import BadMessageId, MessageId
 from relay.store import Command, Store
@@ -42,6 +43,31 @@ class Top(NamedTuple):
     large: bool  # whether there may be letters beyond what a doorbell carries
 
 
+class Floor(NamedTuple):
+    """The oldest message from which on nothing of an inbox is lost: all is kept, or was deleted by its owner."""
+
+    ms: int
+    seq: int
+
+
+# KEYS: letterbox, what was deleted of the newest message's epoch. ARGV: the newest message's seq.
+# Replies ms and seq of the floor; nothing when the newest is lost.
+_FLOOR = """
+local ms, seq = nil, tonumber(ARGV[1]) + 1
+local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+if oldest then
+  ms, seq = string.match(oldest[1], '^(%d+)%-(%d+)$')
+  seq = tonumber(seq)
+end
+local below = redis.call('ZREVRANGEBYSCORE', KEYS[2], seq - 1, '-inf', 'LIMIT', 0, 1)[1]
+if below then
+  local first, last, first_ms = string.match(below, '^(%d+)%-(%d+)%-(%d+)$')
+  if tonumber(last) >= seq - 1 then ms, seq = first_ms, tonumber(first) end
+end
+return ms and {ms, string.format('%.0f', seq)} or {}
+"""
+
+
 class Letterbox:
     """All letterboxes."""
 
@@ -65,9 +91,16 @@ class Letterbox:
             tops.update((inbox, _top(inbox, row)) for inbox, row in zip(some, rows, strict=True))
         return tops
 
-    async def kept(self, inbox: str) -> int:
-        """How many letters there are."""
-        return int((await self._ask(("XLEN", keys.letterbox(inbox))))[0])
+    async def floor(self, inbox: str, newest: MessageId) -> Floor | None:
+        """Where what is lost of an inbox ends; None when its newest message is lost too."""
+        names = keys.letterbox(inbox), keys.deleted(inbox, newest.epoch)
+        [found] = await self._ask(("EVAL", _FLOOR, len(names), *names, newest.seq))
+        return Floor(*map(int, found)) if found else None
+
+    async def deleted(self, inbox: str, epoch: str) -> Deleted:
+        """What its owner deleted of one epoch."""
+        [members] = await self._ask(("ZRANGE", keys.deleted(inbox, epoch), 0, -1))
+        return Deleted(members)
 
     async def pages(self, starts: Sequence[tuple[str, str]], count: int) -> list[Page]:
         """For each inbox the first ``count`` letters from its start: an entry id, after "(" when it is exclusive."""

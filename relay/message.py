@@ -5,6 +5,7 @@ Nobody after :func:`encode` parses a message again: the same bytes travel throug
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -88,6 +89,11 @@ def address(encoded: bytes, inbox: str, original_inbox: str = "") -> bytes:
     """
     envelope = {"inbox": inbox, "originalInbox": original_inbox or inbox, "domain": domain_of(inbox)}
     return b"%b,%b" % (orjson.dumps(envelope)[:-1], encoded[1:])
+
+
+def raw_of(shape: Mapping[str, Any]) -> bytes:
+    """The original bytes of a decoded message JSON: what :func:`encode` made ``raw`` and ``rawEncoding`` of."""
+    return str(shape["raw"]).encode(shape.get("rawEncoding", "utf-8"))
 
 
 def _raw_text(raw: bytes) -> tuple[str, dict[str, str]]:

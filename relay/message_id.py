@@ -43,6 +43,11 @@ class MessageId(NamedTuple):
         return self.history[:TAG_HEX]
 
     @property
+    def epoch(self) -> str:
+        """What names the count, within the inbox."""
+        return self.history[TAG_HEX:]
+
+    @property
     def entry(self) -> str:
         """The id of its entry in the letterbox."""
         return f"{self.ms}-{self.seq}"

@@ -2,8 +2,9 @@
 
 Tasks of one owner (:meth:`Node.run`): the reader takes doorbells from the link, the leveller makes the link's
 subscriptions equal to what the hub wants, the prober asks whether the link still hears anything, the audit ends
-listeners whose right has ended. When one of them fails, all end, and after a pause a new link begins: with all
-subscriptions, with an audit of everybody, and with what was missed meanwhile (catchup.py) before anything new.
+listeners whose right has ended, the census answers who is here. When one of them fails, all end, and after a pause a
+new link begins: with all subscriptions, with an audit of everybody, and with what was missed meanwhile (catchup.py)
+before anything new.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import structlog
 
 from relay import keys
 from relay.audit import Audit, Gate
-from relay.bus import Bus, Confirmed, Doorbell, Echo, Link
+from relay.bus import Asked, Bus, Confirmed, Doorbell, Echo, Link, Told
 from relay.catchup import CatchUp
+from relay.census import Census
 from relay.errors import RelayError, Unavailable
 from relay.hub import Hub, Letter, Listener, channels_of
 from relay.letterbox import Letterbox
@@ -69,7 +71,9 @@ class Node:
         self._positions = Positions()
         self._catch_up = CatchUp(letterbox, self.hub, self._positions, metrics, turn_bytes=turn_bytes)
         self._live = False  # doorbells are delivered; else they are noted, until all that was missed is read
-        self._probe_channel = keys.probe(secrets.token_hex(8))
+        process = secrets.token_hex(8)
+        self._probe_channel = keys.probe(process)
+        self.census = Census(bus, self.hub, process=process)
         self._received = 0  # events of this link
         self._heard = asyncio.Event()  # the echo of the last probe
         self.connected = False
@@ -136,11 +140,13 @@ class Node:
         try:
             async with asyncio.TaskGroup() as tasks:
                 # Redis answers in order: when the last is confirmed, all are.
-                await self._subscriptions.start(link, [*self.hub.channels(), keys.CONTROL, self._probe_channel])
+                own = [keys.CONTROL, keys.CENSUS, self.census.channel, self._probe_channel]
+                await self._subscriptions.start(link, [*self.hub.channels(), *own])
                 reading = tasks.create_task(self._read(link), name="node.read")
                 await self._subscriptions.follow([self._probe_channel])
                 self._audit.suspect(list(self.hub))
                 tasks.create_task(self._audit.run(), name="node.audit")
+                tasks.create_task(self.census.run(), name="node.census")
                 tasks.create_task(self._subscriptions.level(link, self.hub.wants), name="node.level")
                 recovered = await self._catch_up.run()
                 self._live = True
@@ -212,6 +218,10 @@ class Node:
                     self._audit.suspect(self.hub.concerned(notice))
                 case Echo():
                     self._heard.set()
+                case Asked() as question:
+                    self.census.asked(question)
+                case Told() as answer:
+                    self.census.told(answer)
 
     async def _deliver(self, doorbell: Doorbell) -> int:
         """Hands one message to the hub, and before it what is missing; the answer is its size in bytes."""

@@ -126,6 +126,10 @@ class Replay:
             after = start.message if isinstance(start, After) else None
             if top is None or (top.last.ms < start.ms if isinstance(start, Since) else top.last == after):
                 continue
+            if after and after.history == top.last.history:
+                deleted = await self._letterbox.deleted(inbox, after.epoch)
+                if deleted.covers(after.seq + 1, top.last.seq):
+                    continue
             starts[inbox] = After(top.last)
             self._metrics.gaps.labels("trimmed").inc()
             listener.send(Gap(inbox, after, None, "trimmed", reached=top.last))

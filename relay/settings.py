@@ -128,6 +128,12 @@ class Settings(BaseModel):
     )
     keep_messages: int = Field(1000, ge=1, description="messages kept per inbox for a listener that comes back")
     keep_seconds: int = Field(7 * 24 * 3600, ge=60, description="time that a message is kept")
+    starred_messages: int = Field(
+        100, ge=0, le=1000, description="starred messages kept per inbox for as long as they are starred"
+    )
+    starred_bytes: int = Field(
+        64 * 1024 * 1024, ge=0, description="bytes of them per inbox; over it a star is refused with 400"
+    )
     replay_limit: int = Field(
         10_000,
         ge=1,

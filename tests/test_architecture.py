@@ -13,11 +13,11 @@ HOUSE = Path(__file__).parent.parent / "relay"
 # From the ground up. A file may import from the levels below its own, and from its own room.
 LEVELS = [
     {"errors"},
-    {"address", "keys", "message_id", "network", "notices", "logs", "metrics", "redis_url"},
+    {"address", "deleted", "keys", "message_id", "network", "notices", "logs", "metrics", "redis_url"},
     {"settings", "positions", "client"},
     {"store", "message"},
     {"mime", "bus", "letterbox", "parked", "hub", "accounts"},
-    {"inbound", "builders", "history", "subscriptions", "audit"},
+    {"inbound", "builders", "history", "subscriptions", "audit", "census", "mailbox", "rendering"},
     {"catchup", "replay"},
     {"node"},
     {"stream", "api", "web"},
@@ -34,6 +34,7 @@ ONLY = {
     "fakeredis": {"store"},
     "uvicorn": {"serve", "connection"},
     "fast_mail_parser": {"mime"},
+    "nh3": {"rendering"},
 }
 
 

@@ -80,6 +80,11 @@ class Addresses:
         async with self._store.call() as client:
             return (await self._heal(client, account_id))[0]
 
+    async def count(self, account_id: str) -> int:
+        """How many credits the account uses."""
+        async with self._store.call() as client:
+            return int(await client.zcard(keys.account_addresses(account_id)))
+
     async def get(self, account_id: str, address: str) -> Reservation:
         """An address of the account, or a free one (``owner`` is ""). Raises Unauthorized: it is another's."""
         async with self._store.call() as client:
@@ -99,7 +104,7 @@ class Addresses:
         """Gives an address up, with the mail that is kept for it. Raises BadRequest, Unauthorized as update."""
         async with self._store.call() as client:
             # The letters go too, wanted or not: the next owner of the address must not find them.
-            names = [keys.address(address), keys.letterbox(address), keys.meta(address)]
+            names = _names(address)
             args = (account_id, keys.CONTROL, _notice(address))
             _check_mine(await script.run(client, lua.RELEASE, names, *args), address)
             await self._leave(client, account_id, [address])
@@ -176,7 +181,7 @@ class Addresses:
         """What came of claiming each address: lua.DONE, lua.YOURS or lua.OTHERS."""
         async with client.pipeline(transaction=False) as pipe:
             for address, keep_from in claims:
-                names = (keys.address(address), keys.letterbox(address), keys.meta(address))
+                names = _names(address)
                 pipe.eval(lua.CLAIM, len(names), *names, account_id, keep_from, *script.flat(members))
             # Once more: a release of the same address that ran meanwhile may have left the set after we took
             # the place, and an address that is claimed must be in it.
@@ -237,6 +242,12 @@ class Addresses:
         mine = [a for a, (owner, _) in zip(addresses, looks, strict=True) if owner == account_id]
         if mine:
             await client.zadd(keys.account_addresses(account_id), dict.fromkeys(mine, self._now_ms()))
+
+
+def _names(address: str) -> list[str]:
+    """The address hash, and all that is kept of its mail."""
+    kinds = (keys.address, keys.letterbox, keys.meta, keys.flags, keys.starred)
+    return [kind(address) for kind in kinds]
 
 
 async def _look(client: Client, account_id: str, addresses: Sequence[str]) -> list[tuple[str | None, str | None]]:

@@ -19,12 +19,21 @@ from relay.errors import BadRequest, NotFound
 from relay.notices import Kind, Notice
 from relay.store import Client, Store
 
+FROM_FILE = "file"  # the source of keys that the accounts file brought, and brings again
 _PREFIX = "rk_"
 _ID_LENGTH = 12
 _HASHED = re.compile(r"sha256:([0-9a-f]{64})")
 # Visible ASCII, so that it fits in a header and a query. How long a given key is, its giver decides: keys made
 # here have 32 random characters.
 _GIVEN = re.compile(r"[!-~]{1,200}")
+
+# KEYS: the account's keys. ARGV: key hash, limit (0: none). Replies 0 when the account has as many as it may.
+_LIST = """
+local new, limit = redis.call('SADD', KEYS[1], ARGV[1]), tonumber(ARGV[2])
+if new == 0 or limit == 0 or redis.call('SCARD', KEYS[1]) <= limit then return 1 end
+redis.call('SREM', KEYS[1], ARGV[1])
+return 0
+"""
 
 # KEYS: key. ARGV: account, then hash members. Replies the account that has the key.
 _ADD = """
@@ -49,7 +58,7 @@ class ApiKey:
 
     id: str  # the first 12 hex digits of its SHA-256
     label: str  # "" when it has none
-    source: str  # who brought it: "file", "cli", …
+    source: str  # who brought it: FROM_FILE, "cli", "api", …
     created_ms: int  # Unix time in milliseconds
     hash: str = field(repr=False)  # SHA-256, hex
 
@@ -69,12 +78,12 @@ class ApiKeys:
         self._store = store
 
     async def add(
-        self, account_id: str, key: str | None = None, *, label: str = "", source: str = "cli"
+        self, account_id: str, key: str | None = None, *, label: str = "", source: str = "cli", limit: int = 0
     ) -> NewKey:
         """Gives an account one more key: a new one, ``key``, or the key of the hash ``sha256:<64 hex>``.
 
-        A key that the account has already stays as it is. Raises BadRequest: malformed, or another account's;
-        NotFound: no such account.
+        ``limit``: how many keys the account may then have; 0 = any number. A key that the account has already stays as
+        it is. Raises BadRequest: malformed, another account's, or one too many; NotFound: no such account.
         """
         made = _PREFIX + secrets.token_urlsafe(24) if key is None else None
         key_hash = hash_of(made or key or "")
@@ -82,7 +91,8 @@ class ApiKeys:
             if not await client.exists(keys.account(account_id)):
                 raise NotFound(f"there is no account {account_id}")
             # The set first: a key that works but is not listed could not be revoked by its id.
-            await client.sadd(keys.account_keys(account_id), key_hash)
+            if not await script.run(client, _LIST, [keys.account_keys(account_id)], key_hash, limit):
+                raise BadRequest(f"an account has at most {limit} API keys; revoke one first")
             fields = {"hash": key_hash, "label": label, "source": source, "created": str(script.now_ms())}
             row = [keys.api_key(key_hash)]
             owner: bytes = await script.run(client, _ADD, row, account_id, *script.flat(fields))

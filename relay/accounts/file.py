@@ -16,11 +16,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from relay.accounts import Accounts
 from relay.accounts.accounts import ACCOUNT_ID, DEFAULT_CREDITS, MAX_CREDITS
-from relay.accounts.api_keys import hash_of
+from relay.accounts.api_keys import FROM_FILE, hash_of
 from relay.address import canonical_address, canonical_domain
 from relay.errors import BadRequest, ConfigError, NotFound, Unauthorized
-
-_SOURCE = "file"  # ApiKey.source of keys that the file brought
 
 
 def _address(text: str) -> str:
@@ -159,7 +157,7 @@ async def _apply(where: str, account: DeclaredAccount, accounts: Accounts) -> li
             if kind == "domain":
                 await accounts.domains.declare(account.id, value)
             elif kind == "key":
-                await accounts.keys.add(account.id, f"sha256:{value}", source=_SOURCE)
+                await accounts.keys.add(account.id, f"sha256:{value}", source=FROM_FILE)
         except (BadRequest, Unauthorized) as exc:
             problems.append(f"{where}.{member}: {exc}")
     for index, declared in enumerate(account.addresses):
@@ -174,6 +172,6 @@ async def _apply(where: str, account: DeclaredAccount, accounts: Accounts) -> li
 async def _revoke_gone(account: DeclaredAccount, accounts: Accounts) -> None:
     declared = {*account.keys, *account.key_hashes}
     for row in await accounts.keys.list(account.id):
-        if row.source == _SOURCE and row.hash not in declared:
+        if row.source == FROM_FILE and row.hash not in declared:
             with suppress(NotFound):  # another process that loads the same file was faster
                 await accounts.keys.revoke(account.id, row.hash)

@@ -11,17 +11,27 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.accounts import Accounts
-from relay.api import addresses, domains, samples
+from relay.api import addresses, api_keys, content, domains, inbox, me, messages, samples
 from relay.api.rest import on_http_error, on_relay_error
 from relay.errors import RelayError
 from relay.inbound.intake import Intake
+from relay.mailbox import Mailbox
 
 __all__ = ["exception_handlers", "routes"]
 
 
-def routes(accounts: Accounts, intake: Intake) -> list[Route]:
-    """All paths below /api."""
-    return [*addresses.routes(accounts), *domains.routes(accounts), *samples.routes(accounts, intake)]
+def routes(accounts: Accounts, mailbox: Mailbox, intake: Intake) -> list[Route]:
+    """All paths below /api that need no sockets."""
+    return [
+        *addresses.routes(accounts),
+        *domains.routes(accounts),
+        *api_keys.routes(accounts),
+        *samples.routes(accounts, intake),
+        *messages.routes(accounts, mailbox),
+        *inbox.routes(accounts, mailbox),
+        *me.routes(accounts, mailbox),
+        *content.routes(accounts, mailbox),
+    ]
 
 
 def exception_handlers() -> Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]]:

@@ -115,7 +115,7 @@ class AddressApi:
         return Json(_shown(await self._addresses.update(call.account_id, _email(call), change)))
 
     async def release(self, call: Call) -> Response:
-        # Mailsac's deleteAddressMessages is taken and changes nothing: released mail is never kept here.
+        # Mailsac's deleteAddressMessages is taken and changes nothing: released mail, starred or not, is never kept.
         address = _email(call)
         await self._addresses.release(call.account_id, address)
         return Json({"_id": address, "message": "Address was released."})

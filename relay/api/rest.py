@@ -69,6 +69,10 @@ class Call:
             raise BadRequest(f"the {name} in the path is not percent-encoded UTF-8", member=name)
         return text
 
+    def key(self) -> str:
+        """The API key of the headers or the query; "" when it came in the body."""
+        return _key_outside(self.request)
+
     def body(self, model: type[AnyBody]) -> AnyBody:
         """The body, read as ``model``. Raises InvalidBody."""
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from relay.errors import NotAMail
 from relay.message import Mailbox
 from relay.mime import addresses, charset, headers, links, tree
 
-__all__ = ["Parts", "parse"]
+__all__ = ["Parts", "checked", "parse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ def parse(raw: bytes) -> Parts:
 
     Raises: NotAMail: empty, or not beginning with a header field. Nothing else.
     """
-    raw = _checked(raw)
+    raw = checked(raw)
     block = headers.split(raw, 0, len(raw))
     fields = headers.texts(block)
     found: dict[str, list[str]] = {"from": [], "to": [], "cc": [], "bcc": [], "subject": []}
@@ -56,7 +55,8 @@ def parse(raw: bytes) -> Parts:
     )
 
 
-def _checked(raw: bytes) -> bytes:
+def checked(raw: bytes) -> bytes:
+    """The mail as its parsers read it. Raises NotAMail."""
     if not raw:
         raise NotAMail("the body is empty; a mail begins with a header field such as 'From: a@example.com'")
     if not headers.begins(raw):
@@ -92,10 +92,10 @@ def _bodies(raw: bytes, block: headers.Block) -> tuple[str, str, tuple[str, ...]
     bodies: dict[str, list[str]] = {"text/plain": [], "text/html": []}
     attachments: list[str] = []
     for leaf in tree.leaves(raw, block):
-        if leaf.attached or leaf.kind not in bodies:
-            attachments.append(hashlib.md5(leaf.content, usedforsecurity=False).hexdigest())
-        else:
+        if leaf.is_body:
             bodies[leaf.kind].append(charset.decode(leaf.content, leaf.charset))
+        else:
+            attachments.append(leaf.checksum)
     return _joined(bodies["text/plain"]), _joined(bodies["text/html"]), tuple(attachments)
 
 

@@ -8,6 +8,7 @@ stops reading fields at the first broken line. Its base64 decoder is far faster 
 from __future__ import annotations
 
 import binascii
+import hashlib
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +24,7 @@ from relay.mime import headers
 MAX_DEPTH = 32
 # As in Go's mime/multipart. A mail of "--b" lines would have millions; the last part takes what is left.
 MAX_PARTS = 1_000
+BODIES = frozenset({"text/plain", "text/html"})
 
 
 class Leaf(NamedTuple):
@@ -32,6 +34,17 @@ class Leaf(NamedTuple):
     charset: str
     attached: bool  # Content-Disposition: attachment, or a file name inside a multipart
     content: bytes
+    block: slice  # where its header block lies in the mail
+
+    @property
+    def is_body(self) -> bool:
+        """Whether it is shown as text or HTML of the mail; every other leaf is an attachment."""
+        return not self.attached and self.kind in BODIES
+
+    @property
+    def checksum(self) -> str:
+        """MD5 of ``content``, lower-case hex: what an attachment is known by."""
+        return hashlib.md5(self.content, usedforsecurity=False).hexdigest()
 
 
 class Head(NamedTuple):
@@ -46,6 +59,7 @@ class Head(NamedTuple):
 
 
 class _Part(NamedTuple):
+    block: int  # start of its header block
     start: int  # of its body
     end: int
     depth: int
@@ -56,7 +70,7 @@ class _Part(NamedTuple):
 def leaves(raw: bytes, block: headers.Block) -> list[Leaf]:
     """The leaves below ``block``, in the order of the mail; message/rfc822 is a leaf. At most ``MAX_PARTS``."""
     found: list[Leaf] = []
-    waiting = [_Part(block.body, len(raw), 0, "text/plain", head_of(block))]
+    waiting = [_Part(0, block.body, len(raw), 0, "text/plain", head_of(block))]
     left = MAX_PARTS
     while waiting:
         part = waiting.pop()
@@ -68,7 +82,7 @@ def leaves(raw: bytes, block: headers.Block) -> list[Leaf]:
         default = "message/rfc822" if part.head.kind == "multipart/digest" else "text/plain"
         for start, end in reversed(inner):
             head, body = head_at(raw, start, end)
-            waiting.append(_Part(body, end, part.depth + 1, default, head))
+            waiting.append(_Part(start, body, end, part.depth + 1, default, head))
     return found
 
 
@@ -168,6 +182,7 @@ def _leaf(raw: bytes, part: _Part) -> Leaf:
         head.charset,
         head.attachment or (head.named and part.depth > 0),
         head.decode(content) if head.decode else content,
+        slice(part.block, part.start),
     )
 
 

@@ -44,6 +44,11 @@ def variant(frame_format: Format, *, deflate: bool) -> Variant:
     return "envelope+deflate" if deflate else "envelope"
 
 
+def format_of(known: Variant) -> Format:
+    """The format of a variant."""
+    return "envelope" if known.startswith("envelope") else "message"
+
+
 def wire(letter: Letter | Gap, wanted: Variant) -> bytes:
     """The letter's whole frame, RFC 6455 header included."""
     made = letter.variants.get(wanted)

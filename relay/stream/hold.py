@@ -23,6 +23,11 @@ class Hold:
         self._bytes = 0
         self.overflowed = False
 
+    @property
+    def size_bytes(self) -> int:
+        """Of what is held."""
+        return self._bytes
+
     def put(self, item: Letter | Gap) -> None:
         """Keeps one; of a mail beyond the limit one alone."""
         size = len(item.frame) if isinstance(item, Letter) else 0

@@ -6,13 +6,14 @@ The hub hands letters over without waiting; they wait here, limited in bytes, un
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from relay.errors import SLOW, Close, Refused
-from relay.hub import Gap, Letter
+from relay.hub import Gap, Letter, Standing
 from relay.message_id import MessageId
 from relay.stream import frames
 from relay.stream.hold import Floors, Hold
@@ -29,6 +30,8 @@ class PortableListener:
         """``client`` is its address, for the log."""
         self.account = ""
         self.client = client
+        self.opened_us = time.time_ns() // 1000
+        self.delivered = 0
         self.key_hash = request.key_hash
         self.addresses: Collection[str] = request.addresses
         self.domains: Collection[str] = request.domains
@@ -78,6 +81,12 @@ class PortableListener:
             self._waiting.clear()
             self._ended.set()
             self._emptied.set()
+
+    def standing(self) -> Standing:
+        """See :class:`relay.hub.Listener`. What waits in the server's own buffers is not known here."""
+        held = self._held.size_bytes if self._held is not None else 0
+        waiting = held + sum(map(_size, self._waiting))
+        return Standing(self.opened_us, self._format, self.client, waiting, self.delivered)
 
     # For a socket that resumes, see relay/replay.py.
 
@@ -143,6 +152,7 @@ class PortableListener:
             while self._waiting:
                 letter = self._waiting.popleft()
                 self._count(letter, waits=False)
+                self.delivered += 1
                 await websocket.send_text(frames.text(letter, self._format))
             self._emptied.set()
             await self._filled.wait()

@@ -25,11 +25,12 @@ there, and the same endpoint streams the portable way.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from relay.errors import LEAVING, SLOW, Close, Refused
-from relay.hub import Gap, Letter
+from relay.hub import Gap, Letter, Standing
 from relay.message_id import MessageId
 from relay.stream import frames
 from relay.stream.frames import Format
@@ -78,8 +79,10 @@ class Wire(asyncio.Protocol):
         "account",
         "addresses",
         "client",
+        "delivered",
         "domains",
         "key_hash",
+        "opened_us",
     )
 
     def __init__(
@@ -94,6 +97,8 @@ class Wire(asyncio.Protocol):
         """Holds what it is given until :meth:`open`. ``client`` is its address, for the log."""
         self.account = ""
         self.client = client
+        self.opened_us = time.time_ns() // 1000
+        self.delivered = 0
         self.key_hash = key_hash
         # A tuple of one takes a quarter of a set of one.
         self.addresses = tuple(addresses) if len(addresses) <= _FEW else addresses
@@ -120,6 +125,7 @@ class Wire(asyncio.Protocol):
         if self._state or len(frame) > self._around.limit_bytes:
             self._deliver_unusual(letter, frame)
         else:
+            self.delivered += 1
             self._transport.write(frame)
 
     def _deliver_unusual(self, letter: Letter | Gap, frame: bytes) -> None:
@@ -134,6 +140,7 @@ class Wire(asyncio.Protocol):
             limit = self._around.limit_bytes
             self.end(SLOW, f"more than {limit} bytes were waiting for this socket; read faster")
             return
+        self.delivered += 1
         self._transport.write(frame)
         if self._state != _PAUSED:
             self._large_bytes = 0  # the kernel has taken it
@@ -176,6 +183,14 @@ class Wire(asyncio.Protocol):
         self._transport.write(frames.closing(close))
         asyncio.get_running_loop().call_later(_FAREWELL_SECONDS, self._transport.abort)
 
+    def standing(self) -> Standing:
+        """See :class:`relay.hub.Listener`."""
+        held = self._held.size_bytes if self._held is not None else 0
+        written = 0 if self._state == _HOLDING else self._transport.get_write_buffer_size()
+        return Standing(
+            self.opened_us, frames.format_of(self._variant), self.client, held + written, self.delivered
+        )
+
     # For a socket that resumes, see relay/replay.py.
 
     def hold(self) -> None:
@@ -186,6 +201,7 @@ class Wire(asyncio.Protocol):
     def send(self, item: Letter | Gap) -> None:
         """See :class:`relay.replay.Resuming`."""
         if self._state != _ENDED:
+            self.delivered += 1
             self._transport.write(frames.wire(item, self._variant))
 
     async def room(self) -> bool:

@@ -19,6 +19,7 @@ from starlette.routing import Route
 _PAGES: Mapping[str, str] = MappingProxyType(
     {
         "/": "test.html",
+        "/dashboard": "dashboard.html",
         "/letter": "letter.html",
     }
 )

@@ -12,6 +12,7 @@ from relay import api, settings
 from relay.accounts import Accounts
 from relay.bus import Bus
 from relay.inbound.intake import Intake
+from relay.mailbox import Mailbox
 from relay.metrics import Metrics
 from relay.parked import Parked
 from relay.store import Store, connect
@@ -56,9 +57,17 @@ def intake_of(store: Store) -> Intake:
 
 
 @pytest.fixture
-def transport(store: Store, accounts: Accounts) -> httpx2.ASGITransport:
+def mailbox(store: Store) -> Mailbox:
+    return Mailbox(
+        store.beside(), keep_messages=1000, keep_seconds=3600, starred_messages=100, starred_bytes=2**26
+    )
+
+
+@pytest.fixture
+def transport(store: Store, accounts: Accounts, mailbox: Mailbox) -> httpx2.ASGITransport:
     """The app. An error that nobody answers is raised in the test."""
-    app = Starlette(routes=api.routes(accounts, intake_of(store)), exception_handlers=api.exception_handlers())
+    routes = api.routes(accounts, mailbox, intake_of(store))
+    app = Starlette(routes=routes, exception_handlers=api.exception_handlers())
     return httpx2.ASGITransport(app=app)
 
 

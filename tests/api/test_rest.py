@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from relay import api
 from relay import settings as relay_settings
 from relay.accounts import Accounts
+from relay.mailbox import Mailbox
 from relay.store import connect
 from tests.api.conftest import ANN_KEY, BASE, BOB_KEY, intake_of
 from tests.redis_server import RedisServer
@@ -198,7 +199,10 @@ async def test_while_redis_is_away_the_answer_is_503_and_when_to_come_back() -> 
     with RedisServer() as server:
         store = connect(server.url, timeout_seconds=0.2)
         accounts = Accounts.build(store, relay_settings.load({}, domains=("mailsac.com",)))
-        app = Starlette(routes=api.routes(accounts, intake_of(store)), exception_handlers=api.exception_handlers())
+        limits = {"keep_messages": 10, "keep_seconds": 60, "starred_messages": 1, "starred_bytes": 1}
+        mailbox = Mailbox(store.beside(), **limits)
+        routes = api.routes(accounts, mailbox, intake_of(store))
+        app = Starlette(routes=routes, exception_handlers=api.exception_handlers())
         await accounts.accounts.create("ann")
         await accounts.keys.add("ann", ANN_KEY)
         headers = {"Mailsac-Key": ANN_KEY}

@@ -1,0 +1,174 @@
+"""REST: what is in a message: its raw form, headers, bodies and attachments. Paths and shapes are Mailsac's.
+
+All of it was written by strangers. So each answer says what it is and that nobody may guess (nosniff), HTML may do
+nothing at all where it is opened (a sandbox without rights), and files are for saving only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import orjson
+from starlette.responses import Response
+from starlette.routing import Route
+
+from relay.accounts import Accounts
+from relay.address import canonical_address
+from relay.api.pieces import Pieces
+from relay.api.rest import Call, route
+from relay.errors import BadRequest, NotFound
+from relay.mailbox import Mailbox
+from relay.mime.attachments import Attachment
+from relay.rendering import file_names
+from relay.rendering.letter import Letter
+
+_THREAD_BYTES = 16 * 1024  # a larger message is read in a thread: it could take longer than others may wait
+_READ_AT_ONCE = 2  # of the larger ones: each takes up to six times its size, and threads that posts need too
+_NOTHING = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'; sandbox"
+)
+_NAME = r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}"  # RFC 6838 section 4.2
+_MEDIA_TYPE = re.compile(f"{_NAME}/{_NAME}")
+_CHARSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,39}")
+_TEXT = "text/plain; charset=utf-8"
+_HTML = "text/html; charset=utf-8"
+_JSON = "application/json"
+_FORMATS = ("json", "json-ordered", "plain")
+
+Shown = TypeVar("Shown")
+
+
+class ContentApi:
+    """The handlers; each answers as the table in the reference says, or raises RelayError."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+        self._large = asyncio.Semaphore(_READ_AT_ONCE)
+
+    async def raw(self, call: Call) -> Response:
+        raw, charset = await self._of(call, lambda letter: (letter.raw, letter.charset))
+        return _answer(call, raw, f"text/plain; charset={charset}", ".eml")
+
+    async def text(self, call: Call) -> Response:
+        return _answer(call, await self._of(call, lambda letter: letter.text().encode()), _TEXT, ".txt")
+
+    async def body(self, call: Call) -> Response:
+        return _answer(call, await self._of(call, lambda letter: letter.safe_html().encode()), _HTML, ".html")
+
+    async def dirty(self, call: Call) -> Response:
+        return _answer(call, await self._of(call, lambda letter: letter.dirty_html().encode()), _HTML, ".html")
+
+    async def headers(self, call: Call) -> Response:
+        wanted = call.request.query_params.get("messageHeadersFormat") or "json"
+        if wanted not in _FORMATS:
+            member = "messageHeadersFormat"
+            raise BadRequest(f"{member} is one of {', '.join(_FORMATS)}", member=member)
+        content = await self._of(call, lambda letter: _headers(letter, wanted))
+        plain = wanted == "plain"
+        return _answer(call, content, _TEXT if plain else _JSON, ".headers.txt" if plain else ".headers.json")
+
+    async def attachments(self, call: Call) -> Response:
+        return _answer(call, await self._of(call, _listed), _JSON, ".attachments.json")
+
+    async def attachment(self, call: Call) -> Response:
+        name = call.path("attachment")
+        found = await self._of(call, lambda letter: letter.attachment(name))
+        if found is None:
+            raise NotFound(
+                "the message has no such attachment; it is named by checksum (MD5), contentId or fileName, "
+                "as its list of attachments has them"
+            )
+        save = file_names.disposition(found.file_name, fallback=f"attachment-{found.checksum[:8]}")
+        return Pieces(found.content, _content_type(found), _SAFE | {"content-disposition": save})
+
+    async def _of(self, call: Call, show: Callable[[Letter], Shown]) -> Shown:
+        """What ``show`` makes of the message that the path names."""
+        _download(call)  # a malformed query is told before anything is read
+        email = canonical_address(call.path("email"), member="email")
+        kept = await self._mailbox.letter(call.account_id, email, call.path("id"))
+        if len(kept.frame) <= _THREAD_BYTES:
+            return show(Letter.read(kept.frame))
+        async with self._large:
+            return await asyncio.to_thread(lambda: show(Letter.read(kept.frame)))
+
+
+def routes(accounts: Accounts, mailbox: Mailbox) -> list[Route]:
+    """The paths of this noun, for app.py."""
+    api, gate = ContentApi(mailbox), accounts.gate
+    message = "/api/addresses/{email:email}/messages/{id}"
+    return [
+        *(
+            route(f"/api/{shape}/{{email:email}}/{{id}}", gate, {"GET": handler})
+            for shape, handler in (("raw", api.raw), ("text", api.text), ("body", api.body), ("dirty", api.dirty))
+        ),
+        route(f"{message}/headers", gate, {"GET": api.headers}),
+        route(f"{message}/attachments", gate, {"GET": api.attachments}),
+        route(f"{message}/attachments/{{attachment:path}}", gate, {"GET": api.attachment}),
+    ]
+
+
+_SAFE = {
+    "x-content-type-options": "nosniff",
+    "content-security-policy": _NOTHING,
+    "cache-control": "private, no-store",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "x-dns-prefetch-control": "off",
+}
+
+
+def _answer(call: Call, content: bytes, content_type: str, suffix: str) -> Response:
+    """To be looked at, or with ``?download=1`` to be saved."""
+    save: dict[str, str] = {}
+    if _download(call):
+        save["content-disposition"] = file_names.disposition(call.path("id") + suffix, fallback="message")
+    return Pieces(content, content_type, _SAFE | save)
+
+
+def _download(call: Call) -> bool:
+    asked = call.request.query_params.get("download", "")
+    if asked not in ("", "0", "1"):
+        raise BadRequest("download is 1 or 0", member="download")
+    return asked == "1"
+
+
+def _headers(letter: Letter, wanted: str) -> bytes:
+    if wanted == "plain":
+        return letter.header_block().encode()
+    if wanted == "json-ordered":
+        return orjson.dumps([{"name": name, "value": value} for name, value in letter.headers()])
+    grouped: dict[str, list[str]] = {}
+    for name, value in letter.headers():
+        grouped.setdefault(name, []).append(value)
+    return orjson.dumps(grouped)
+
+
+def _listed(letter: Letter) -> bytes:
+    return orjson.dumps([_shown(attachment) for attachment in letter.attachments()])
+
+
+def _shown(attachment: Attachment) -> dict[str, Any]:
+    """Mailsac's attachment object; "" for what the mail does not say."""
+    return {
+        "checksum": attachment.checksum,
+        "contentDisposition": attachment.disposition,
+        "contentId": attachment.content_id,
+        "contentType": attachment.content_type,
+        "fileName": file_names.safe(attachment.file_name),
+        "length": len(attachment.content),
+        "transferEncoding": attachment.transfer_encoding,
+    }
+
+
+def _content_type(attachment: Attachment) -> str:
+    """As claimed, when it is well formed."""
+    kind = attachment.content_type
+    if not _MEDIA_TYPE.fullmatch(kind):
+        return "application/octet-stream"
+    if kind.startswith("text/") and _CHARSET.fullmatch(attachment.charset):
+        return f"{kind}; charset={attachment.charset}"
+    return kind

@@ -1,0 +1,201 @@
+"""The inboxes of all accounts, each open to its owner alone: reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from relay import keys
+from relay.mailbox import scripts
+from relay.mailbox.changes import Changes
+from relay.mailbox.inboxes import Found, Inbox, Inboxes, call, checked, owners
+from relay.mailbox.kept import Entry, Kept, missing, parse_id
+from relay.mailbox.newest import Newest
+from relay.mailbox.stars import Stars
+from relay.message_id import MessageId
+from relay.store import Store
+
+_COUNTS_AT_ONCE = 100
+
+Wanted = Callable[[Entry], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Messages, newest first."""
+
+    entries: list[Entry]
+    whole: bool = True  # False: there was more to look through than may be for one answer
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What some inboxes hold."""
+
+    messages: int = 0
+    unread: int = 0
+    starred: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.messages + other.messages, self.unread + other.unread, self.starred + other.starred)
+
+
+def _everything(_entry: Entry) -> bool:
+    return True
+
+
+class Mailbox:
+    """Addresses and domains given to it are canonical.
+
+    Every method raises Unavailable, and Unauthorized: not the account's, with one text for all that may be so.
+    """
+
+    def __init__(
+        self, store: Store, *, keep_messages: int, keep_seconds: int, starred_messages: int, starred_bytes: int
+    ) -> None:
+        """``store`` has a queue of its own: who reads a lot holds up nobody who publishes.
+
+        ``starred_…``: limits of one inbox.
+        """
+        self._inboxes = Inboxes(store)
+        self.changes = Changes(self._inboxes, keep_messages=keep_messages, keep_seconds=keep_seconds)
+        self.stars = Stars(
+            self._inboxes, messages=starred_messages, size_bytes=starred_bytes, keep_seconds=keep_seconds
+        )
+
+    async def letter(self, account_id: str, email: str, message_id: str) -> Kept:
+        """One message, whole. Raises BadRequest: a malformed id; NotFound."""
+        message = parse_id(message_id)
+        *owner, rows, copy = await self._inboxes.ask(
+            *owners(email),
+            ("XRANGE", keys.letterbox(email), message.entry, message.entry),
+            ("HGET", keys.starred(email), f"{message} {account_id}"),
+        )
+        checked(account_id, email, *owner)
+        for _, (_, letters_owner, _, frame) in rows:
+            if letters_owner.decode() == account_id and frame.startswith(b'{"_id":"%b"' % message_id.encode()):
+                return Kept(message, email, account_id, frame)
+        if copy is None:
+            raise missing(email)
+        return Kept(message, email, account_id, copy)
+
+    async def entry(self, account_id: str, email: str, message_id: str) -> Entry:
+        """One message as lists show it. Raises as :meth:`letter`."""
+        kept = await self.letter(account_id, email, message_id)
+        flags, starred = await self._inboxes.ask(
+            ("HGET", keys.flags(email), message_id),
+            ("HEXISTS", keys.starred(email), f"{message_id} {account_id}"),
+        )
+        return Entry.of(email, kept.frame, flags or b"", account_id if starred else None)
+
+    async def list(
+        self,
+        account_id: str,
+        email: str,
+        *,
+        limit: int,
+        skip: int = 0,
+        before: MessageId | None = None,
+        wanted: Wanted = _everything,
+    ) -> Listing:
+        """Messages of one inbox, from ``before`` (inclusive) back."""
+        inbox = await self._inboxes.mine(account_id, email)
+        newest = Newest(self._inboxes, account_id, [inbox], before=before)
+        return await _collect(newest, limit, skip, wanted)
+
+    async def list_domain(
+        self,
+        account_id: str,
+        domain: str,
+        *,
+        limit: int,
+        skip: int = 0,
+        before: MessageId | None = None,
+        wanted: Wanted = _everything,
+    ) -> Listing:
+        """Messages of all inboxes of a domain."""
+        async with self._inboxes.wide:
+            found = await self._inboxes.of_domain(account_id, domain)
+            return await self._list(account_id, found, limit, skip, wanted, before=before)
+
+    async def overview(
+        self, account_id: str, *, limit: int, skip: int = 0, since_ms: int = 0
+    ) -> tuple[Listing, Counts]:
+        """Messages of all inboxes of an account that came at that time (Unix) or later, and what all of them hold."""
+        async with self._inboxes.wide:
+            found = await self._inboxes.of_account(account_id)
+            listing = await self._list(account_id, found, limit, skip, _everything, since_ms=since_ms)
+            return listing, await self._count(account_id, found.inboxes)
+
+    async def search(self, account_id: str, wanted: Wanted, *, limit: int) -> Listing:
+        """Messages of all inboxes of an account."""
+        async with self._inboxes.wide:
+            found = await self._inboxes.of_account(account_id)
+            return await self._list(account_id, found, limit, 0, wanted)
+
+    async def list_starred(self, account_id: str, *, limit: int, skip: int = 0) -> Listing:
+        """Starred messages of an account."""
+        async with self._inboxes.wide:
+            copies = await self.stars.copies(account_id)
+            newest = Newest(self._inboxes, account_id, list(copies), copies=copies)
+            return await _collect(newest, limit, skip, _everything)
+
+    async def _list(
+        self,
+        account_id: str,
+        found: Found,
+        limit: int,
+        skip: int,
+        wanted: Wanted,
+        *,
+        since_ms: int = 0,
+        before: MessageId | None = None,
+    ) -> Listing:
+        newest = Newest(self._inboxes, account_id, found.inboxes, since_ms=since_ms, before=before)
+        listing = await _collect(newest, limit, skip, wanted)
+        # The inboxes that were not looked at have older mail than those that were.
+        return Listing(listing.entries, listing.whole and (found.all or len(listing.entries) == limit))
+
+    async def count(self, account_id: str, email: str) -> Counts:
+        """What one inbox holds."""
+        return await self._count(account_id, [await self._inboxes.mine(account_id, email)])
+
+    async def count_account(self, account_id: str) -> Counts:
+        """What the inboxes of an account hold."""
+        async with self._inboxes.wide:
+            return await self._count(account_id, (await self._inboxes.of_account(account_id)).inboxes)
+
+    async def _count(self, account_id: str, inboxes: Sequence[Inbox]) -> Counts:
+        counts = Counts()
+        for at in range(0, len(inboxes), _COUNTS_AT_ONCE):
+            some = inboxes[at : at + _COUNTS_AT_ONCE]
+            replies = await self._inboxes.ask(
+                *(call(scripts.COUNT, inbox.address, account_id, inbox.since_ms) for inbox in some)
+            )
+            for inbox, (total, read, starred) in zip(some, replies, strict=True):
+                counts += (
+                    Counts(total, total - read, starred)
+                    if total >= 0
+                    else await self._looked_at(account_id, inbox)
+                )
+        return counts
+
+    async def _looked_at(self, account_id: str, inbox: Inbox) -> Counts:
+        """Of an inbox whose domain has changed hands: one letter after the other."""
+        newest, counts = Newest(self._inboxes, account_id, [inbox]), Counts()
+        while entry := await newest.next():
+            shown = entry.members
+            counts += Counts(1, int(not shown["read"]), int(shown["savedBy"] is not None))
+        return counts
+
+
+async def _collect(newest: Newest, limit: int, skip: int, wanted: Wanted) -> Listing:
+    entries: list[Entry] = []
+    while len(entries) < limit and (entry := await newest.next()):
+        if not wanted(entry):
+            continue
+        if skip:
+            skip -= 1
+        else:
+            entries.append(entry)
+    return Listing(entries, len(entries) == limit or not newest.exhausted)

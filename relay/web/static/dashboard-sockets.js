@@ -1,0 +1,56 @@
+// Sockets that are open now, on all processes, and what waits for each.
+
+import { fill, make, size, time } from "./dom.js";
+import { request } from "./dashboard-account.js";
+import { badge, count, empty, head, loading, repeat, table, trouble } from "./dashboard-parts.js";
+
+const PAUSE_MS = 2_000;
+const NAMED = 3; // addresses of one socket; the others are counted
+
+/** The section; it looks again every few seconds. */
+export function sockets(root, _rest, signal) {
+  const list = make("div", { class: "stack" }, loading());
+  root.append(head("Open Sockets", "Who listens to your mail now. A socket that reads too slowly is closed before it can hold up others."), list);
+  let last = "";
+  repeat(async () => {
+    try {
+      const found = await request("GET", "/api/sockets", { signal });
+      const now = JSON.stringify(found);
+      if (now !== last) { // else a reader who marks text would lose it
+        last = now;
+        fill(list, found.length > 0 ? shown(found) : nobody());
+      }
+    } catch (error) {
+      if (!signal.aborted) {
+        last = "";
+        fill(list, trouble(error));
+      }
+    }
+  }, PAUSE_MS, signal);
+}
+
+function nobody() {
+  const test = make("a", { class: "button button-primary", href: "/" }, "Open the test page");
+  return empty("plug", "Nobody is listening", "Mail is kept meanwhile. Open the test page, or connect a program, and its socket appears here.", test);
+}
+
+function shown(found) {
+  const processes = new Set(found.map((socket) => socket.process)).size;
+  return [
+    make("p", { class: "soft" }, `${count(found.length, "socket")} on ${count(processes, "process", "processes")}`),
+    make("div", { class: "panel table-panel" }, table("Open sockets", ["Listens to", "Since", "From", "Delivered", "Waiting"], found.map(row))),
+  ];
+}
+
+function row(socket) {
+  const names = [...socket.addresses, ...socket.domains.map((domain) => `all of ${domain}`)];
+  const more = names.length - NAMED;
+  const lag = socket.waitingBytes > 0 ? badge("warn", size(socket.waitingBytes)) : badge("good", "nothing");
+  return [
+    make("div", { title: names.join("\n") }, names.slice(0, NAMED).map((name) => make("div", { class: "mono" }, name)), more > 0 && make("div", { class: "small soft" }, `and ${more} more`)),
+    make("span", { class: "small soft" }, time(socket.opened)),
+    make("div", {}, make("span", { class: "mono small" }, socket.client || "unknown"), make("div", { class: "small soft" }, `${socket.frames} frames · process ${socket.process}`)),
+    make("span", { class: "number" }, socket.delivered.toLocaleString("en")),
+    lag,
+  ];
+}

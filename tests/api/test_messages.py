@@ -1,0 +1,338 @@
+"""REST of messages, over both stores, against a whole relay that got them by its inbound door."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from relay import keys
+from relay.api.listing import TRUNCATED
+from tests.harness import ACCOUNT, ADDRESS, DOMAIN, KEY, MAIL, OTHER_ADDRESS, OTHER_KEY, QUIET_ADDRESS, Relay
+
+pytestmark = pytest.mark.anyio
+
+SECOND = "second@mailsac.com"
+IN_DOMAIN = f"anything@{DOMAIN}"
+UNKNOWN = "0123456789abcdef-1700000000000-1"
+LINKED = (
+    b"From: Ann <ann@sender.test>\r\nTo: user1@mailsac.com\r\nSubject: files\r\nAttachments: none\r\n"
+    b'X-Trap: ","size":1,"headers":{"attachments":\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n'
+    b"--b\r\nContent-Type: text/plain\r\n\r\nsee https://links.test/a\r\n"
+    b"--b\r\nContent-Type: text/csv\r\nContent-Disposition: attachment; filename=a.csv\r\n\r\n1,2\r\n--b--\r\n"
+)
+
+
+def path(message_id: str, inbox: str = ADDRESS) -> str:
+    return f"{listed(inbox)}/{message_id}"
+
+
+def listed(inbox: str = ADDRESS) -> str:
+    return f"/api/addresses/{inbox}/messages"
+
+
+async def got(relay: Relay, where: str, **query: Any) -> Any:
+    answer = await relay.rest("GET", where, params=query)
+    assert answer.status_code == 200, answer.text
+    assert TRUNCATED not in answer.headers
+    return answer.json()
+
+
+async def subjects(relay: Relay, where: str = listed(), **query: Any) -> list[str]:
+    messages = await got(relay, where, **query)
+    return [message["subject"] for message in (messages if isinstance(messages, list) else messages["messages"])]
+
+
+async def done(relay: Relay, method: str, where: str, status: int = 200) -> Any:
+    answer = await relay.rest(method, where)
+    assert answer.status_code == status, answer.text
+    return answer.json() if answer.content else None
+
+
+async def many(relay: Relay, count: int, to: str = ADDRESS) -> list[str]:
+    return [await relay.send(str(number), to) for number in range(count)]
+
+
+async def test_a_list_and_one_message_are_the_frame_without_its_bodies(relay: Relay) -> None:
+    async with relay.listen() as socket:
+        await relay.post(LINKED, ADDRESS)
+        await relay.post(b"Subject: latin\r\n\r\n\xe4\\", ADDRESS)
+        frames = [await socket.message() for _ in range(2)]
+    for frame in frames:
+        for name in ("raw", "rawEncoding", "headers", "text", "html"):
+            frame.pop(name, None)
+        frame |= {"folder": "inbox", "labels": [], "read": False, "savedBy": None}
+    assert await got(relay, listed()) == frames[::-1]
+    assert frames[0]["links"] == ["https://links.test/a"]
+    assert len(frames[0]["attachments"]) == 1
+    for frame in frames:
+        assert await got(relay, path(frame["_id"])) == frame
+
+
+async def test_newest_first_in_pages(relay: Relay) -> None:
+    ids = await many(relay, 25)
+    names = [str(number) for number in range(24, -1, -1)]
+    assert await subjects(relay) == names[:20]
+    assert await subjects(relay, limit=1000) == names
+    assert await subjects(relay, limit=3, skip=20) == names[20:23]
+    assert await subjects(relay, skip=9000) == []
+    assert await subjects(relay, limit=0) == []
+    assert await subjects(relay, limit=2, until=ids[4]) == ["4", "3"]
+    newest = (await got(relay, listed(), limit=1))[0]
+    assert await subjects(relay, until=newest["received"], limit=1) == ["24"]
+    assert await subjects(relay, until="2001-02-03") == []
+    assert await subjects(relay, until="2001-02-03T04:05:06 01:00") == []  # "+" of a query
+    assert await subjects(relay, until="99999999999999", limit=1) == ["24"]
+    assert await got(relay, f"/api/addresses/{ADDRESS}/message-count") == {"count": 25, "inbox": ADDRESS}
+
+
+async def test_parameters_that_cannot_be_meant(relay: Relay) -> None:
+    for query in (
+        *("limit=1001", "limit=-1", "limit=1e3", "limit=" + "9" * 400, "skip=9001", "skip=x", "skip=%D9%A1"),
+        *("until=yesterday", "until=2026-13-01", "until=0001-01-01T00:00:00%2B23:59x", "until=%00"),
+    ):
+        for where in (listed(), f"/api/domains/{DOMAIN}/messages", f"/api/inbox?since={query.partition('=')[2]}&"):
+            answer = await relay.rest("GET", f"{where}{'' if '?' in where else '?'}{query}")
+            assert answer.status_code == 400, answer.text
+            assert answer.json()["validationErrors"]
+
+
+async def test_nothing_is_told_of_what_is_not_ones_own(relay: Relay) -> None:
+    message_id = await relay.send("secret", OTHER_ADDRESS)
+    for inbox in (OTHER_ADDRESS, "free@mailsac.com", "any@other.example"):
+        texts = set()
+        for method, where in (
+            ("GET", listed(inbox)),
+            ("DELETE", listed(inbox)),
+            ("GET", f"/api/addresses/{inbox}/message-count"),
+            ("GET", path(message_id, inbox)),
+            ("GET", path(UNKNOWN, inbox)),
+            ("DELETE", path(message_id, inbox)),
+            ("PUT", path(message_id, inbox) + "/star"),
+            ("PUT", path(message_id, inbox) + "/read/true"),
+            ("PUT", path(message_id, inbox) + "/folder/spam"),
+            ("PUT", path(message_id, inbox) + "/labels/x"),
+            ("DELETE", path(message_id, inbox) + "/labels/x"),
+        ):
+            answer = await relay.rest(method, where)
+            assert answer.status_code == 401, (method, where)
+            texts.add(answer.json()["error"])
+        assert texts == {f"{inbox} is not an address of this account"}
+    for method, where in (("GET", "messages"), ("POST", "delete-all-domain-mail")):
+        assert (await relay.rest(method, f"/api/domains/{DOMAIN}/{where}", key=OTHER_KEY)).status_code == 401
+    assert [one["subject"] for one in (await relay.rest("GET", listed(OTHER_ADDRESS), key=OTHER_KEY)).json()] == [
+        "secret"
+    ]
+
+
+async def test_ids_that_are_not_of_the_inbox(relay: Relay) -> None:
+    others_id = await relay.send("other", OTHER_ADDRESS)
+    second_id = await relay.send("second", SECOND)
+    for message_id, status in (
+        (others_id, 404),
+        (second_id, 404),
+        (UNKNOWN, 404),
+        (f"{second_id}0", 404),
+        ("nonsense", 400),
+        (second_id.upper(), 400),
+        ("%00", 400),
+        ("x" * 5000, 400),
+    ):
+        for method, what in (("GET", ""), ("DELETE", ""), ("PUT", "/star"), ("PUT", "/read/true")):
+            answer = await relay.rest(method, path(message_id) + what)
+            assert answer.status_code == status, (method, message_id)
+            assert answer.json()["error"]
+    assert await subjects(relay, listed(SECOND)) == ["second"]
+
+
+async def test_what_is_set_on_a_message(relay: Relay) -> None:
+    first, second = await many(relay, 2)
+    assert await done(relay, "PUT", path(first) + "/read/true") == {"_id": first, "read": True}
+    assert await done(relay, "PUT", path(first) + "/folder/trash") == {"_id": first, "folder": "trash"}
+    for label in ("später lesen", "a/b", "a/b", "😀"):
+        await done(relay, "PUT", path(first) + f"/labels/{quote(label)}")
+    labels = ["später lesen", "a/b", "😀"]
+    expected = {"read": True, "folder": "trash", "labels": labels, "savedBy": None}
+    assert (await got(relay, path(first))).items() >= expected.items()
+    assert (await got(relay, listed()))[1].items() >= expected.items()
+    assert (await got(relay, path(second)))["labels"] == []
+    assert await done(relay, "DELETE", path(first) + "/labels/nobody") == {"_id": first, "labels": labels}
+    assert (await done(relay, "DELETE", path(first) + "/labels/a%2Fb"))["labels"] == ["später lesen", "😀"]
+    assert await done(relay, "PUT", path(first) + "/read/false") == {"_id": first, "read": False}
+    assert (await got(relay, "/api/inbox"))["unread"] == 2
+    await done(relay, "PUT", path(second) + "/read/true")
+    assert (await got(relay, "/api/inbox"))["unread"] == 1
+
+
+async def test_what_cannot_be_set(relay: Relay) -> None:
+    [message_id] = await many(relay, 1)
+    for number in range(20):
+        await done(relay, "PUT", path(message_id) + f"/labels/{number}")
+    for what in (
+        "/labels/one-too-many",
+        f"/labels/{'x' * 101}",
+        "/labels/%0A",
+        "/labels/%20",
+        "/labels/%FF",
+        "/folder/Inbox",
+        "/folder/x%0Ay",
+        "/read/1",
+    ):
+        answer = await relay.rest("PUT", path(message_id) + what)
+        assert answer.status_code == 400, what
+        assert answer.json()["validationErrors"]
+    assert len((await got(relay, path(message_id)))["labels"]) == 20
+    assert (await done(relay, "PUT", path(message_id) + "/labels/7"))["labels"][7] == "7"  # it has that one
+
+
+@pytest.mark.settings(keep_messages=3, starred_messages=2)
+async def test_a_star_keeps_a_message(relay: Relay) -> None:
+    ids = await many(relay, 3)
+    starred = await done(relay, "PUT", path(ids[0]) + "/star")
+    assert (starred["_id"], starred["savedBy"], "raw" in starred) == (ids[0], ACCOUNT, False)
+    await done(relay, "PUT", path(ids[0]) + "/labels/keep")
+    await done(relay, "PUT", path(ids[1]) + "/star")
+    assert (await relay.rest("PUT", path(ids[2]) + "/star")).status_code == 400
+    await many(relay, 3)  # in the place of the first three
+    assert await subjects(relay) == ["2", "1", "0", "1", "0"]
+    assert await subjects(relay, skip=3, limit=1) == ["1"]
+    assert await subjects(relay, until=ids[0]) == ["0"]
+    assert (await got(relay, f"/api/addresses/{ADDRESS}/message-count"))["count"] == 5
+    kept = await got(relay, path(ids[0]))
+    assert (kept["savedBy"], kept["labels"]) == (ACCOUNT, ["keep"])
+    assert [one["_id"] for one in await got(relay, "/api/addresses/starred/messages")] == ids[1::-1]
+    assert await subjects(relay, "/api/inbox") == ["2", "1", "0", "1", "0"]
+    await done(relay, "DELETE", listed(), 204)
+    assert await subjects(relay) == ["1", "0"]
+    assert (await done(relay, "PUT", path(ids[0]) + "/star"))["savedBy"] is None
+    assert await subjects(relay) == ["1"]  # its letter is gone, and now the copy
+    await done(relay, "DELETE", path(ids[1]))
+    assert await got(relay, "/api/addresses/starred/messages") == []
+    assert await got(relay, listed()) == []
+
+
+@pytest.mark.settings(starred_bytes=3000)
+async def test_stars_have_a_limit_in_bytes(relay: Relay) -> None:
+    await relay.post(b"Subject: large\r\n\r\n" + b"x" * 3000, ADDRESS)
+    small = await relay.send("small")
+    [_, large] = await got(relay, listed())
+    refused = await relay.rest("PUT", path(large["_id"]) + "/star")
+    assert (refused.status_code, "over 3000 bytes" in refused.json()["error"]) == (400, True)
+    assert (await done(relay, "PUT", path(small) + "/star"))["savedBy"] == ACCOUNT
+    assert await subjects(relay, "/api/addresses/starred/messages") == ["small"]
+
+
+async def test_released_mail_is_gone_with_all_that_was_set(relay: Relay) -> None:
+    [message_id] = await many(relay, 1)
+    await done(relay, "PUT", path(message_id) + "/star")
+    await done(relay, "PUT", path(message_id) + "/labels/mine")
+    await done(relay, "DELETE", f"/api/addresses/{ADDRESS}?deleteAddressMessages=true")
+    assert (await relay.rest("GET", listed())).status_code == 401
+    assert await got(relay, "/api/addresses/starred/messages") == []
+    answer = await relay.rest("POST", f"/api/addresses/{ADDRESS}", key=OTHER_KEY, json={"enablews": True})
+    assert answer.status_code == 200
+    assert (await relay.rest("GET", listed(), key=OTHER_KEY)).json() == []
+    assert (await relay.rest("GET", path(message_id), key=OTHER_KEY)).status_code == 404
+    store = relay.process.service.store
+    assert await store.ask(("EXISTS", keys.flags(ADDRESS)), ("EXISTS", keys.starred(ADDRESS))) == [0, 0]
+
+
+@pytest.mark.settings(keep_messages=5)
+async def test_flags_of_messages_that_are_gone_go_too(relay: Relay) -> None:
+    for number in range(60):
+        await done(relay, "PUT", path(await relay.send(str(number))) + "/read/true")
+    [flags, left_ms] = await relay.process.service.store.ask(
+        ("HLEN", keys.flags(ADDRESS)), ("PTTL", keys.flags(ADDRESS))
+    )
+    assert 5 <= flags <= 2 * 5 + 32
+    assert left_ms > 0
+    assert (await got(relay, "/api/inbox"))["unread"] == 0
+
+
+async def test_all_inboxes_of_an_account_and_of_a_domain(relay: Relay) -> None:
+    await relay.send("to another", OTHER_ADDRESS)
+    for number, inbox in enumerate((ADDRESS, SECOND, IN_DOMAIN, ADDRESS, f"other@{DOMAIN}")):
+        await relay.send(str(number), inbox)
+        # What comes in one millisecond is in no order of which inbox was first.
+        seconds, micros = (await relay.process.service.store.ask(("TIME",)))[0]
+        while (now := (await relay.process.service.store.ask(("TIME",)))[0]) and (
+            (int(now[0]), int(now[1]) // 1000) == (int(seconds), int(micros) // 1000)
+        ):
+            pass
+    inbox = await got(relay, "/api/inbox", limit=3, skip=1)
+    assert [message["subject"] for message in inbox["messages"]] == ["3", "2", "1"]
+    assert (inbox["unread"], inbox["limit"], inbox["skip"]) == (5, 3, 1)
+    assert await subjects(relay, "/api/inbox") == ["4", "3", "2", "1", "0"]
+    assert await subjects(relay, "/api/inbox", since=inbox["messages"][0]["received"]) in (["4", "3"], ["4"])
+    assert await subjects(relay, "/api/inbox", since="2099-01-01") == []
+    assert await subjects(relay, f"/api/domains/{DOMAIN}/messages") == ["4", "2"]
+    assert await subjects(relay, f"/api/domains/{DOMAIN}/messages", limit=1, skip=1) == ["2"]
+    assert await subjects(relay, listed(IN_DOMAIN)) == ["2"]
+    [starred] = await got(relay, listed(IN_DOMAIN))
+    await done(relay, "PUT", path(starred["_id"], IN_DOMAIN) + "/star")
+    await done(relay, "POST", f"/api/domains/{DOMAIN}/delete-all-domain-mail", 204)
+    assert await subjects(relay, f"/api/domains/{DOMAIN}/messages") == ["2"]
+    assert await subjects(relay, "/api/inbox") == ["3", "2", "1", "0"]
+
+
+async def test_search_and_filter(relay: Relay) -> None:
+    await relay.post(MAIL, ADDRESS)
+    await relay.post(MAIL.replace(b"ann@", b"bob@").replace(b"Hello\r\n", "Grüße\r\n".encode(), 1), ADDRESS)
+    await relay.post(MAIL.replace(b"user1@", b"list@").replace(b"Hello\r\n", b"Third\r\n", 1), IN_DOMAIN)
+    search, only = "/api/inbox-search", "/api/inbox-filter"
+    assert await subjects(relay, search, query="HELLO") == ["Hello"]
+    assert await subjects(relay, search, query="GRÜSSE") == ["Grüße"]
+    assert await subjects(relay, search, query="ann@sender") == ["Third", "Hello"]
+    assert await subjects(relay, search, query="list@") == ["Third"]
+    assert (await got(relay, search, query="nobody")) == {"query": "nobody", "messages": []}
+    assert await subjects(relay, only, andFrom="ann@") == ["Third", "Hello"]
+    assert await subjects(relay, only, andFrom="ann@", andSubjectIncludes="hell") == ["Hello"]
+    assert await subjects(relay, only, andFrom="bob@", andSubjectIncludes="hell") == []
+    assert await subjects(relay, only, andTo=IN_DOMAIN) == ["Third"]
+    assert await subjects(relay, only, andTo="user1") == ["Grüße", "Hello"]
+    for where in (search, only, f"{search}?query=%20", f"{search}?query={'x' * 201}"):
+        assert (await relay.rest("GET", where)).status_code == 400
+
+
+async def test_who_i_am(relay: Relay) -> None:
+    [message_id, _] = await many(relay, 2)
+    await done(relay, "PUT", path(message_id) + "/star")
+    me = await got(relay, "/api/me")
+    assert (me["_id"], me["privateAddressCredits"]) == (ACCOUNT, 997)
+    assert await got(relay, "/api/me/stats") == {
+        "addresses": [QUIET_ADDRESS, SECOND, ADDRESS],
+        "domains": [DOMAIN],
+        "starredMessages": 1,
+        "storedMessages": 2,
+    }
+    assert (await relay.rest("GET", "/api/me/stats?overrideAccountId=user2")).status_code == 401
+    assert (await relay.rest("GET", "/api/me", key="wrong")).status_code == 401
+
+
+async def test_a_domain_that_changed_hands_shows_nothing_of_before(relay: Relay) -> None:
+    await relay.send("of the first owner", IN_DOMAIN)
+    domains = relay.process.service.accounts.domains
+    await domains.remove(ACCOUNT, DOMAIN)
+    await domains.declare("user2", DOMAIN)
+    await relay.send("of the second", IN_DOMAIN)
+    [message] = (await relay.rest("GET", listed(IN_DOMAIN), key=OTHER_KEY)).json()
+    assert message["subject"] == "of the second"
+    answer = await relay.rest("GET", f"/api/addresses/{IN_DOMAIN}/message-count", key=OTHER_KEY)
+    assert answer.json()["count"] == 1
+    assert (await relay.rest("GET", "/api/inbox", key=OTHER_KEY)).json()["unread"] == 1
+    await relay.rest("DELETE", listed(IN_DOMAIN), key=OTHER_KEY)
+    [left] = await relay.process.service.store.ask(("XLEN", keys.letterbox(IN_DOMAIN)))
+    assert left == 1  # not the second's to delete
+
+
+async def test_changes_at_once_lose_nothing(relay: Relay) -> None:
+    [message_id] = await many(relay, 1)
+    await asyncio.gather(*(done(relay, "PUT", path(message_id) + f"/labels/{number}") for number in range(20)))
+    assert sorted((await got(relay, path(message_id)))["labels"], key=int) == [str(n) for n in range(20)]
+    stars = [done(relay, "PUT", path(message_id) + "/star") for _ in range(11)]
+    await asyncio.gather(*stars)
+    assert (await got(relay, path(message_id)))["savedBy"] == ACCOUNT
+    assert await subjects(relay, "/api/addresses/starred/messages") == ["0"]
+    assert (await relay.rest("GET", path(message_id), key=f"second-{KEY}")).status_code == 200

@@ -1,0 +1,242 @@
+"""The dashboard in a real browser: what the seed document has a person do there, and what can go wrong on the way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Locator, Page, expect
+
+from tests import harness
+from tests.accounts.dns_server import DnsServer
+from tests.harness import ACCOUNT, ADDRESS, KEY, OTHER_ADDRESS, QUIET_ADDRESS, Relay
+
+pytestmark = pytest.mark.anyio
+
+BOX = "Forward all incoming emails via web socket"
+NEW = "new@mailsac.com"
+
+
+@pytest.fixture
+async def dns() -> AsyncIterator[DnsServer]:
+    async with DnsServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def relay(dns: DnsServer, tmp_path: Path, anyio_backend: Any) -> AsyncIterator[Relay]:
+    """One store is enough here: a browser sees no difference."""
+    async with harness.relay("memory://", tmp_path, dns_servers=dns.address) as running:
+        yield running
+
+
+@dataclass
+class Dashboard:
+    """A tab with the dashboard, and what a person does in it."""
+
+    page: Page
+    relay: Relay
+
+    async def open(self, where: str = "") -> None:
+        await self.page.goto(f"{self.relay.url}/dashboard{where}")
+
+    async def sign_in(self, key: str = KEY) -> None:
+        await self.page.get_by_label("API key", exact=True).fill(key)
+        await self.press("Sign in")
+
+    async def go(self, section: str) -> None:
+        await self.page.get_by_role("navigation", name="Dashboard").get_by_role("link", name=section).click()
+        await expect(self.heading(section)).to_be_focused()
+
+    def heading(self, name: str) -> Locator:
+        return self.page.get_by_role("heading", level=1, name=name)
+
+    async def press(self, name: str) -> None:
+        await self.page.get_by_role("button", name=name, exact=True).click()
+
+    def dialog(self, name: str | re.Pattern[str]) -> Locator:
+        return self.page.get_by_role("dialog", name=name)
+
+    async def submit(self, dialog: Locator, name: str) -> None:
+        await dialog.get_by_role("button", name=name, exact=True).click()
+        await expect(dialog).to_have_count(0)
+
+    def row(self, name: str) -> Locator:
+        return self.page.get_by_role("row").filter(has_text=name)
+
+
+@pytest.fixture
+async def dashboard(relay: Relay, browser: Browser) -> AsyncIterator[Dashboard]:
+    """Signed in as user1; every error of a script fails the test."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 900})
+    page = await context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    tab = Dashboard(page, relay)
+    await tab.open()
+    await tab.sign_in()
+    await expect(tab.heading("Manage Email Addresses")).to_be_visible()
+    yield tab
+    await context.close()
+    assert errors == []
+
+
+async def test_from_reserving_to_ticking_to_receiving(dashboard: Dashboard, relay: Relay) -> None:
+    page = dashboard.page
+    await dashboard.go("Manage Email Addresses")
+    await page.get_by_role("button", name="Add Email Address").click()
+    adding = dashboard.dialog("Add Email Address")
+    await adding.get_by_label("Email address").fill(NEW)
+    await adding.get_by_label("Note").fill("the sign-up test")
+    await dashboard.submit(adding, "Add Email Address")
+    await expect(dashboard.row(NEW)).to_contain_text("the sign-up test")
+    await expect(dashboard.row(NEW)).to_contain_text("off")
+    assert (await relay.post(harness.MAIL, NEW)).json()["accepted"] == []
+    await dashboard.press(f"Settings of {NEW}")
+    settings = dashboard.dialog("Settings")
+    await settings.get_by_label(BOX).check()
+    await dashboard.submit(settings, "Save")
+    await expect(dashboard.row(NEW).get_by_text("on", exact=True)).to_be_visible()
+    async with relay.listen(NEW) as socket:
+        await relay.send("the first mail", NEW)
+        assert await socket.subject() == "the first mail"
+
+
+async def test_settings_keep_what_was_not_changed_and_release_asks_first(
+    dashboard: Dashboard, relay: Relay
+) -> None:
+    await relay.rest("PUT", f"/api/addresses/{ADDRESS}", json={"info": "kept", "webhook": "https://hook.test/"})
+    await dashboard.page.reload()
+    await dashboard.press(f"Settings of {ADDRESS}")
+    settings = dashboard.dialog("Settings")
+    await expect(settings.get_by_label(BOX)).to_be_checked()
+    await settings.get_by_label(BOX).uncheck()
+    await dashboard.submit(settings, "Save")
+    address = (await relay.rest("GET", f"/api/addresses/{ADDRESS}")).json()
+    assert (address["enablews"], address["info"], address["webhook"]) == (False, "kept", "https://hook.test/")
+    for answer, left in (("Keep it", 1), ("Release", 0)):
+        await dashboard.press(f"Settings of {ADDRESS}")
+        await dashboard.page.get_by_role("button", name="Release this address").click()
+        await dashboard.submit(dashboard.dialog(f"Release {ADDRESS}?"), answer)
+        await expect(dashboard.row(ADDRESS)).to_have_count(left)
+    assert "owner" not in (await relay.rest("GET", f"/api/addresses/{ADDRESS}")).json()
+
+
+async def test_an_address_that_cannot_be_had_says_why(dashboard: Dashboard) -> None:
+    await dashboard.press("Add Email Address")
+    adding = dashboard.dialog("Add Email Address")
+    for address, told in (
+        (OTHER_ADDRESS, "belongs to another account"),
+        (ADDRESS, "already"),
+        ("no address", "@-sign"),
+        ("x@nobodys.example", "nobodys.example"),
+        ("", "Fill in the address"),
+    ):
+        await adding.get_by_label("Email address").fill(address)
+        await adding.get_by_role("button", name="Add Email Address").click()
+        await expect(adding.get_by_role("alert")).to_contain_text(told)
+    await dashboard.page.keyboard.press("Escape")
+    await expect(adding).to_have_count(0)
+    await expect(dashboard.heading("Manage Email Addresses")).to_be_visible()  # still signed in
+
+
+async def test_a_wrong_key_says_so_and_a_right_one_stays_in_its_tab(dashboard: Dashboard, relay: Relay) -> None:
+    page = dashboard.page
+    assert await page.evaluate("[sessionStorage['relay.key'], sessionStorage['relay.account']]") == [KEY, ACCOUNT]
+    assert await page.evaluate("[document.cookie, localStorage.length]") == ["", 0]
+    assert KEY not in page.url
+    await dashboard.press("Sign out")
+    assert await page.evaluate("sessionStorage.length") == 0
+    await expect(page.get_by_role("table")).to_have_count(0)
+    for key, told in (("wrong", "not known here"), ("", "Paste your API key"), ("two words", "no spaces")):
+        await dashboard.sign_in(key)
+        await expect(page.locator("#door-error")).to_contain_text(told)
+    other = await page.context.new_page()
+    await other.goto(f"{relay.url}/dashboard")
+    await expect(other.get_by_role("heading", name="Sign in to")).to_be_visible()
+
+
+async def test_a_domain_is_proven_by_the_record_that_is_shown(dashboard: Dashboard, dns: DnsServer) -> None:
+    page = dashboard.page
+    await dashboard.go("Custom Domains")
+    await dashboard.press("Add Domain")
+    adding = dashboard.dialog("Add Domain")
+    await adding.get_by_label("Domain", exact=True).fill("shop.example")
+    await dashboard.submit(adding, "Add Domain")
+    card = page.get_by_role("article", name="shop.example")
+    value = await card.locator("code").text_content()
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await card.get_by_role("button", name="Copy").click()
+    await expect(page.get_by_text("Copied.")).to_be_visible()
+    assert await page.evaluate("navigator.clipboard.readText()") == value
+    await card.get_by_role("button", name="Check").click()
+    await expect(card).to_contain_text("the DNS has no domain shop.example (NXDOMAIN)")
+    dns.txt["shop.example"] = [f'"{value}"']
+    await card.get_by_role("button", name="Check").click()
+    await expect(card.get_by_text("verified", exact=True)).to_be_visible()
+    await card.get_by_role("button", name="Remove").click()
+    await dashboard.submit(dashboard.dialog("Remove shop.example?"), "Remove")
+    await expect(card).to_have_count(0)
+
+
+async def test_a_key_is_made_and_shown_once_and_used_and_revoked(dashboard: Dashboard, relay: Relay) -> None:
+    page = dashboard.page
+    await dashboard.go("API Keys")
+    await dashboard.press("Make API Key")
+    making = dashboard.dialog("Make API Key")
+    await making.get_by_label("Label").fill("laptop")
+    await dashboard.submit(making, "Make API Key")
+    shown = dashboard.dialog("Your new API key")
+    key = await shown.locator("code").text_content()
+    assert key is not None
+    await dashboard.submit(shown, "I have kept it")
+    await expect(page.locator("dialog")).to_have_count(0)
+    assert key not in await page.content()
+    async with relay.listen(key=key) as socket:
+        await dashboard.row("laptop").get_by_role("button", name="Revoke").click()
+        await dashboard.submit(dashboard.dialog("Revoke laptop?"), "Revoke")
+        assert (await socket.closed())[0] == 4401
+    await expect(dashboard.row("laptop")).to_have_count(0)
+    assert (await relay.rest("GET", "/api/keys", key=key)).status_code == 401
+
+
+async def test_whose_key_is_revoked_is_signed_out_and_told(dashboard: Dashboard, relay: Relay) -> None:
+    [mine] = [key["id"] for key in (await relay.rest("GET", "/api/keys")).json() if key["current"]]
+    assert (await relay.rest("DELETE", f"/api/keys/{mine}", key=f"second-{KEY}")).status_code == 200
+    await dashboard.page.get_by_role("link", name="Custom Domains").click()
+    await expect(dashboard.page.get_by_role("alert")).to_contain_text("does not work any more")
+    assert await dashboard.page.evaluate("sessionStorage.length") == 0
+
+
+async def test_sockets_appear_with_what_they_got_and_go(dashboard: Dashboard, relay: Relay) -> None:
+    await dashboard.go("Open Sockets")
+    await expect(dashboard.page.get_by_text("Nobody is listening")).to_be_visible()
+    async with relay.listen(f"{ADDRESS},example.com") as socket:
+        await relay.send("one")
+        await socket.subject()
+        row = dashboard.row("all of example.com")
+        await expect(row.get_by_role("cell").nth(3)).to_have_text("1")
+        await expect(row).to_contain_text("127.0.0.1")
+    await expect(dashboard.page.get_by_text("Nobody is listening")).to_be_visible()
+
+
+async def test_the_keyboard_is_enough_and_the_hash_leads_back(dashboard: Dashboard) -> None:
+    page = dashboard.page
+    await dashboard.page.get_by_role("button", name="Add Email Address").focus()
+    await page.keyboard.press("Enter")
+    await expect(dashboard.dialog("Add Email Address").get_by_label("Email address")).to_be_focused()
+    await page.keyboard.type(NEW)
+    await page.keyboard.press("Enter")
+    await expect(dashboard.row(NEW)).to_be_visible()
+    await expect(dashboard.dialog("Add Email Address")).to_have_count(0)
+    await dashboard.go("API Keys")
+    await page.go_back()
+    await expect(dashboard.heading("Manage Email Addresses")).to_be_focused()
+    await dashboard.open("#keys")
+    await expect(dashboard.heading("API Keys")).to_be_visible()
+    await dashboard.open("#no/such%section")
+    await expect(dashboard.row(QUIET_ADDRESS)).to_be_visible()
