@@ -8,7 +8,19 @@ frame and close code, both ways.
 
 from __future__ import annotations
 
-from relay.reference import addresses, domains, listening, operator, pages, samples, senders
+from relay.reference import (
+    account,
+    addresses,
+    api_keys,
+    content,
+    domains,
+    listening,
+    messages,
+    operator,
+    pages,
+    samples,
+    senders,
+)
 from relay.reference.vocabulary import Noun
 
 # In the order of the page. A new noun is a module, and a line here.
@@ -16,7 +28,14 @@ NOUNS: tuple[Noun, ...] = (
     addresses.NOUN,
     listening.NOUN,
     samples.NOUN,
+    messages.NOUN,
+    content.NOUN,
+    content.ATTACHMENTS,
+    account.ALL_INBOXES,
     domains.NOUN,
+    account.NOUN,
+    api_keys.NOUN,
+    api_keys.SOCKETS,
     senders.NOUN,
     pages.NOUN,
     operator.NOUN,

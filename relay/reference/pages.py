@@ -27,6 +27,7 @@ NOUN = Noun(
     "For people, without programming; and this reference in the forms that tools read.",
     (
         _page("/", "testPage", "Test page", "Watch mail arrive over a WebSocket."),
+        _page("/dashboard", "dashboard", "Dashboard", "Manage addresses, domains and keys; see what happens."),
         _page(
             "/letter",
             "letterFrame",

@@ -53,6 +53,7 @@ tea,2\r
 SHORT_MAIL = b"From: ann@sender.test\r\nTo: user1@mailsac.com\r\nSubject: Hello\r\n\r\nHello, world.\r\n"
 
 _SHOWN_CHARS = 1000
+SECOND_KEY = "key-of-the-tests-3"  # its id is greater than the first one's: they are listed in this order, always
 LOST_EPOCH = "000000"
 _MESSAGE_ID = re.compile(r"\b[0-9a-f]{10}([0-9a-f]{6})-\d{13}-(\d+)\b")
 _STANDS_FOR = (
@@ -96,7 +97,7 @@ class Story:
         port = self.relay.internal if re.search(rf"{HOST}/(livez|readyz|metrics)", line) else self.relay.http
         line = line.replace(HOST, str(port.base_url).rstrip("/"))
         line = line.replace(KEY, harness.KEY).replace(SECRET, harness.SECRET)
-        line = _MESSAGE_ID.sub(lambda found: self.message_ids[int(found[2]) - 1], line)
+        line = _MESSAGE_ID.sub(lambda found: self._real_id(int(found[2])), line)
         program, *arguments = shlex.split(line.replace("\\\n", ""))  # as a shell joins lines
         process = await asyncio.create_subprocess_exec(
             program, "-q", "-sS", "--noproxy", "*", "--include", *arguments, cwd=self.folder,
@@ -109,29 +110,46 @@ class Story:
         pairs = (one.partition(": ") for one in lines)
         return int(status.split()[1]), {name.lower(): value for name, _, value in pairs}, body
 
+    def _real_id(self, number: int) -> str:
+        """Of the mail of that number; with another number one that is not there."""
+        known = self.message_ids[:number][-1]
+        return f"{known.rpartition('-')[0]}-{number}"
+
 
 @asynccontextmanager
 async def story(folder: Path) -> AsyncIterator[Story]:
-    """A relay in memory, with two mails for ADDRESS."""
+    """A relay in memory, with two mails for ADDRESS, and a socket that got them."""
     (folder / MAIL_FILE).write_bytes(MAIL)
+    (folder / "accounts.toml").write_text(harness.ACCOUNTS_TOML.replace(f"second-{harness.KEY}", SECOND_KEY))
     async with DnsServer() as dns, harness.relay("memory://", folder, dns_servers=(dns.address,)) as relay:
         told = Story(relay, folder)
-        for mail in (SHORT_MAIL, MAIL):
-            answer = await relay.post(mail, ADDRESS)
-            told.message_ids.append(answer.json()["accepted"][0]["_id"])
-        yield told
+        async with relay.listen() as socket:
+            for mail in (SHORT_MAIL, MAIL):
+                answer = await relay.post(mail, ADDRESS)
+                told.message_ids.append(answer.json()["accepted"][0]["_id"])
+                await socket.message()
+            yield told
 
 
 def steady(value: Any) -> Any:
     """The same with its stand-ins."""
     if isinstance(value, dict):
-        return {name: steady(one) for name, one in value.items()}
+        return {name: steady(one) for name, one in (value | _stand_ins(value)).items()}
     if isinstance(value, list):
         return [steady(one) for one in value]
     if isinstance(value, str):
         for pattern, stand_in in _STANDS_FOR:
             value = pattern.sub(stand_in, value)
     return value
+
+
+def _stand_ins(value: dict[str, Any]) -> dict[str, Any]:
+    """Of members that no pattern tells."""
+    if {"id", "key"} <= value.keys():  # a key that was just made
+        return {"id": "4e1f0b7a92c6", "key": "the-new-key-is-shown-here-once"}
+    if {"id", "process"} <= value.keys():  # an open socket
+        return {"id": "7c2d9e10-63f1a20b4c8d0", "process": "7c2d9e10"}
+    return {}
 
 
 def _read(content_type: str, body: bytes) -> Any:
