@@ -31,6 +31,7 @@ def routes(accounts: Accounts, mailbox: Mailbox, intake: Intake) -> list[Route]:
         *inbox.routes(accounts, mailbox),
         *me.routes(accounts, mailbox),
         *content.routes(accounts, mailbox),
+        *samples.routes(accounts, intake),
     ]
 
 

@@ -16,6 +16,8 @@ async def browser(anyio_backend: Any) -> AsyncIterator[Browser]:
     if chromium is None:
         pytest.fail("install chromium into PATH (Debian: apt-get install chromium)", pytrace=False)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        browser = await playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
         yield browser
         await browser.close()

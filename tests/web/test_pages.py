@@ -25,7 +25,7 @@ HTML = sorted((FILES / "pages").glob("*.html"))
 PAGES = sorted(route.path for route in web.routes() if "{" not in route.path)
 INLINE = re.compile(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|javascript:", re.IGNORECASE)
 ANOTHER_HOST = re.compile(
-    r"""(?:src|href)\s*=\s*["'](?:https?:)?//|url\(["']?(?:https?:)?//|@import|from ["']http"""
+    r"""(?:src|href)\s*=\s*["'](?:https?:)?//|url\(["']?(?:https?:)?//|@import\s+["'u]|from ["']http"""
 )
 
 

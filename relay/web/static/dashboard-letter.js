@@ -12,15 +12,15 @@ import { tabbed } from "./dashboard-tabs.js";
 const FRAME_STYLE = "<style>body{margin:16px;font:15px/1.55 system-ui,sans-serif;overflow-wrap:anywhere}</style>";
 
 /**
- * Shows a message in `root`. `entry`: as its list shows it, or null; `changed` is called with the name of what was done
- * to it: "read", "star", "deleted".
+ * Shows a message in `root`. `back`: the hash of its list; `changed` is called with what was done to it: "read",
+ * "unread", "star", "deleted".
  */
-export async function showLetter(root, email, id, changed, signal) {
+export async function showLetter(root, { email, id, back, changed }, signal) {
   const at = (...rest) => path("addresses", email, "messages", id, ...rest);
   fill(root, loading());
   try {
     const letter = await request("GET", at(), { signal });
-    fill(root, view(letter, email, at, changed));
+    fill(root, view(letter, { email, at, back, changed }));
     if (!letter.read) {
       await request("PUT", at("read", "true"), { signal });
       changed("read");
@@ -32,12 +32,12 @@ export async function showLetter(root, email, id, changed, signal) {
   }
 }
 
-function view(letter, email, at, changed) {
+function view(letter, { email, at, back, changed }) {
   const attachments = letter.attachments?.length ?? 0;
   return make(
     "article",
     { class: "stack", "aria-label": letter.subject || "Message without subject" },
-    make("a", { class: "mail-back", href: `#inbox/${encodeURIComponent(email)}` }, icon("back"), "All messages"),
+    make("a", { class: "mail-back", href: back }, icon("back"), "All messages"),
     make("h2", { class: "mail-subject", tabindex: "-1" }, letter.subject || "(no subject)"),
     actions(letter, email, at, changed),
     make(

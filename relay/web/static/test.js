@@ -1,0 +1,283 @@
+// The test page: three steps, and then mail as it arrives.
+
+import * as api from "./api.js";
+import { offer, ticked } from "./choices.js";
+import * as closes from "./closes.js";
+import { byId, fill, make } from "./dom.js";
+import { Listener } from "./listener.js";
+import * as session from "./session.js";
+import { copyable } from "./shell.js";
+import { snippets } from "./snippets.js";
+import { tabbed } from "./tabs.js";
+import { Timeline } from "./timeline.js";
+import { toast } from "./toast.js";
+
+const TYPING_MS = 350; // of silence, after which a key is taken for whole
+const ADDRESSES = "relay.addresses"; // in sessionStorage: what is listened to, for who comes back to this tab
+
+const key = byId("key");
+const choices = byId("choices");
+const timeline = new Timeline(byId("timeline"));
+let listener = null;
+let names = [];
+let asking = null; // AbortController of the question whose the key is
+let unseen = 0;
+
+/* ---- step 1: the key ---- */
+
+function said(text, wrong) {
+  const hint = byId("key-said");
+  hint.textContent = text;
+  hint.className = wrong ? "field-error" : "field-hint";
+  key.setAttribute("aria-invalid", String(wrong));
+}
+
+async function tryKey() {
+  asking?.abort();
+  const given = key.value.trim();
+  if (!given) {
+    said("It stays in this tab, and is forgotten with it.", false);
+    return;
+  }
+  if (!/^[\x21-\x7e]+$/.test(given)) {
+    said("A key has letters, digits and signs, and no blanks.", true);
+    return;
+  }
+  asking = new AbortController();
+  try {
+    const account = await offer(choices, given, asking.signal);
+    session.signIn(given, account);
+    said(account ? `The key of account ${account}.` : "The key is known.", false);
+    restoreTicks();
+    showSnippets();
+  } catch (error) {
+    if (error instanceof api.ApiError) {
+      fill(choices, make("p", { class: "field-hint" }, "Yours are listed here once the key is known."));
+      said(error.status === 401 ? "No account has this key. Is it whole, and not revoked?" : error.message, true);
+    } else if (error.name !== "AbortError") {
+      throw error;
+    }
+  }
+}
+
+function reveal() {
+  const shown = key.type === "text";
+  key.type = shown ? "password" : "text";
+  byId("reveal").setAttribute("aria-pressed", String(!shown));
+}
+
+/* ---- step 2: addresses ---- */
+
+function chosen() {
+  const others = byId("others").value.split(/[\s,;]+/).filter(Boolean);
+  return [...new Set([...ticked(choices), ...others])];
+}
+
+function restoreTicks() {
+  const before = (sessionStorage.getItem(ADDRESSES) ?? "").split(",").filter(Boolean);
+  if (before.length > 0) {
+    for (const input of choices.querySelectorAll("input")) {
+      input.checked = before.includes(input.value);
+    }
+  }
+}
+
+/* ---- step 3: listen ---- */
+
+function problem(text) {
+  const error = byId("setup-error");
+  error.textContent = text;
+  error.hidden = text === "";
+}
+
+function start(event) {
+  event.preventDefault();
+  names = chosen();
+  if (!key.value.trim()) {
+    problem("Step 1 first: paste your API key.");
+    key.focus();
+    return;
+  }
+  if (names.length === 0) {
+    problem("Step 2 first: choose at least one address.");
+    choices.querySelector("input")?.focus();
+    return;
+  }
+  problem("");
+  sessionStorage.setItem(ADDRESSES, names.join(","));
+  byId("timeline").classList.toggle("timeline-single", names.length === 1 && names[0].includes("@"));
+  offerSample();
+  const mine = key.value.trim();
+  const heard = { state, message: (message, text) => arrived(message, text, mine), gap };
+  listener = new Listener({ base: location.origin, key: mine, names, on: heard });
+  showRunning(true);
+  listener.start();
+}
+
+function stop() {
+  listener?.stop();
+}
+
+function showRunning(running) {
+  byId("start").hidden = running;
+  byId("stop").hidden = !running;
+  byId("sample").hidden = !running;
+  for (const input of byId("setup").querySelectorAll("input, .choices button")) {
+    input.disabled = running;
+  }
+}
+
+/* ---- what the listener tells ---- */
+
+let countdown = 0;
+let wasCutOff = false;
+
+function badge(kind, text) {
+  const element = byId("state");
+  element.className = `badge badge-dot ${kind}`;
+  element.textContent = text;
+}
+
+function state(name, detail) {
+  clearInterval(countdown);
+  byId("hurry").hidden = name !== "waiting";
+  ({ connecting, listening, waiting, ended })[name](detail);
+  showEmpty(name);
+}
+
+function connecting() {
+  badge("badge-warn badge-busy", "Connecting");
+  byId("state-text").textContent = "";
+}
+
+function listening() {
+  badge("badge-good", "Listening");
+  byId("state-text").textContent = `to ${names.length === 1 ? names[0] : `${names.length} names`}`;
+  if (wasCutOff) {
+    timeline.note("good", "Listening again. What came meanwhile was asked for.");
+    wasCutOff = false;
+  }
+}
+
+function waiting(detail) {
+  badge("badge-warn badge-busy", "Cut off");
+  if (!wasCutOff || detail.said) {
+    timeline.note("warn", `${detail.text} (${detail.code})`, detail.said);
+  }
+  wasCutOff = true;
+  let left = detail.seconds;
+  const tell = () => {
+    byId("state-text").textContent = `Code ${detail.code}. Trying again ${left > 0 ? `in ${left} s` : "now"} …`;
+    left -= 1;
+  };
+  tell();
+  countdown = setInterval(tell, 1000);
+}
+
+function ended(detail) {
+  listener = null;
+  wasCutOff = false;
+  showRunning(false);
+  if (detail === null) {
+    badge("", "Not connected");
+    byId("state-text").textContent = "";
+    return;
+  }
+  badge("badge-bad", "Refused");
+  byId("state-text").textContent = `${detail.text} (${detail.code})`;
+  timeline.note("bad", `${detail.text} (${detail.code})`, detail.said);
+  if (detail.code === 4401) {
+    said("No account has this key. Is it whole, and not revoked?", true);
+    key.focus();
+  }
+}
+
+function showEmpty(name) {
+  byId("welcome").hidden = timeline.length > 0 || name !== "ended";
+  byId("empty").hidden = timeline.length > 0 || name === "ended";
+  byId("clear").hidden = timeline.length === 0;
+  fill(byId("empty-names"), names.map((one, index) => [index > 0 && ", ", make("code", {}, one)]));
+}
+
+function arrived(message, text, mine) {
+  timeline.message(message, text, mine, !document.querySelector("#timeline .message"));
+  showEmpty("listening");
+  byId("aloud").textContent = `Mail from ${message.from?.[0]?.name || message.from?.[0]?.address || "nobody"}: ${message.subject}`;
+  if (document.hidden) {
+    unseen += 1;
+    document.title = `(${unseen}) Test page · relay`;
+  }
+}
+
+function gap(frame) {
+  timeline.note("warn", `${frame.inbox}: ${closes.gap(frame)}`);
+  showEmpty("listening");
+}
+
+/* ---- a sample mail ---- */
+
+function offerSample() {
+  const options = names.map((name) => (name.includes("@") ? name : `sample@${name}`));
+  fill(byId("sample-to"), options.map((address) => make("option", {}, address)));
+  byId("sample-to").hidden = options.length === 1;
+}
+
+async function sendSample() {
+  const button = byId("sample-send");
+  button.disabled = true;
+  try {
+    const path = api.path("addresses", byId("sample-to").value, "sample");
+    const { rejected } = await api.call("POST", path, { key: key.value.trim() });
+    rejected.forEach((one) => toast(closes.rejection(one), "bad"));
+  } catch (error) {
+    const later = error.status === 429 && error.retryAfter ? ` Try again in ${error.retryAfter} s.` : "";
+    toast(error.message + later, "bad");
+  } finally {
+    button.disabled = false;
+  }
+}
+
+/* ---- the same as code ---- */
+
+let language = 0;
+
+function showSnippets() {
+  const filled = { base: location.origin, names: chosen(), key: byId("with-key").checked ? key.value.trim() : "" };
+  const entries = snippets(filled).map(({ name, note, code }, index) => ({
+    name,
+    show: () => {
+      language = index;
+      const box = make("div", { class: "code" }, make("pre", { tabindex: "0" }, make("code", {}, code)));
+      return [make("p", { class: "soft small snippet-note" }, note), copyable(box)];
+    },
+  }));
+  fill(byId("snippets"), tabbed("Language", entries, language));
+}
+
+/* ---- begin ---- */
+
+let typing = 0;
+key.addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(tryKey, TYPING_MS);
+});
+byId("reveal").addEventListener("click", reveal);
+byId("setup").addEventListener("submit", start);
+byId("setup").addEventListener("change", showSnippets);
+byId("stop").addEventListener("click", stop);
+byId("hurry").addEventListener("click", () => listener?.hurry());
+byId("sample-send").addEventListener("click", sendSample);
+byId("with-key").addEventListener("change", showSnippets);
+byId("clear").addEventListener("click", () => {
+  timeline.clear();
+  showEmpty("listening");
+});
+document.addEventListener("visibilitychange", () => {
+  unseen = 0;
+  document.title = "Test page · relay";
+});
+showSnippets();
+if (session.key()) {
+  key.value = session.key();
+  tryKey();
+}
