@@ -71,6 +71,12 @@ GOALS = (
         "one further delivery, 10 to 10,000 sockets", 1.2, _SPREAD, _spread(f"further.relay.{{n}}.{KB}", _SPAN[1:])
     ),
     Goal("a message, 10 to 10,000 addresses", 1.2, _SPREAD, _spread("mail.out.{n}", _SPAN)),
+    Goal(
+        "list of 20 messages: p95",
+        5.0,
+        " × empty GET",
+        _ratio("reading.list of 20 messages.p95", "reading.empty GET.p95"),
+    ),
     Goal("POST to frame, 500 mails/s: p99", 10.0, " × p50", _ratio("latency.500.p99", "latency.500.p50")),
 )
 

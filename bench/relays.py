@@ -17,7 +17,7 @@ from bench.child import Broken, Child, Lab, free_port
 from bench.mail import Mail, plain_mail
 from bench.wire import upgrade
 
-_KEY = "key-of-the-bench"
+KEY = "key-of-the-bench"
 _SECRET = "secret-of-the-bench"  # noqa: S105  # of a service that lives for a minute on the loopback
 _DOMAIN = "mail.test"
 _READY_SECONDS = 120.0
@@ -45,7 +45,7 @@ def inbox(index: int) -> str:
 
 def listen(addresses: str, *, deflate: bool = False) -> str:
     """The opening handshake of a listener; "{index}" in it is the socket's number, five digits."""
-    return upgrade(f"/incoming-messages?key={_KEY}&addresses={addresses}", deflate=deflate)
+    return upgrade(f"/incoming-messages?key={KEY}&addresses={addresses}", deflate=deflate)
 
 
 LISTEN_TO_OWN = listen(f"a{{index}}@{_DOMAIN}")
@@ -151,4 +151,4 @@ def _until_ready(relay: Relay) -> None:
 
 def _accounts_toml(addresses: Iterable[str]) -> str:
     rows = ",\n".join(f'  {{ address = "{address}", enablews = true }}' for address in addresses)
-    return f'[[accounts]]\nid = "bench"\nkeys = ["{_KEY}"]\naddresses = [\n{rows}\n]\n'
+    return f'[[accounts]]\nid = "bench"\nkeys = ["{KEY}"]\naddresses = [\n{rows}\n]\n'

@@ -50,6 +50,7 @@ from relay.reference import routes as reference
 from relay.replay import Replay
 from relay.settings import Settings
 from relay.stream.door import Door as StreamDoor
+from relay.waiting.wait import Waiting
 
 log = structlog.get_logger()
 
@@ -138,13 +139,15 @@ class Service:
         self.routes: list[BaseRoute] = [
             *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in entrances.items()),
             *self._stream.routes(),
-            *api.routes(self.accounts, self.mailbox, self._intake),
+            *api.routes(self._rooms()),
             *sockets.routes(self.accounts, self.node.census),
             *web.routes(),
             *reference.routes(self.settings.public_url),
             *([] if self.internal else self._internal_routes()),
         ]
-        starlette = Starlette(routes=self.routes, lifespan=self._lifespan, exception_handlers=api.exception_handlers())
+        starlette = Starlette(
+            routes=self.routes, lifespan=self._lifespan, exception_handlers=api.exception_handlers()
+        )
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             # Straight to the door: the way through Starlette would cost as much as the proof and the log line.
@@ -153,6 +156,10 @@ class Service:
             await (entrance or starlette)(scope, receive, send)
 
         return app
+
+    def _rooms(self) -> api.Rooms:
+        waiting = Waiting(self.node, self.letterbox)
+        return api.Rooms(self.accounts, self.mailbox, self.letterbox, waiting, self._intake)
 
     def _senders(self) -> list[Sender]:
         known = senders(self.settings)

@@ -13,19 +13,19 @@ HOUSE = Path(__file__).parent.parent / "relay"
 # From the ground up. A file may import from the levels below its own, and from its own room.
 LEVELS = [
     {"errors"},
-    {"address", "deleted", "keys", "message_id", "network", "notices", "logs", "metrics", "redis_url"},
+    {"address", "deleted", "keys", "message_id", "network", "notices", "logs", "metrics", "redis_url", "regex"},
     {"settings", "positions", "client"},
     {"store", "message"},
     {"mime", "bus", "letterbox", "parked", "hub", "accounts"},
     {"inbound", "builders", "history", "subscriptions", "audit", "census", "mailbox", "rendering"},
-    {"catchup", "replay"},
-    {"node"},
+    {"catchup", "replay", "waiting"},
+    {"node", "since"},
     {"stream", "api", "web"},
     {"reference"},
     {"app", "connection"},
     {"serve"},
     {"workers"},
-    {"cli"},
+    {"cli", "testing"},
 ]
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
@@ -34,7 +34,7 @@ ONLY = {
     "fakeredis": {"store"},
     "uvicorn": {"serve", "connection"},
     "fast_mail_parser": {"mime"},
-    "nh3": {"rendering"},
+    "re2": {"regex"},
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -11,27 +12,42 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.accounts import Accounts
-from relay.api import addresses, api_keys, content, domains, inbox, me, messages, samples
+from relay.api import addresses, api_keys, content, domains, inbox, me, messages, samples, wait
 from relay.api.rest import on_http_error, on_relay_error
 from relay.errors import RelayError
 from relay.inbound.intake import Intake
+from relay.letterbox import Letterbox
 from relay.mailbox import Mailbox
+from relay.waiting.wait import Waiting
 
-__all__ = ["exception_handlers", "routes"]
+__all__ = ["Rooms", "exception_handlers", "routes"]
 
 
-def routes(accounts: Accounts, mailbox: Mailbox, intake: Intake) -> list[Route]:
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What the handlers ask."""
+
+    accounts: Accounts
+    mailbox: Mailbox
+    letterbox: Letterbox
+    waiting: Waiting
+    intake: Intake
+
+
+def routes(rooms: Rooms) -> list[Route]:
     """All paths below /api that need no sockets."""
+    accounts, mailbox = rooms.accounts, rooms.mailbox
+    waits = wait.WaitApi(accounts, mailbox, rooms.letterbox, rooms.waiting)
     return [
         *addresses.routes(accounts),
         *domains.routes(accounts),
         *api_keys.routes(accounts),
-        *samples.routes(accounts, intake),
-        *messages.routes(accounts, mailbox),
+        *samples.routes(accounts, rooms.intake),
+        *messages.routes(accounts, mailbox, waits),
         *inbox.routes(accounts, mailbox),
         *me.routes(accounts, mailbox),
         *content.routes(accounts, mailbox),
-        *samples.routes(accounts, intake),
+        *wait.routes(accounts, waits),
     ]
 
 

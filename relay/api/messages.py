@@ -9,6 +9,7 @@ from relay.accounts import Accounts
 from relay.address import canonical_address
 from relay.api import listing
 from relay.api.rest import Call, Json, route
+from relay.api.wait import WaitApi
 from relay.errors import BadRequest
 from relay.mailbox import Mailbox
 
@@ -20,10 +21,13 @@ _READ = {"true": True, "false": False}
 class MessageApi:
     """The handlers; each answers as the table in the reference says, or raises RelayError."""
 
-    def __init__(self, mailbox: Mailbox) -> None:
+    def __init__(self, mailbox: Mailbox, waits: WaitApi) -> None:
         self._mailbox = mailbox
+        self._waits = waits
 
     async def list(self, call: Call) -> Response:
+        if self._waits.is_meant(call):
+            return await self._waits.wait(call)
         limits = {"limit": listing.limit(call), "skip": listing.skip(call)}
         wanted, before = listing.until(call), listing.before(call)
         found = await self._mailbox.list(call.account_id, _email(call), wanted=wanted, before=before, **limits)
@@ -78,9 +82,9 @@ class MessageApi:
         return Json({"_id": call.path("id"), "labels": flags.labels})
 
 
-def routes(accounts: Accounts, mailbox: Mailbox) -> list[Route]:
+def routes(accounts: Accounts, mailbox: Mailbox, waits: WaitApi) -> list[Route]:
     """The paths of this noun, for app.py; after those of addresses, which say what an ``email`` in a path is."""
-    api, gate = MessageApi(mailbox), accounts.gate
+    api, gate = MessageApi(mailbox, waits), accounts.gate
     inbox = "/api/addresses/{email:email}"
     one = f"{inbox}/messages/{{id}}"
     return [

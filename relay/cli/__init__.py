@@ -25,6 +25,7 @@ VERBS = {
     "serve": "Run the service.",
     "demo": "Run the service in memory and send a first mail through it.",
     "listen": "Print mail as it arrives.",
+    "wait": "Wait for one mail, and print it, its code or its link.",
     "send": "Post a mail to a service.",
     "account": "Add and list accounts.",
     "key": "Make, list and revoke API keys.",

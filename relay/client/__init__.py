@@ -13,6 +13,8 @@ A message is a dict, the JSON of the README. When the connection is cut off, :fu
 what came meanwhile comes first, in order. With ``state="listener.json"`` it does so over restarts of the program too.
 What cannot be had any more is told as a :class:`Gap`. It ends by breaking out of the loop, by being cancelled, or by
 an error; all of them are :class:`relay.errors.RelayError`.
+
+A program that waits for one certain mail, as tests do, takes :class:`relay.client.inbox.Inbox`, which is not async.
 """
 
 from relay.client.backoff import Backoff

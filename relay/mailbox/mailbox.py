@@ -16,6 +16,7 @@ from relay.message_id import MessageId
 from relay.store import Store
 
 _COUNTS_AT_ONCE = 100
+_AFTER_HEAD = len('{"_id":"')
 
 Wanted = Callable[[Entry], bool]
 
@@ -63,6 +64,10 @@ class Mailbox:
             self._inboxes, messages=starred_messages, size_bytes=starred_bytes, keep_seconds=keep_seconds
         )
 
+    async def check(self, account_id: str, email: str) -> None:
+        """Returns when the address is the account's: reserved by it, or free and in a domain of its own."""
+        await self._inboxes.mine(account_id, email)
+
     async def letter(self, account_id: str, email: str, message_id: str) -> Kept:
         """One message, whole. Raises BadRequest: a malformed id; NotFound."""
         message = parse_id(message_id)
@@ -87,6 +92,20 @@ class Mailbox:
             ("HEXISTS", keys.starred(email), f"{message_id} {account_id}"),
         )
         return Entry.of(email, kept.frame, flags or b"", account_id if starred else None)
+
+    async def entries(self, account_id: str, email: str, frames: Sequence[bytes]) -> list[Entry]:
+        """The same of messages of an inbox, in any order, whose JSON is known. Who asks has been checked."""
+        ids = [frame[_AFTER_HEAD : frame.index(b'"', _AFTER_HEAD)].decode() for frame in frames]
+        if not ids:
+            return []
+        flags, *starred = await self._inboxes.ask(
+            ("HMGET", keys.flags(email), *ids),
+            *(("HEXISTS", keys.starred(email), f"{message_id} {account_id}") for message_id in ids),
+        )
+        return [
+            Entry.of(email, frame, flagged or b"", account_id if saved else None)
+            for frame, flagged, saved in zip(frames, flags, starred, strict=True)
+        ]
 
     async def list(
         self,

@@ -9,14 +9,10 @@ import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from starlette.applications import Starlette
 
-from relay import api
 from relay import settings as relay_settings
-from relay.accounts import Accounts
-from relay.mailbox import Mailbox
-from relay.store import connect
-from tests.api.conftest import ANN_KEY, BASE, BOB_KEY, intake_of
+from relay.app import Service
+from tests.api.conftest import ANN_KEY, BASE, BOB_KEY
 from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.anyio
@@ -197,16 +193,13 @@ async def test_head_is_get_without_a_body(ann: httpx2.AsyncClient) -> None:
 
 async def test_while_redis_is_away_the_answer_is_503_and_when_to_come_back() -> None:
     with RedisServer() as server:
-        store = connect(server.url, timeout_seconds=0.2)
-        accounts = Accounts.build(store, relay_settings.load({}, domains=("mailsac.com",)))
-        limits = {"keep_messages": 10, "keep_seconds": 60, "starred_messages": 1, "starred_bytes": 1}
-        mailbox = Mailbox(store.beside(), **limits)
-        routes = api.routes(accounts, mailbox, intake_of(store))
-        app = Starlette(routes=routes, exception_handlers=api.exception_handlers())
+        flags = {"redis_url": server.url, "redis_timeout_seconds": 0.2, "domains": "mailsac.com"}
+        service = Service(relay_settings.load({}, **flags))
+        accounts = service.accounts
         await accounts.accounts.create("ann")
         await accounts.keys.add("ann", ANN_KEY)
         headers = {"Mailsac-Key": ANN_KEY}
-        transport = httpx2.ASGITransport(app=app)
+        transport = httpx2.ASGITransport(app=service.app)
         async with httpx2.AsyncClient(transport=transport, base_url=BASE, headers=headers) as client:
             server.pause()
             answer = await client.post(USER1)
@@ -214,7 +207,7 @@ async def test_while_redis_is_away_the_answer_is_503_and_when_to_come_back() -> 
             assert "Redis" in answer.json()["error"]
             server.resume()
             assert (await client.get("/api/addresses")).status_code == 200
-        await store.close()
+        await service.store.close()
 
 
 ANY_EXAMPLES = settings(

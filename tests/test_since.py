@@ -7,10 +7,10 @@ import contextlib
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay import since
 from relay.keys import inbox_tag
 from relay.message_id import MessageId
 from relay.replay import Resume
-from relay.stream import since
 
 A, B = "a@x.test", "b@x.test"
 NOW_MS = 1_800_000_000_000

@@ -1,0 +1,166 @@
+"""One inbox, for a program that waits for a certain mail: a test, a script, ``relay wait``.
+
+It keeps a cursor: each mail that was waited for moves it on, so that no mail is missed between two waits, however long
+the program does something else, and none is found twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx2
+
+from relay.client.codes import code_in
+from relay.client.errors import NotWanted, Unusable
+from relay.errors import RelayError
+from relay.network import is_loopback, reason_of, split
+
+_LONGEST_WAIT_SECONDS = 60  # of one request; the service's limit
+_ANSWER_SECONDS = 20.0  # beyond the wait
+_PAUSE_SECONDS = 1.0  # before the next try when the service is away
+_PASSING = frozenset((408, 425, 429))
+
+
+class NothingCame(RelayError):
+    """No mail was what was waited for. ``near_misses`` are those that came: list entries with ``differs``."""
+
+    def __init__(self, text: str, near_misses: tuple[Mapping[str, Any], ...]) -> None:
+        self.near_misses = near_misses
+        super().__init__(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail that came."""
+
+    entry: Mapping[str, Any]  # as the Messages API lists it: _id, from, to, subject, received, links, …
+    text: str = field(repr=False)  # made from the HTML where the mail has no text
+
+    @property
+    def id(self) -> str:
+        """Its ``_id``."""
+        return str(self.entry["_id"])
+
+    @property
+    def subject(self) -> str:
+        """ "" when it has none."""
+        return str(self.entry.get("subject") or "")
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """http and https URLs of text and HTML, in order."""
+        return tuple(map(str, self.entry.get("links") or ()))
+
+    @property
+    def code(self) -> str | None:
+        """The one-time code, see :func:`relay.client.codes.code_in`; None = there is none."""
+        return code_in(self.text) or code_in(self.subject)
+
+
+class Inbox:
+    """One address of the account whose key it has. Close it, or use it in ``with``."""
+
+    def __init__(self, url: str, *, key: str, address: str, since: str = "") -> None:
+        """``url``: base URL of the service, http or https. ``since``: a cursor, or a time such as 10m; "" = everything
+        that is kept counts. Raises ValueError: no such URL."""
+        self.address = address
+        self.cursor = since
+        self._away = ""  # why it could not be asked last
+        self._base = split(url, ("http", "https")).geturl().rstrip("/")
+        self._http = httpx2.Client(
+            headers={"Mailsac-Key": key}, timeout=_ANSWER_SECONDS, trust_env=not is_loopback(url)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends its connections."""
+        self._http.close()
+
+    def wait(self, *, subject: str = "", sender: str = "", regex: str = "", timeout_seconds: float = 30.0) -> Mail:
+        """The first mail after the cursor that is so. ``subject`` and ``sender`` are parts of it, in any case;
+        ``regex`` (RE2) is searched in subject, text and HTML.
+
+        Raises NothingCame, NotWanted (the key or a value is wrong) and Unusable.
+        """
+        conditions = {"subject": subject, "from": sender, "regex": regex}
+        wanted = {name: value for name, value in conditions.items() if value}
+        until, since = time.monotonic() + timeout_seconds, self.cursor
+        while True:
+            seconds = min(max(until - time.monotonic(), 0), _LONGEST_WAIT_SECONDS)
+            answer = self._ask("messages", {**wanted, "since": since, "wait": f"{seconds:.3f}", "limit": "1"})
+            if answer is not None and answer.status_code == 200 and (mail := self._mail(_entries(answer)[0])):
+                return mail
+            if time.monotonic() >= until:
+                raise self._nothing(wanted, timeout_seconds)
+            if answer is None or answer.status_code == 200:  # it was away, or is now
+                time.sleep(min(_PAUSE_SECONDS, max(until - time.monotonic(), 0)))
+            else:
+                since = answer.headers.get("relay-cursor", since)
+
+    def _mail(self, entry: Mapping[str, Any]) -> Mail | None:
+        """With its text; None: that cannot be had now. Only then the cursor stays."""
+        message_id = str(entry["_id"])
+        answer = self._get(f"/api/text/{quote(self.address, safe='@')}/{message_id}")
+        if answer is None:
+            return None
+        self.cursor = message_id
+        text = answer.text if answer.status_code == 200 else ""  # it was deleted meanwhile: it came all the same
+        return Mail(entry, text)
+
+    def _nothing(self, wanted: Mapping[str, str], timeout_seconds: float) -> NothingCame:
+        answer = self._ask("near-misses", {**wanted, "since": self.cursor})
+        if answer is None:
+            return NothingCame(f"{self._base} cannot be asked: {self._away}", ())
+        misses = tuple(answer.json().get("nearMisses", ()))
+        came = "; ".join(str(miss.get("text")) for miss in misses[-3:])
+        said = f"{len(misses)} other mail(s) came: {came}" if misses else "no mail at all came"
+        return NothingCame(f"nothing came for {self.address} within {timeout_seconds:g} s; {said}", misses)
+
+    def _ask(self, noun: str, query: Mapping[str, str]) -> httpx2.Response | None:
+        """None: the service is away, or wants to be asked later. Raises NotWanted."""
+        answer = self._get(f"/api/addresses/{quote(self.address, safe='@')}/{noun}", query)
+        if answer is None or answer.status_code in (200, 204):
+            return answer
+        raise NotWanted(f"{self._base} answers {answer.status_code}: {_sentence(answer)}", code=answer.status_code)
+
+    def _get(self, path: str, query: Mapping[str, str] = MappingProxyType({})) -> httpx2.Response | None:
+        given = {name: value for name, value in query.items() if value}
+        limit_seconds = float(query.get("wait", 0)) + _ANSWER_SECONDS
+        try:
+            answer = self._http.get(f"{self._base}{path}", params=given, timeout=limit_seconds)
+        except httpx2.HTTPError as error:
+            self._away = reason_of(error)
+            return None
+        if answer.status_code in _PASSING or answer.status_code >= 500:
+            self._away = f"it answers {answer.status_code}: {_sentence(answer)}"
+            return None
+        return answer
+
+
+def _entries(answer: httpx2.Response) -> list[Mapping[str, Any]]:
+    try:
+        entries: list[Mapping[str, Any]] = answer.json()
+        if entries and isinstance(entries[0]["_id"], str):
+            return entries
+    except (ValueError, LookupError, TypeError):
+        pass
+    raise Unusable("the answer is not relay's; is it the right URL?")
+
+
+def _sentence(answer: httpx2.Response) -> str:
+    try:
+        return str(answer.json()["error"])
+    except (ValueError, LookupError, TypeError):
+        return next(iter(answer.text.splitlines()), answer.reason_phrase)

@@ -1,0 +1,78 @@
+"""`relay wait`: one mail for a script, its code, its link, and why it did not come."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from relay.cli import exits
+from tests.cli.command import Running
+from tests.cli.conftest import Here
+from tests.cli.service import ADDRESS, KEY, OTHER_ADDRESS, Service
+
+
+def arguments(service: Service, *more: str, address: str = ADDRESS) -> tuple[str, ...]:
+    return ("wait", address, "--url", service.url, *more)
+
+
+def test_a_mail_that_comes_is_printed(service: Service) -> None:
+    first = service.post("before")
+    with Running(*arguments(service, "--since", first, "--subject", "Hi there"), MAILSAC_KEY=KEY) as waiting:
+        service.post("another")
+        message_id = service.post("hi there, Ann")
+        assert waiting.ended() == exits.DONE
+        assert waiting.out.text == f"{message_id}  ann@sender.test  hi there, Ann"
+
+
+def test_json_has_the_text(service: Service, here: Here) -> None:
+    message_id = service.post("as JSON")
+    done = here(*arguments(service, "--subject", "as JSON", "--json"), MAILSAC_KEY=KEY)
+    shown = json.loads(done.stdout)
+    assert (shown["_id"], shown["text"].strip()) == (message_id, "The text of the mail.")
+
+
+def test_code_and_link(service: Service, here: Here) -> None:
+    service.post("Your code is 482913 (https://one.test/a)\r\n\r\nhttps://two.test/confirm/x https://three.test")
+    given = arguments(service, "--since", "1m", "--subject", "Your code is")
+    assert here(*given, "--code", MAILSAC_KEY=KEY).stdout == "482913\n"
+    assert here(*given, "--link", MAILSAC_KEY=KEY).stdout.startswith("https://two.test/confirm/x\n")
+    assert here(*given, "--link", "--link-regex", "three", MAILSAC_KEY=KEY).stdout == "https://three.test\n"
+    without = here(*given, "--link", "--link-regex", "four", MAILSAC_KEY=KEY)
+    assert (without.returncode, without.stdout) == (exits.REJECTED, "")
+
+
+def test_nothing_in_time_is_exit_code_3_and_names_the_near_misses(service: Service, here: Here) -> None:
+    first = service.post("first")
+    service.post("second")
+    given = arguments(service, "--timeout", "0", "--since", first, "--subject", "third")
+    waited = here(*given, MAILSAC_KEY=KEY)
+    assert waited.returncode == exits.TIMED_OUT
+    assert "1 other mail(s) came: arrived, but: subject differs" in waited.stderr
+
+
+def test_a_service_that_is_away_is_waited_for_too(here: Here) -> None:
+    waited = here("wait", ADDRESS, "--url", "http://127.0.0.1:1", "--timeout", "0", MAILSAC_KEY=KEY)
+    assert waited.returncode == exits.TIMED_OUT
+    assert "refused" in waited.stderr
+
+
+def test_what_makes_no_sense_to_ask_again_is_exit_code_5(service: Service, here: Here) -> None:
+    for address, key in ((ADDRESS, "wrong"), (OTHER_ADDRESS, KEY)):
+        refused = here(*arguments(service, address=address), MAILSAC_KEY=key)
+        assert refused.returncode == exits.REFUSED
+        assert "401" in refused.stderr
+        assert key not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("no-address",),
+        (ADDRESS, "--code", "--link"),
+        (ADDRESS, "--link", "--link-regex", "("),
+        (ADDRESS, "--url", "x"),
+    ],
+)
+def test_a_wrong_command_line_is_exit_code_2(here: Here, wrong: tuple[str, ...]) -> None:
+    assert here("wait", *wrong, MAILSAC_KEY=KEY).returncode == exits.MISCONFIGURED
