@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from relay import api, keys, store, web
 from relay.accounts import Accounts
 from relay.accounts import file as accounts_file
+from relay.activity import Journal, Reader, Recorder
 from relay.api import sockets
 from relay.bus import Bus
 from relay.errors import ConfigError, Unavailable
@@ -108,11 +109,16 @@ class Service:
             starred_messages=settings.starred_messages,
             starred_bytes=settings.starred_bytes,
         )
+        beside = self.store.beside()
+        journal = Journal(beside, keep_seconds=settings.keep_seconds)
+        self._reader = Reader(journal)
+        self._activity = Recorder(beside, journal, self.metrics, on_written=self._reader.wake)
         self.node = Node(
             self.bus,
             self.letterbox,
             self.accounts.gate,
             self.metrics,
+            self._activity,
             prepare=self._load_accounts,
             restore=self._restore,
             max_sockets_per_account=settings.max_sockets_per_account,
@@ -120,13 +126,18 @@ class Service:
             probe_seconds=settings.probe_seconds,
         )
         limit = {"max_message_bytes": settings.max_message_bytes}
-        self._intake = Intake(self.bus, Parked(self.store), self.metrics, **limit)
+        self._intake = Intake(self.bus, Parked(self.store), self.metrics, self._activity, **limit)
         self._fetcher = Fetcher(sns.is_amazon_sns)
         self._inbound = InboundDoor(
-            self._intake, self.metrics, settled=self._fetcher.settled, public_url=settings.public_url, **limit
+            self._intake,
+            self.metrics,
+            self._activity,
+            settled=self._fetcher.settled,
+            public_url=settings.public_url,
+            **limit,
         )
-        replay = Replay(self.letterbox, self.metrics, limit=settings.replay_limit)
-        self._stream = StreamDoor(self.node, replay, self.metrics, settings)
+        replay = Replay(self.letterbox, self.metrics, self._activity, limit=settings.replay_limit)
+        self._stream = StreamDoor(self.node, replay, self.metrics, self._activity, settings)
         self._accounts_loaded = asyncio.Event()
         self._restoring = asyncio.Lock()
         self._leaving = False
@@ -159,7 +170,7 @@ class Service:
 
     def _rooms(self) -> api.Rooms:
         waiting = Waiting(self.node, self.letterbox)
-        return api.Rooms(self.accounts, self.mailbox, self.letterbox, waiting, self._intake)
+        return api.Rooms(self.accounts, self.mailbox, self.letterbox, waiting, self._intake, self._reader)
 
     def _senders(self) -> list[Sender]:
         known = senders(self.settings)
@@ -191,6 +202,7 @@ class Service:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.node.run(), name="node")
             tasks.create_task(self._stream.wheel.run(), name="heartbeat")
+            tasks.create_task(self._activity.run(), name="activity")
             if (
                 "ses" in self.settings.sender_secrets()
             ):  # else there is nothing to fetch, and no need of certificates
@@ -243,6 +255,7 @@ class Service:
     async def leave(self) -> None:
         """Stops being ready, and closes the sockets, spread over ``RELAY_DRAIN_SECONDS`` at most."""
         self._leaving = True
+        self._reader.leave()
         await self._stream.leave(seconds=self.settings.drain_seconds)
 
     def _internal_routes(self) -> list[Route]:

@@ -50,6 +50,8 @@ class Published:
 
     message_id: str
     repeated: bool = False  # it was there already: the sender has posted the event before
+    owner: str = ""  # account whose mail it is; "" = not known: it was there already, for the owner of the domain
+    heard: bool | None = None  # whether a process listens to the inbox or its domain; None = not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Unwanted:
     """Nobody may have the message, and a retry would not help; ``reason`` says why in two or three words."""
 
     reason: str
+    owner: str = ""  # account that has the inbox; "" = nobody
 
 
 _NOT_RESERVED = Unwanted("not reserved")  # as publish.lua says it
@@ -205,10 +208,12 @@ class Bus:
         [reply] = await self._store.ask(("EVALSHA", _SCRIPT_SHA1, len(names), *names, *arguments), durable=True)
         if isinstance(reply, NoScriptError):  # this Redis has not seen it yet
             [reply] = await self._store.ask(("EVAL", _SCRIPT, len(names), *names, *arguments), durable=True)
-        outcome, text = _checked(reply)
+        outcome, text, owner, *listening = _checked(reply)
         if outcome == _UNWANTED:
-            return Unwanted(text.decode())
-        return Published(text.decode(), repeated=outcome == _REPEATED)
+            return Unwanted(text.decode(), owner.decode())
+        # The nodes of a cluster pass a message on, and count none but their own listeners.
+        heard = None if self._store.clustered or not listening else listening[0] > 0
+        return Published(text.decode(), outcome == _REPEATED, owner.decode(), heard)
 
     async def _index(self, domain: str, inbox: str) -> None:
         """On a cluster the index of a domain is elsewhere: written before, so that it never lacks an inbox."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import structlog
 
+from relay.activity import Recorder
 from relay.bus import Doorbell
 from relay.history import After, History, Since, Start
 from relay.hub import Gap, Hub
@@ -26,12 +27,20 @@ class CatchUp:
     """Brings the hub's listeners from where they stand to the newest message."""
 
     def __init__(
-        self, letterbox: Letterbox, hub: Hub, positions: Positions, metrics: Metrics, *, turn_bytes: int
+        self,
+        letterbox: Letterbox,
+        hub: Hub,
+        positions: Positions,
+        metrics: Metrics,
+        activity: Recorder,
+        *,
+        turn_bytes: int,
     ) -> None:
         self._letterbox = letterbox
         self._hub = hub
         self._positions = positions
         self._metrics = metrics
+        self._activity = activity
         self._turn_bytes = turn_bytes
         self._noted: dict[str, tuple[MessageId, MessageId]] = {}  # by inbox: the first and the last doorbell
 
@@ -94,7 +103,8 @@ class CatchUp:
                 self._tell(item)
                 continue
             self._positions.advance(item.inbox, item.id)
-            self._metrics.delivered.inc(self._hub.deliver(item))
+            self._metrics.delivered.inc(sockets := self._hub.deliver(item))
+            self._activity.delivered(item.owner, item.inbox, item.id, sockets)
             recovered += 1
             delivered_bytes += len(item.frame)
             if delivered_bytes > self._turn_bytes:
@@ -109,4 +119,5 @@ class CatchUp:
             self._positions.advance(gap.inbox, gap.reached)
         self._metrics.gaps.labels(gap.reason).inc()
         log.warning("inbox.gap", inbox=gap.inbox, after=str(gap.after), next=str(gap.next), reason=gap.reason)
-        self._hub.tell(gap)
+        for account in self._hub.tell(gap):
+            self._activity.gap(account, gap.inbox, gap.reason)

@@ -133,7 +133,9 @@ CLOSES: Mapping[int, Close] = MappingProxyType(
 class Refused(Exception):
     """A WebSocket is not, or no longer, wanted: the close that says so, and the sentence for the client."""
 
-    def __init__(self, close: Close, text: str) -> None:
+    def __init__(self, close: Close, text: str, *, account: str = "") -> None:
+        """``account`` is whose key was given; "" when it is nobody's, or was not asked for."""
         self.close = close
         self.text = text
+        self.account = account
         super().__init__(text)

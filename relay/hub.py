@@ -114,6 +114,7 @@ class Hub:
                 TOO_MANY_SOCKETS,
                 f"{count} sockets of this account are open here; the limit is {self._max_sockets_per_account}."
                 " Close some, or listen to several addresses on one socket",
+                account=listener.account,
             )
         self._sockets[listener.account] = count + 1
         for channel in channels_of(listener):
@@ -159,11 +160,13 @@ class Hub:
             listener.deliver(letter)
         return len(wanted)
 
-    def tell(self, gap: Gap) -> None:
-        """Tells everybody who listens to the inbox, or to its domain, of a gap."""
+    def tell(self, gap: Gap) -> set[str]:
+        """Tells everybody who listens to the inbox, or to its domain, of a gap; returns whose listeners they are."""
         of_inbox, of_domain = self._listeners(gap.inbox or "")
-        for listener in [*of_inbox, *(one for one in of_domain if gap.inbox not in one.addresses)]:
+        told = [*of_inbox, *(one for one in of_domain if gap.inbox not in one.addresses)]
+        for listener in told:
             listener.deliver(gap)
+        return {listener.account for listener in told}
 
     def _listeners(self, inbox: str) -> tuple[Iterable[Listener], Collection[Listener]]:
         """Of the inbox, and of its domain."""

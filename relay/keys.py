@@ -16,6 +16,7 @@ ACCOUNTS = f"{PREFIX}accounts"  # set of account ids
 # String: Unix ms at which all of an accounts file was there. In the slot of ACCOUNTS: one node fewer that may be away.
 ACCOUNTS_APPLIED = f"{PREFIX}{{{ACCOUNTS}}}:applied"
 HISTORY = f"{PREFIX}history"  # string: mark of this Redis' own history, see store/mark.py; not on a cluster
+ACTIVITY = f"{PREFIX}{{activity}}"  # stream: what happened, over all accounts, see activity/journal.py
 PARKED = f"{PREFIX}{{parked}}"  # stream: posts that nobody could read, see parked.py
 PARKED_BYTES = f"{PARKED}:bytes"  # string: what they and their bodies take
 
@@ -120,6 +121,11 @@ def account_starred(account_id: str) -> str:
 def account_domains(account_id: str) -> str:
     """Set: domains that an account added; the domain hash decides."""
     return f"{PREFIX}account:{{{account_id}}}:domains"
+
+
+def activity(account_id: str) -> str:
+    """Stream: what happened to an account's mail and sockets, see activity/journal.py."""
+    return f"{PREFIX}account:{{{account_id}}}:activity"
 
 
 def domain_proof(account_id: str, name: str) -> str:

@@ -35,6 +35,9 @@ class Metrics:
             ["sender"],
             registry=every,
         )
+        self.activity_dropped = Counter(
+            "relay_activity_dropped", "Events that Recent Activity lacks, Redis being away or slow", registry=every
+        )
         self.closed = Counter("relay_socket_closes", "Sockets ended by us, by code", ["code"], registry=every)
 
     def render(self) -> bytes:

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from relay import keys
+from relay.activity import Recorder
 from relay.audit import Audit, Gate
 from relay.bus import Asked, Bus, Confirmed, Doorbell, Echo, Link, Told
 from relay.catchup import CatchUp
@@ -45,6 +46,7 @@ class Node:
         letterbox: Letterbox,
         gate: Gate,
         metrics: Metrics,
+        activity: Recorder,
         *,
         prepare: Callable[[], Awaitable[None]],
         restore: Callable[[], Awaitable[bool]],
@@ -63,13 +65,14 @@ class Node:
         self._letterbox = letterbox
         self._gate = gate
         self._metrics = metrics
+        self._activity = activity
         self._turn_bytes = turn_bytes
         self._probe_seconds = probe_seconds
         self._subscriptions = Subscriptions()
         self.hub = Hub(max_sockets_per_account=max_sockets_per_account, on_change=self._subscriptions.changed)
         self._audit = Audit(gate)
         self._positions = Positions()
-        self._catch_up = CatchUp(letterbox, self.hub, self._positions, metrics, turn_bytes=turn_bytes)
+        self._catch_up = CatchUp(letterbox, self.hub, self._positions, metrics, activity, turn_bytes=turn_bytes)
         self._live = False  # doorbells are delivered; else they are noted, until all that was missed is read
         process = secrets.token_hex(8)
         self._probe_channel = keys.probe(process)
@@ -239,5 +242,6 @@ class Node:
             return 0
         self._positions.advance(doorbell.inbox, doorbell.id)
         letter = Letter(doorbell.owner, doorbell.inbox, doorbell.id, frame)
-        self._metrics.delivered.inc(self.hub.deliver(letter))
+        self._metrics.delivered.inc(sockets := self.hub.deliver(letter))
+        self._activity.delivered(letter.owner, letter.inbox, letter.id, sockets)
         return len(frame)

@@ -9,20 +9,21 @@
 --       4 fresh epoch             10 seconds for which the sender may post the event again, 0 = it has no name
 --       5 messages kept           11 message JSON without _id; last, because store.py looks there for what is large
 --       6 seconds kept
--- Returns {1, _id}, {2, _id it was stored under before}, or {0, reason}.
+-- Returns {1, _id, owner, processes that listen (on a cluster, of those linked to this node)},
+--         {2, _id it was stored under before, owner}, or {0, reason, owner}; an owner is "" when it is not known here.
 local retry_seconds = tonumber(ARGV[10])
 if retry_seconds > 0 then
   local stored = redis.call('GET', KEYS[4])
-  if stored then return {2, stored} end
+  if stored then return {2, stored, redis.call('HGET', KEYS[1], 'owner') or ARGV[2]} end
 end
 
 local owner, enabled = unpack(redis.call('HMGET', KEYS[1], 'owner', 'enablews'))
 if owner then
   -- A reservation decides alone: its owner's "off" is off, also for those who listen to the whole domain.
-  if enabled ~= '1' then return {0, 'forwarding off'} end
+  if enabled ~= '1' then return {0, 'forwarding off', owner} end
 else
   owner = ARGV[2]
-  if owner == '' then return {0, 'not reserved'} end
+  if owner == '' then return {0, 'not reserved', ''} end
 end
 
 -- A Redis that was promoted, or that came back from a snapshot, may lack letters that were answered 200, and would give
@@ -64,6 +65,5 @@ end
 
 local bell = owner .. '\n' .. ARGV[1] .. '\n' .. id .. '\n'
 if not large then bell = bell .. frame end
-redis.call('PUBLISH', ARGV[8], bell)
-redis.call('PUBLISH', ARGV[9], bell)
-return {1, id}
+local listening = redis.call('PUBLISH', ARGV[8], bell) + redis.call('PUBLISH', ARGV[9], bell)
+return {1, id, owner, listening}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from relay import keys
+from relay.activity import Recorder
 from relay.history import After, History, Since, Start
 from relay.hub import Gap, Letter, Listener
 from relay.letterbox import Letterbox
@@ -54,10 +55,11 @@ class Resuming(Listener, Protocol):
 class Replay:
     """Replays to all listeners of this process."""
 
-    def __init__(self, letterbox: Letterbox, metrics: Metrics, *, limit: int) -> None:
+    def __init__(self, letterbox: Letterbox, metrics: Metrics, activity: Recorder, *, limit: int) -> None:
         """``limit``: messages to one listener; beyond them it is told of a gap."""
         self._letterbox = letterbox
         self._metrics = metrics
+        self._activity = activity
         self._limit = limit
         self._reading = asyncio.Semaphore(_READING_AT_ONCE)
 
@@ -94,30 +96,38 @@ class Replay:
         tags = {keys.inbox_tag(inbox) for inbox in starts}
         for message in resume.messages:
             if message.tag not in tags:
-                self._metrics.gaps.labels("expired").inc()
-                listener.send(Gap(None, message, None, "expired"))
+                self._tell(listener, Gap(None, message, None, "expired"))
 
     async def _send(self, listener: Resuming, starts: dict[str, Start], left: int) -> int:
         """How many more it may get; -1 when it has ended."""
         history = History(self._letterbox, starts)
-        while True:
-            if not await listener.room():
-                return -1
-            async with self._reading:
-                item = await history.next()
-            if item is None or not left:
-                return left if item is None else 0
-            if isinstance(item, Letter):
-                starts[item.inbox] = After(item.id)
-                if item.owner != listener.account:
-                    continue  # it came when the inbox was somebody else's
-                self._metrics.replayed.inc()
-                left -= 1
-            elif item.inbox is not None:
-                self._metrics.gaps.labels(item.reason).inc()
-                if item.next is None and item.reached:
+        allowed = left
+        try:
+            while True:
+                if not await listener.room():
+                    return -1
+                async with self._reading:
+                    item = await history.next()
+                if item is None or not left:
+                    return left if item is None else 0
+                if isinstance(item, Letter):
+                    starts[item.inbox] = After(item.id)
+                    if item.owner != listener.account:
+                        continue  # it came when the inbox was somebody else's
+                    self._metrics.replayed.inc()
+                    left -= 1
+                    listener.send(item)
+                    continue
+                if item.inbox is not None and item.next is None and item.reached:
                     starts[item.inbox] = After(item.reached)
-            listener.send(item)
+                self._tell(listener, item)
+        finally:
+            self._activity.replayed(listener.account, allowed - left)
+
+    def _tell(self, listener: Resuming, gap: Gap) -> None:
+        self._metrics.gaps.labels(gap.reason).inc()
+        self._activity.gap(listener.account, gap.inbox, gap.reason)
+        listener.send(gap)
 
     async def _cut_short(self, listener: Resuming, starts: dict[str, Start]) -> None:
         """The rest is not replayed, but kept: who comes back with ``after`` gets it."""
@@ -131,8 +141,7 @@ class Replay:
                 if deleted.covers(after.seq + 1, top.last.seq):
                     continue
             starts[inbox] = After(top.last)
-            self._metrics.gaps.labels("trimmed").inc()
-            listener.send(Gap(inbox, after, None, "trimmed", reached=top.last))
+            self._tell(listener, Gap(inbox, after, None, "trimmed", reached=top.last))
 
 
 def _last(starts: Mapping[str, Start]) -> dict[str, MessageId]:

@@ -16,7 +16,7 @@ LEVELS = [
     {"address", "deleted", "keys", "message_id", "network", "notices", "logs", "metrics", "redis_url", "regex"},
     {"settings", "positions", "client"},
     {"store", "message"},
-    {"mime", "bus", "letterbox", "parked", "hub", "accounts"},
+    {"mime", "bus", "letterbox", "parked", "hub", "accounts", "activity"},
     {"inbound", "builders", "history", "subscriptions", "audit", "census", "mailbox", "rendering"},
     {"catchup", "replay", "waiting"},
     {"node", "since"},

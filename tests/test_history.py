@@ -166,7 +166,7 @@ async def test_an_event_is_stored_once(redis: Redis) -> None:
     event = Event("raw\n1", 60)
     first = await redis.publish("once", event=event)
     again = await redis.bus.publish(A, b'{"subject":"once"}', event)
-    assert again == Published(str(first), repeated=True)
+    assert again == Published(str(first), repeated=True, owner=OWNER)
     assert (await redis.publish("other", event=Event("raw\n2", 60))).seq == 2
     assert (await redis.publish("other inbox", B, event=event)).seq == 1
     assert await redis.read(a=Since(0)) == ["once", "other"]
@@ -175,7 +175,7 @@ async def test_an_event_is_stored_once(redis: Redis) -> None:
 async def test_an_event_that_nobody_may_have_is_not_remembered(redis: Redis) -> None:
     event = Event("raw\n1", 60)
     await redis.ask("HSET", keys.address(A), "enablews", "0")
-    assert await redis.bus.publish(A, b"{}", event) == Unwanted("forwarding off")
+    assert await redis.bus.publish(A, b"{}", event) == Unwanted("forwarding off", OWNER)
     await redis.ask("HSET", keys.address(A), "enablews", "1")
     assert (await redis.publish("now", event=event)).seq == 1
 

@@ -69,7 +69,7 @@ class Gate:
         pairs = zip(whole, replies[len(wanted) :], strict=True)
         problems += ["" if found == owner else f"{domain}: not owned by this account" for domain, found in pairs]
         if any(problems):
-            raise Refused(FORBIDDEN, "; ".join(filter(None, problems)))
+            raise Refused(FORBIDDEN, "; ".join(filter(None, problems)), account=account_id)
         return account_id
 
 

@@ -12,7 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.accounts import Accounts
-from relay.api import addresses, api_keys, content, domains, inbox, me, messages, samples, wait
+from relay.activity import Reader
+from relay.api import activity, addresses, api_keys, content, domains, inbox, me, messages, samples, wait
 from relay.api.rest import on_http_error, on_relay_error
 from relay.errors import RelayError
 from relay.inbound.intake import Intake
@@ -32,6 +33,7 @@ class Rooms:
     letterbox: Letterbox
     waiting: Waiting
     intake: Intake
+    reader: Reader
 
 
 def routes(rooms: Rooms) -> list[Route]:
@@ -48,6 +50,7 @@ def routes(rooms: Rooms) -> list[Route]:
         *me.routes(accounts, mailbox),
         *content.routes(accounts, mailbox),
         *wait.routes(accounts, waits),
+        *activity.routes(accounts.gate, rooms.reader),
     ]
 
 

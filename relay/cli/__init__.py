@@ -33,6 +33,7 @@ VERBS = {
     "domain": "Add, verify, list and remove custom domains.",
     "senders": "List the senders, and the URL that each provider is told.",
     "parked": "List, show, retry and drop mail that could not be read.",
+    "activity": "Tell why nothing arrived: what happened lately, oldest first.",
     "check": "Tell whether a service is alive, for containers.",
 }
 

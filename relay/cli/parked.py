@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from starlette.datastructures import QueryParams
 
+from relay.activity import Journal, Recorder
 from relay.app import SENDERS
 from relay.bus import Bus
 from relay.cli import exits, table
@@ -163,7 +164,9 @@ class _Outcome:
 async def _retry_each(store: Store, loaded: Settings, ids: Sequence[str] | None) -> list[_Outcome]:
     room = Parked(store)
     bus = Bus(store, restore=_nothing, keep_messages=loaded.keep_messages, keep_seconds=loaded.keep_seconds)
-    intake = Intake(bus, room, Metrics(), max_message_bytes=loaded.max_message_bytes)
+    metrics, journal = Metrics(), Journal(store, keep_seconds=loaded.keep_seconds)
+    activity = Recorder(store, journal, metrics)
+    intake = Intake(bus, room, metrics, activity, max_message_bytes=loaded.max_message_bytes)
     posts = {post.id: post for post in await room.list()}
     outcomes = []
     for post_id in dict.fromkeys(posts if ids is None else ids):
@@ -175,6 +178,7 @@ async def _retry_each(store: Store, loaded: Settings, ids: Sequence[str] | None)
             outcomes.append(await _retry(room, intake, sender, post))
         else:
             outcomes.append(_Outcome(post_id, problem=f"there is no sender {post.sender}"))
+    await activity.flush()
     return outcomes
 
 

@@ -18,6 +18,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from relay.activity import Recorder
 from relay.errors import BadRequest, RelayError, TooLarge, Unavailable, UnsupportedMediaType
 from relay.inbound.intake import Intake, too_large
 from relay.inbound.sender import ANSWERS, Answers, HeadProven, NotReady, Post, PostHeaders, Sender
@@ -68,6 +69,7 @@ class Door:
         self,
         intake: Intake,
         metrics: Metrics,
+        activity: Recorder,
         *,
         settled: Callable[[str], Awaitable[None]],
         max_message_bytes: int,
@@ -76,6 +78,7 @@ class Door:
         """``settled`` returns when what a sender's proof waits for has come, or not. ``public_url``: without a slash at
         the end; "" = scheme and host of each request stand for it."""
         self.intake = intake
+        self.activity = activity
         self.settled = settled
         self.public_url = public_url
         self.max_message_bytes = max_message_bytes
@@ -184,6 +187,7 @@ class Entrance:
         client = scope["client"][0] if scope.get("client") else ""
         self._door.posts(name, str(status)).inc()
         self._door.log.warning("inbound.refused", sender=name, status=status, error=str(error), client=client)
+        self._door.activity.refused_post(name, status, str(error), client=client)
         headers = dict(error.headers) if body.whole else {**error.headers, "connection": "close"}
         return Response(orjson.dumps(error.body()), status, headers, "application/json")
 

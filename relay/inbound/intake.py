@@ -6,6 +6,7 @@ The door brings posts here, and ``relay parked retry`` those that were parked.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,6 +15,7 @@ import orjson
 import structlog
 
 from relay import parked
+from relay.activity import Recorder
 from relay.address import BadAddress, canonical_address
 from relay.bus import Bus, Event, Published, Unwanted
 from relay.errors import BadRequest, RelayError, TooLarge, UnsupportedMediaType
@@ -24,6 +26,7 @@ from relay.parked import Parked
 
 # A recipient list longer than this is a mistake or an attack; RFC 5321 section 4.5.3.1.8 asks for 100.
 MAX_RECIPIENTS = 1000
+_NAMED_RECIPIENTS = 10  # of a mail that is refused as a whole, to tell their accounts
 # Above this a body is worked on in a thread, so that no other request or socket waits for it: the Rust and C
 # parts release the GIL. Below, handing over would cost more than the work.
 _THREAD_BYTES = 128 * 1024
@@ -41,6 +44,8 @@ class _Letter:
     original_inbox: str
     encoded: bytes
     event: Event | None
+    size_bytes: int  # of the mail as it came
+    author: str  # first address of From; "" = none
 
 
 @dataclass(slots=True)
@@ -67,9 +72,12 @@ class Report:
 class Intake:
     """The way of all posts, whatever their sender."""
 
-    def __init__(self, bus: Bus, dead_letters: Parked, metrics: Metrics, *, max_message_bytes: int) -> None:
+    def __init__(
+        self, bus: Bus, dead_letters: Parked, metrics: Metrics, activity: Recorder, *, max_message_bytes: int
+    ) -> None:
         self._bus = bus
         self._dead_letters = dead_letters
+        self._activity = activity
         # labels() takes longer than inc(), and there are few: an outcome each.
         self._recipients = lru_cache(maxsize=256)(metrics.recipients.labels)
         self._duplicates = metrics.duplicates.labels
@@ -81,10 +89,14 @@ class Intake:
         """Takes one post in; ``proven``: its sender has been asked already. Raises RelayError: nothing, or not all,
         was taken, and another try of the same post does no harm."""
         report = Report()
-        if len(post.body) > _THREAD_BYTES:
-            letters, unreadable = await asyncio.to_thread(self._read, sender, post, report, proven)
-        else:
-            letters, unreadable = self._read(sender, post, report, proven)
+        try:
+            if len(post.body) > _THREAD_BYTES:
+                letters, unreadable = await asyncio.to_thread(self._read, sender, post, report, proven)
+            else:
+                letters, unreadable = self._read(sender, post, report, proven)
+        finally:
+            for rejected in report.rejected:
+                self._activity.refused("", rejected["inbox"], rejected["reason"])
         await self._publish(sender, letters, report)
         # Last: when it fails the sender comes again, and the letters are known then.
         for one in unreadable:
@@ -114,10 +126,12 @@ class Intake:
             if isinstance(delivery, Unreadable):
                 continue
             if problem := self._problem(delivery):
+                reason = "too large" if isinstance(problem, TooLarge) else "too many recipients"
                 if len(events) == 1:
+                    for recipient in delivery.recipients[:_NAMED_RECIPIENTS]:
+                        report.reject(_canonical_or_as_written(recipient), reason)
                     raise problem
                 # In a batch it is no reason to refuse the others.
-                reason = "too large" if isinstance(problem, TooLarge) else "too many recipients"
                 report.reject(next(iter(delivery.recipients), ""), reason)
                 continue
             event = Event(f"{sender.name}\n{delivery.event}", delivery.retry_seconds) if delivery.event else None
@@ -133,6 +147,7 @@ class Intake:
 
     async def _publish(self, sender: Sender, letters: Sequence[_Letter], report: Report) -> None:
         for batch in _batches(letters):
+            at_ms = time.time_ns() // 1_000_000
             if len(batch) == 1:  # nearly always; a task for it would cost more than its encoding
                 outcomes = [await self._publish_one(batch[0])]
             else:
@@ -140,10 +155,24 @@ class Intake:
             for letter, outcome in zip(batch, outcomes, strict=True):
                 if isinstance(outcome, Published):
                     report.accept(letter.inbox, outcome)
+                    self._note(letter, outcome, at_ms)
                     if outcome.repeated:
                         self._duplicates(sender.name).inc()
                 else:
                     report.reject(letter.inbox, outcome.reason)
+                    self._activity.refused(outcome.owner, letter.inbox, outcome.reason, author=letter.author)
+
+    def _note(self, letter: _Letter, published: Published, at_ms: int) -> None:
+        self._activity.received(
+            published.owner,
+            letter.inbox,
+            author=letter.author,
+            size_bytes=letter.size_bytes,
+            message_id=published.message_id,
+            at_ms=at_ms,
+            duplicate=published.repeated,
+            heard=published.heard,
+        )
 
     async def _publish_one(self, letter: _Letter) -> Published | Unwanted:
         message = address(letter.encoded, letter.inbox, letter.original_inbox)
@@ -156,6 +185,7 @@ class Intake:
         )
         report.parked.append({"id": post_id, "reason": unreadable.reason})
         self._parked(sender.name).inc()
+        self._activity.parked(sender.name, post_id, unreadable.reason)
         self._log.warning(
             "inbound.parked",
             sender=sender.name,
@@ -195,7 +225,8 @@ def _letters(delivery: Delivery, event: Event | None, report: Report) -> Iterato
         except BadAddress:
             report.reject(recipient, "not an address")
     rerouted_from = _canonical_or_as_written(delivery.rerouted_from) if delivery.rerouted_from else ""
-    return (_Letter(inbox, rerouted_from, encoded, event) for inbox in inboxes)
+    author = delivery.parts.sender[0].address if delivery.parts.sender else ""
+    return (_Letter(inbox, rerouted_from, encoded, event, len(delivery.raw), author) for inbox in inboxes)
 
 
 def _canonical_or_as_written(address: str) -> str:

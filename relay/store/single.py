@@ -47,6 +47,12 @@ class _Question:
         self.answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
 
 
+class _Logged:
+    """The trouble that the log knows of; those beside each other have the same."""
+
+    text = ""
+
+
 class Store:
     """A Redis client with the rules of this room."""
 
@@ -65,7 +71,7 @@ class Store:
         self.client = client
         self._timeout_seconds = timeout_seconds
         self._where = where
-        self._logged = ""  # the trouble that the log knows of
+        self._logged = _Logged()
         self._notes_mark = notes_mark
         self._wait: Command | None = None
         if wait_replicas:
@@ -188,7 +194,7 @@ class Store:
                 log.warning(
                     "redis.no_info", where=self._where, hint="allow INFO, GET, SET: docs/redis.md says why"
                 )
-        self._logged = ""
+        self._logged.text = ""
 
     def own_connection(self) -> Connection:
         """A new connection, not yet connected, that belongs to the caller."""
@@ -206,6 +212,7 @@ class Store:
     def beside(self) -> Store:
         """Another queue of questions to the same Redis: what is slow there holds up nothing here. Ends with this."""
         store = Store(self.client, timeout_seconds=self._timeout_seconds, where=self._where)
+        store._logged = self._logged
         self._beside.append(store)
         return store
 
@@ -221,8 +228,8 @@ class Store:
     def _unavailable(self, exc: Exception) -> Unavailable:
         """What callers are told; the log is told once where it is."""
         text = trouble.words(exc)
-        if text != self._logged:
-            self._logged = text
+        if text != self._logged.text:
+            self._logged.text = text
             log.warning("redis.trouble", where=self._where, error=text, kind=type(exc).__name__)
         return Unavailable(text)
 

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from relay.activity import Recorder
 from relay.errors import LEAVING, OUR_FAULT, Close, Refused, TooManyRequests, Unavailable
 from relay.hub import Listener
 from relay.metrics import Metrics
@@ -38,10 +39,13 @@ _PAUSE_BETWEEN_CLOSES_SECONDS = 0.01  # at most; clients that were closed togeth
 class Door:
     """The door out."""
 
-    def __init__(self, node: Node, replay: Replay, metrics: Metrics, settings: Settings) -> None:
+    def __init__(
+        self, node: Node, replay: Replay, metrics: Metrics, activity: Recorder, settings: Settings
+    ) -> None:
         self._node = node
         self._replay = replay
         self._metrics = metrics
+        self._activity = activity
         self._settings = settings
         self._refusals = Refusals(max_per_minute=settings.max_refusals_per_minute)
         self._leaving = False
@@ -78,9 +82,11 @@ class Door:
             if not refused.close.retry:
                 self._refusals.count(client)
             log.info("socket.refused", code=refused.close.code, error=refused.text, client=client)
+            self._activity.socket_refused(refused.account, refused.close.code, refused.text, client=client)
             await self._refuse(websocket, refused)
         except Unavailable as error:
             log.warning("socket.unavailable", error=str(error), client=client)
+            self._activity.socket_refused("", OUR_FAULT.code, str(error), client=client)
             await self._refuse(websocket, Refused(OUR_FAULT, str(error)))
         except WebSocketDisconnect:
             pass  # the client left during the handshake
@@ -140,6 +146,8 @@ class Door:
 
     def _opened(self, listener: Wire | PortableListener) -> None:
         self._metrics.sockets.inc()
+        listens_to = [*listener.addresses, *listener.domains]
+        self._activity.socket_opened(listener.account, listens_to, client=listener.client)
         log.info(
             "socket.open",
             account=listener.account,
@@ -154,6 +162,7 @@ class Door:
 
     def _ended(self, listener: Wire | PortableListener, close: Close | None) -> None:
         self._metrics.sockets.dec()
+        self._activity.socket_closed(listener.account, close, client=listener.client)
         if close is None:
             log.info("socket.left", account=listener.account, client=listener.client)
             return
@@ -190,6 +199,7 @@ class Door:
         """Before the upgrade: it is cheaper, and who guesses keys reads no close codes."""
         error = TooManyRequests("too many refused attempts from this address; wait a minute")
         log.info("socket.denied", status=error.status, error=str(error), client=client)
+        self._activity.socket_refused("", error.status, str(error), client=client)
         self._metrics.closed.labels(str(error.status)).inc()
         await websocket.send_denial_response(JSONResponse(error.body(), error.status, headers=dict(error.headers)))
 

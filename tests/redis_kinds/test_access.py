@@ -52,6 +52,8 @@ async def use_everything(relay: Relay) -> None:
             ("POST", "/api/domains/other.example", 200),
             ("GET", "/api/domains", 200),
             ("DELETE", "/api/domains/other.example", 200),
+            ("GET", "/api/activity?limit=1", 200),
+            ("GET", "/api/activity?since=0-0&wait=30", 200),  # when the first is written
         ):
             answer = await relay.rest(method, path, json={"info": "x"} if method == "PUT" else None)
             assert answer.status_code == status, (method, path, answer.text)

@@ -1,0 +1,40 @@
+"""Addresses that a sender may have meant: the same but for a +tag or dots. Pure.
+
+Only what is safe is looked at: on a shared domain the plain form of the address itself, on the domain of an account the
+account's own addresses. So nobody is told of mail for an address that another account has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from relay.address import domain_of
+
+
+def plain_forms(inbox: str) -> list[str]:
+    """Other addresses of the same domain that the mail may have been for; the likeliest first, at most three."""
+    local, domain = _local(inbox), domain_of(inbox)
+    if local.startswith('"'):
+        return []
+    untagged = local.partition("+")[0]
+    forms = dict.fromkeys((untagged, local.replace(".", ""), untagged.replace(".", "")))
+    return [f"{form}@{domain}" for form in forms if form and form != local]
+
+
+def nearest(inbox: str, addresses: Iterable[str]) -> str:
+    """The one of an account's addresses that looks most like ``inbox``; "" when none does, or ``inbox`` is one."""
+    near = [address for address in addresses if _skeleton(address) == _skeleton(inbox)]
+    if inbox in near:
+        return ""
+    return min(
+        near, key=lambda address: (domain_of(address) != domain_of(inbox), len(address), address), default=""
+    )
+
+
+def _skeleton(address: str) -> str:
+    local = _local(address)
+    return local if local.startswith('"') else local.partition("+")[0].replace(".", "") or local
+
+
+def _local(address: str) -> str:
+    return address.rpartition("@")[0]
