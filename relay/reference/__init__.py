@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from relay.reference import (
     account,
+    activity,
     addresses,
     api_keys,
     content,
@@ -36,6 +37,7 @@ NOUNS: tuple[Noun, ...] = (
     account.NOUN,
     api_keys.NOUN,
     api_keys.SOCKETS,
+    activity.NOUN,
     senders.NOUN,
     pages.NOUN,
     operator.NOUN,

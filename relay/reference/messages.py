@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from relay.api.messages import FOLDERS, LABEL_LIMIT
+from relay.reference import waiting
 from relay.reference.addresses import EMAIL
 from relay.reference.schemas import BODY_KEY, MESSAGE_ID, flag, listed, number, record, ref, text, texts
 from relay.reference.vocabulary import Answer, Body, Example, Noun, Operation, Parameter
@@ -34,11 +35,15 @@ _LIST = Operation(
     "GET",
     "/api/addresses/{email}/messages",
     "listMessages",
-    "List messages",
-    "Newest first, abbreviated.",
-    (Answer("the messages", listed("MessageSummary"), headers=TRUNCATED),),
-    (EMAIL, LIMIT, SKIP, UNTIL),
-    examples=(Example("newest", f"{INBOX}/messages?limit=1"),),
+    "List messages, or wait for one",
+    "Newest first, abbreviated. " + waiting.SAYS,
+    (
+        Answer("the messages", listed("MessageSummary"), headers={**TRUNCATED, **waiting.HEADERS}),
+        *waiting.ANSWERS,
+    ),
+    (EMAIL, LIMIT, SKIP, UNTIL, *waiting.PARAMETERS),
+    errors=waiting.ERRORS,
+    examples=(Example("newest", f"{INBOX}/messages?limit=1"), *waiting.EXAMPLES),
 )
 _GET = Operation(
     "GET",
@@ -162,6 +167,7 @@ NOUN = Noun(
     "Another account's answers 401, whether it exists or not.",
     (
         _LIST,
+        *waiting.OPERATIONS,
         _GET,
         _COUNT,
         _STAR,

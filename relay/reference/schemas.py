@@ -126,6 +126,16 @@ SCHEMAS: Mapping[str, Schema] = {
         "One mail for one inbox: what a WebSocket frame holds.",
     ),
     "MessageSummary": record({**_SUMMARY, **_STATE}, _SOMETIMES, "A message as a list has it."),
+    "NearMiss": record(
+        {
+            **_SUMMARY,
+            **_STATE,
+            "differs": texts("the conditions that it does not have"),
+            "text": text("the same for a person"),
+        },
+        _SOMETIMES,
+        "A message that came, and was not the one that was waited for.",
+    ),
     "Address": record(
         {
             "_id": text("the address, in canonical form"),

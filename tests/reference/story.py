@@ -61,6 +61,7 @@ _STANDS_FOR = (
         _MESSAGE_ID,
         lambda found: f"5d6e3b2f0c{'2b71d0' if found[1] == LOST_EPOCH else '9a4718'}-1795262400000-{found[2]}",
     ),
+    (re.compile(r"(?<![0-9a-f]-)\b\d{13}-\d+\b"), "1795262400000-0"),  # of an event
     (re.compile(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "2026-11-21T12:00:00.000Z"),
     (re.compile(r"\b[0-9a-f]{40}\b"), "0f3c9a5b7e1d2846" * 2 + "5a6b7c8d"),
 )
@@ -128,7 +129,17 @@ async def story(folder: Path) -> AsyncIterator[Story]:
                 answer = await relay.post(mail, ADDRESS)
                 told.message_ids.append(answer.json()["accepted"][0]["_id"])
                 await socket.message()
+            await until_told(relay, 5)
             yield told
+
+
+async def until_told(relay: Relay, events: int) -> None:
+    """Recent Activity is written behind what happens."""
+    path = f"/api/activity?limit={events}"
+    known = (await relay.rest("GET", path)).json()
+    while len(known["events"]) < events:
+        more = await relay.rest("GET", f"{path}&wait=60&since={known['cursor']}")
+        known = (await relay.rest("GET", path)).json() if more.json()["events"] else known
 
 
 def steady(value: Any) -> Any:
