@@ -42,7 +42,10 @@ def _group(name: str, title: str, items: Sequence[Html]) -> Html:
 def _items(noun: Noun) -> list[Html]:
     items = [_item(one.id, one.title, one.method) for one in noun.operations]
     if noun is listening.NOUN:
-        items += [*(_item(f"frame-{one.name}", one.title) for one in FRAMES), _item("closes", "Close codes")]
+        items += [
+            *(_item(f"frame-{one.name}", one.title, "WS") for one in FRAMES),
+            _item("closes", "Close codes", "WS"),
+        ]
     return items
 
 

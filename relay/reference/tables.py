@@ -20,7 +20,14 @@ def table(caption: str, heads: Sequence[str], rows: Sequence[Html]) -> Html:
     title = tag("caption", caption) if caption else ""
     whole = tag("table", title, tag("thead", head), tag("tbody", rows))
     label = caption or "Members"
-    return tag("div", whole, class_="table-scroll docs-table", tabindex="0", role="group", aria_label=label)
+    return tag(
+        "div",
+        whole,
+        class_=f"table-scroll docs-table docs-columns-{len(heads)}",
+        tabindex="0",
+        role="group",
+        aria_label=label,
+    )
 
 
 def rows_of(schema: Schema) -> list[Html]:
