@@ -13,7 +13,7 @@ import pytest
 import redis
 import structlog
 
-from tests import harness
+from tests import harness, node_packages
 from tests.redis_server import RedisServer
 
 _TEST_SECONDS = 40.0
@@ -79,3 +79,9 @@ async def relay(
     marker = request.node.get_closest_marker("settings")
     async with harness.relay(redis_url, tmp_path, **(marker.kwargs if marker else {})) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the packages of clients/node/package.json in its node_modules."""
+    return node_packages.install(tmp_path_factory.mktemp("clients") / "node")

@@ -1,23 +1,106 @@
-"""A real browser for the pages."""
+"""One browser for all tests of pages, and a visit that notices whatever goes wrong in a page."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, ViewportSize, async_playwright
+
+_SCREENSHOTS = Path(__file__).parent.parent.parent / ".artifacts" / "screenshots"
+_LAUNCH = (
+    "--no-sandbox",  # CI runs as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_WIDE: ViewportSize = {"width": 1280, "height": 900}
+_NARROW: ViewportSize = {"width": 360, "height": 740}
+_WAIT_MS = 10_000
+
+Scheme = Literal["light", "dark"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def redis_url() -> str:
+    """One store is enough here: a page sees no difference."""
+    return "memory://"
+
+
+@pytest.fixture(scope="session")
 async def browser(anyio_backend: Any) -> AsyncIterator[Browser]:
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.fail("install chromium into PATH (Debian: apt-get install chromium)", pytrace=False)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
-        )
+        browser = await playwright.chromium.launch(executable_path=chromium, args=_LAUNCH)
         yield browser
         await browser.close()
+
+
+@dataclass
+class Visit:
+    """A page that somebody looks at, and what happened that should not."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)  # of the console, and uncaught errors
+    asked: list[str] = field(default_factory=list)  # URLs, of whatever host
+
+    def on_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def on_request(self, request: Request) -> None:
+        if urlsplit(request.url).netloc:
+            self.asked.append(request.url)
+
+    def on_failed_request(self, request: Request) -> None:
+        if request.failure == "csp":  # it never left
+            self.asked.remove(request.url)
+
+    async def pictures(self, subject: str, *, schemes: Sequence[Scheme] = ("light",)) -> None:
+        """Keeps what is seen, wide and narrow, for people to look at; and sees that nobody has to scroll sideways."""
+        for scheme in schemes:
+            await self.page.emulate_media(color_scheme=scheme)
+            for viewport in (_NARROW, _WIDE):
+                await self.page.set_viewport_size(viewport)
+                over = await self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+                assert over <= 0, f"{subject}: {over} px too wide for {viewport['width']}"
+                name = f"{subject}-{scheme}-{viewport['width']}.png"
+                await self.page.screenshot(path=_SCREENSHOTS / name, full_page=True)
+
+    async def check_accessible(self, axe: str, scheme: Scheme) -> None:
+        """No serious or critical violation, as far as axe-core can tell. By its own protocol, so CSP stays on."""
+        await self.page.emulate_media(color_scheme=scheme)
+        await self.page.evaluate(axe)
+        found = await self.page.evaluate(
+            "axe.run(document, {iframes: false, resultTypes: ['violations'], elementRef: false})"
+        )
+        bad = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
+        assert not bad, [(one["id"], [node["html"] for node in one["nodes"]]) for one in bad]
+
+
+@asynccontextmanager
+async def visit(browser: Browser, url: str) -> AsyncIterator[Visit]:
+    """Opens a page in a profile of its own. At its end nothing may have complained, and no other host been asked."""
+    async with await browser.new_context(color_scheme="light", viewport=_WIDE) as context:
+        page = await context.new_page()
+        page.set_default_timeout(_WAIT_MS)
+        visitor = Visit(page)
+        page.on("console", visitor.on_console)
+        page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
+        page.on("request", visitor.on_request)
+        page.on("requestfailed", visitor.on_failed_request)
+        await page.goto(url)
+        yield visitor
+        assert visitor.complaints == []
+        assert {urlsplit(asked).netloc for asked in visitor.asked} == {urlsplit(url).netloc}

@@ -9,14 +9,47 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, Locator, Page, Route, expect
 
 from tests import harness
 from tests.accounts.dns_server import DnsServer
 from tests.harness import ACCOUNT, ADDRESS, KEY, OTHER_ADDRESS, QUIET_ADDRESS, Relay
+from tests.web.conftest import Scheme, Visit, visit
 
 pytestmark = pytest.mark.anyio
 
+SECOND = "second@mailsac.com"
+MESSAGES = f"/api/addresses/{ADDRESS}/messages"
+MAIL_WITH_ALL = b"""\
+From: Carl <carl@sender.test>
+To: user1@mailsac.com
+Subject: Your invoice
+X-Mark: <b>not markup</b>
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=m
+
+--m
+Content-Type: multipart/alternative; boundary=a
+
+--a
+Content-Type: text/plain
+
+Dear customer in plain words,
+--a
+Content-Type: text/html
+
+<p onclick="alert(1)">Dear customer,</p><script src="https://evil.test/x.js"></script>
+<script>document.body.textContent = "ran"</script><img src="https://evil.test/x.png">
+--a--
+--m
+Content-Type: text/plain
+Content-Disposition: attachment; filename=invoice.txt
+
+42.00
+--m--
+""".replace(b"\n", b"\r\n")
+SCHEMES: tuple[Scheme, ...] = ("dark", "light")
+SECTIONS = ("addresses", "inbox", "domains", "keys", "sockets", "activity")
 BOX = "Forward all incoming emails via web socket"
 NEW = "new@mailsac.com"
 
@@ -38,8 +71,17 @@ async def relay(dns: DnsServer, tmp_path: Path, anyio_backend: Any) -> AsyncIter
 class Dashboard:
     """A tab with the dashboard, and what a person does in it."""
 
-    page: Page
+    visitor: Visit
     relay: Relay
+
+    @property
+    def page(self) -> Page:
+        return self.visitor.page
+
+    def refusals_were_meant(self) -> None:
+        """The browser's console tells of each answer that is an error; nothing else may stand there."""
+        assert [text for text in self.visitor.complaints if not text.startswith("Failed to load resource")] == []
+        self.visitor.complaints.clear()
 
     async def open(self, where: str = "") -> None:
         await self.page.goto(f"{self.relay.url}/dashboard{where}")
@@ -71,18 +113,12 @@ class Dashboard:
 
 @pytest.fixture
 async def dashboard(relay: Relay, browser: Browser) -> AsyncIterator[Dashboard]:
-    """Signed in as user1; every error of a script fails the test."""
-    context = await browser.new_context(viewport={"width": 1280, "height": 900})
-    page = await context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    tab = Dashboard(page, relay)
-    await tab.open()
-    await tab.sign_in()
-    await expect(tab.heading("Manage Email Addresses")).to_be_visible()
-    yield tab
-    await context.close()
-    assert errors == []
+    """Signed in as user1."""
+    async with visit(browser, f"{relay.url}/dashboard") as visitor:
+        tab = Dashboard(visitor, relay)
+        await tab.sign_in()
+        await expect(tab.heading("Manage Email Addresses")).to_be_visible()
+        yield tab
 
 
 async def test_from_reserving_to_ticking_to_receiving(dashboard: Dashboard, relay: Relay) -> None:
@@ -104,6 +140,8 @@ async def test_from_reserving_to_ticking_to_receiving(dashboard: Dashboard, rela
     async with relay.listen(NEW) as socket:
         await relay.send("the first mail", NEW)
         assert await socket.subject() == "the first mail"
+    await dashboard.go("Inbox")
+    await expect(page.get_by_role("link", name="the first mail")).to_contain_text(f"to {NEW}")
 
 
 async def test_settings_keep_what_was_not_changed_and_release_asks_first(
@@ -142,6 +180,7 @@ async def test_an_address_that_cannot_be_had_says_why(dashboard: Dashboard) -> N
     await dashboard.page.keyboard.press("Escape")
     await expect(adding).to_have_count(0)
     await expect(dashboard.heading("Manage Email Addresses")).to_be_visible()  # still signed in
+    dashboard.refusals_were_meant()
 
 
 async def test_a_wrong_key_says_so_and_a_right_one_stays_in_its_tab(dashboard: Dashboard, relay: Relay) -> None:
@@ -155,6 +194,7 @@ async def test_a_wrong_key_says_so_and_a_right_one_stays_in_its_tab(dashboard: D
     for key, told in (("wrong", "not known here"), ("", "Paste your API key"), ("two words", "no spaces")):
         await dashboard.sign_in(key)
         await expect(page.locator("#door-error")).to_contain_text(told)
+    dashboard.refusals_were_meant()
     other = await page.context.new_page()
     await other.goto(f"{relay.url}/dashboard")
     await expect(other.get_by_role("heading", name="Sign in to")).to_be_visible()
@@ -210,6 +250,59 @@ async def test_whose_key_is_revoked_is_signed_out_and_told(dashboard: Dashboard,
     await dashboard.page.get_by_role("link", name="Custom Domains").click()
     await expect(dashboard.page.get_by_role("alert")).to_contain_text("does not work any more")
     assert await dashboard.page.evaluate("sessionStorage.length") == 0
+    dashboard.refusals_were_meant()
+
+
+async def test_a_mail_is_read_starred_and_deleted(dashboard: Dashboard, relay: Relay) -> None:
+    page = dashboard.page
+    await dashboard.go("Inbox")
+    await relay.post(MAIL_WITH_ALL, ADDRESS)
+    item = page.get_by_role("link", name="Your invoice")  # by itself
+    await expect(item).to_contain_text("Unread: Carl")
+    await item.click()
+    letter = page.get_by_role("article", name="Your invoice")
+    inside = letter.frame_locator("iframe").frame_locator("iframe")
+    await expect(inside.locator("body")).to_have_text("Dear customer,")
+    await expect(item).not_to_contain_text("Unread")
+    await letter.get_by_role("tab", name="Message").press("ArrowRight")
+    await expect(letter.get_by_role("tabpanel")).to_contain_text("Dear customer in plain words,")
+    await letter.get_by_role("tab", name="Headers").click()
+    await expect(letter.get_by_role("tabpanel")).to_contain_text("X-Mark: <b>not markup</b>")
+    await letter.get_by_role("tab", name="Attachments (1)").click()
+    async with page.expect_download() as downloading:
+        await letter.get_by_role("button", name="Download invoice.txt").click()
+    download = await downloading.value
+    assert (download.suggested_filename, (await download.path()).read_bytes()) == ("invoice.txt", b"42.00")
+    await letter.get_by_role("button", name="Star").click()
+    await expect(page.get_by_role("button", name="Star: Your invoice")).to_have_attribute("aria-pressed", "true")
+    await letter.get_by_role("button", name="Mark unread").click()
+    await expect(item).to_contain_text("Unread")
+    assert [one["savedBy"] for one in (await relay.rest("GET", MESSAGES)).json()] == [ACCOUNT]
+    await item.click()
+    await letter.get_by_role("button", name="Delete").click()
+    await dashboard.submit(dashboard.dialog("Delete this message?"), "Delete")
+    await expect(page.get_by_text("No mail yet")).to_be_visible()
+    await page.get_by_role("button", name="Send a sample mail").click()
+    await expect(page.get_by_role("link", name="sample")).to_be_visible()
+
+
+async def test_mail_is_found_by_words_and_by_address(dashboard: Dashboard, relay: Relay) -> None:
+    page = dashboard.page
+    await relay.send("an apple")
+    await relay.send("a pear", SECOND)
+    await dashboard.go("Inbox")
+    apple, pear = (page.get_by_role("link", name=name) for name in ("an apple", "a pear"))
+    await expect(apple).to_be_visible()
+    await expect(pear).to_be_visible()
+    await page.get_by_label("Search all mail").fill("PEAR")
+    await expect(apple).to_have_count(0)
+    await expect(pear).to_be_visible()
+    await page.get_by_label("Messages of").select_option(ADDRESS)
+    await expect(apple).to_be_visible()
+    await expect(pear).to_have_count(0)
+    await dashboard.open(f"#inbox/{OTHER_ADDRESS}")
+    await expect(page.get_by_role("alert")).to_contain_text("is not an address of this account")
+    dashboard.refusals_were_meant()
 
 
 async def test_sockets_appear_with_what_they_got_and_go(dashboard: Dashboard, relay: Relay) -> None:
@@ -240,3 +333,63 @@ async def test_the_keyboard_is_enough_and_the_hash_leads_back(dashboard: Dashboa
     await expect(dashboard.heading("API Keys")).to_be_visible()
     await dashboard.open("#no/such%section")
     await expect(dashboard.row(QUIET_ADDRESS)).to_be_visible()
+
+
+async def test_activity_is_live_and_of_one_address_when_asked(dashboard: Dashboard, relay: Relay) -> None:
+    page = dashboard.page
+    await dashboard.go("Recent Activity")
+    await expect(page.get_by_text("Nothing has happened yet")).to_be_visible()
+    await relay.send("one")
+    events = page.get_by_role("list", name="Events").get_by_role("listitem")
+    await expect(events.filter(has_text="nobody listening")).to_contain_text(ADDRESS)
+    await relay.send("two", SECOND)
+    await expect(events.filter(has_text=SECOND).first).to_be_visible()
+    await page.get_by_label("Events of").select_option(SECOND)
+    await expect(events.filter(has_text=ADDRESS)).to_have_count(0)
+    await expect(events.filter(has_text=SECOND).first).to_be_visible()
+
+
+async def test_what_an_older_service_lacks_breaks_nothing_else(dashboard: Dashboard) -> None:
+    async def lacking(route: Route) -> None:
+        await route.fulfill(status=404, json={"error": "there is no such path"})
+
+    for path in ("activity*", "inbox*", "sockets", "me"):
+        await dashboard.page.route(f"**/api/{path}", lacking)
+    for section in ("Inbox", "Open Sockets", "Recent Activity"):
+        await dashboard.go(section)
+        await expect(dashboard.page.get_by_text("does not offer this yet")).to_be_visible()
+    await dashboard.go("Manage Email Addresses")
+    await expect(dashboard.row(ADDRESS)).to_be_visible()
+    dashboard.refusals_were_meant()
+
+
+async def test_it_can_be_used_by_everybody_and_looks_as_meant(
+    dashboard: Dashboard, relay: Relay, node_folder: Path
+) -> None:
+    """The pictures are for people: .artifacts/screenshots."""
+    axe = (node_folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    page, visitor = dashboard.page, dashboard.visitor
+    await relay.rest("POST", "/api/domains/shop.example")
+    await relay.post(MAIL_WITH_ALL, ADDRESS)
+    await dashboard.press(f"Settings of {ADDRESS}")
+    for scheme in SCHEMES:
+        await visitor.check_accessible(axe, scheme)
+    await visitor.pictures("dashboard-2-settings", schemes=SCHEMES)
+    await page.keyboard.press("Escape")
+    async with relay.listen():
+        for number, section in enumerate(SECTIONS, 3):
+            await page.evaluate("name => location.hash = name", f"#{section}")
+            await expect(page.locator("#section :is(table, article, .mail-item, .event)").first).to_be_visible()
+            for scheme in SCHEMES:
+                await visitor.check_accessible(axe, scheme)
+            await visitor.pictures(f"dashboard-{number}-{section}", schemes=SCHEMES)
+    await page.evaluate("location.hash = '#inbox'")
+    await page.get_by_role("link", name="Your invoice").click()
+    await expect(page.frame_locator("iframe").frame_locator("iframe").locator("body")).to_contain_text("Dear")
+    for scheme in SCHEMES:
+        await visitor.check_accessible(axe, scheme)
+    await visitor.pictures("dashboard-9-letter", schemes=SCHEMES)
+    await dashboard.press("Sign out")
+    for scheme in SCHEMES:
+        await visitor.check_accessible(axe, scheme)
+    await visitor.pictures("dashboard-1-door", schemes=SCHEMES)

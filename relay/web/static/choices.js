@@ -50,6 +50,6 @@ function addressRow(address, place, key) {
       toast(error.message, "bad");
     }
   };
-  row.append(make("button", { class: "button-small", type: "button", onclick: switchOn, "aria-label": `Switch forwarding on for ${address._id}` }, "Switch on"));
+  row.append(make("button", { class: "button-small", type: "button", onclick: switchOn, "aria-label": `Switch on forwarding for ${address._id}` }, "Switch on"));
   return row;
 }

@@ -1,6 +1,6 @@
 // Recent Activity: what became of each mail and socket, live.
 
-import { fill, make, size, time } from "./dom.js";
+import { fill, make, time } from "./dom.js";
 import { request } from "./dashboard-account.js";
 import { badge, empty, head, loading, pause, trouble } from "./dashboard-parts.js";
 
@@ -24,26 +24,37 @@ const KINDS = {
 
 /** The section; what happens meanwhile appears by itself. */
 export function activity(root, _rest, signal) {
-  const list = make("ol", { class: "events", "aria-label": "Events, newest first" });
+  const select = make("select", { "aria-label": "Events of" }, make("option", { value: "" }, "All addresses"));
   const body = make("div", { class: "stack" }, loading());
-  root.append(head("Recent Activity", "What became of each mail, and of each socket. Look here when something does not work."), body);
-  follow(list, body, signal);
+  let following = new AbortController();
+  const begin = () => {
+    following.abort();
+    following = new AbortController();
+    fill(body, loading());
+    follow(select.value, body, AbortSignal.any([signal, following.signal]));
+  };
+  select.addEventListener("change", begin);
+  root.append(head("Recent Activity", "What became of each mail, and of each socket. Look here when something does not work.", select), body);
+  request("GET", "/api/addresses", { signal }).then((found) => {
+    select.append(...found.map((one) => one._id).sort().map((one) => make("option", { value: one }, one)));
+  }, () => {}); // without them there is one choice less; what is wrong is said below
+  begin();
 }
 
-async function follow(list, body, signal) {
+async function follow(email, body, signal) {
+  const list = make("ol", { class: "events", "aria-label": "Events, newest first" });
   let cursor = "";
   while (!signal.aborted) {
     try {
-      const query = new URLSearchParams({ limit: AT_ONCE, ...(cursor && { since: cursor, wait: WAIT_SECONDS }) });
+      const query = new URLSearchParams({ limit: AT_ONCE, ...(email && { inbox: email }), ...(cursor && { since: cursor, wait: WAIT_SECONDS }) });
       const found = await request("GET", `/api/activity?${query}`, { signal, patienceMs: (WAIT_SECONDS + 15) * 1000 });
       list.prepend(...found.events.map(shown));
       while (list.children.length > SHOWN) {
         list.lastElementChild.remove();
       }
       fill(body, list.children.length > 0 ? make("div", { class: "panel" }, list) : quiet());
-      await pause(found.cursor && cursor ? AFTER_NEWS_MS : 0, signal);
-      // Without a cursor there is nothing to wait behind: ask again, not at once.
-      await pause(found.cursor ? 0 : AFTER_TROUBLE_MS, signal);
+      // Without a cursor there is nothing to wait behind: ask again, but not at once.
+      await pause(found.cursor ? AFTER_NEWS_MS : AFTER_TROUBLE_MS, signal);
       cursor = found.cursor || cursor;
     } catch (error) {
       if (signal.aborted) {
@@ -52,6 +63,10 @@ async function follow(list, body, signal) {
       fill(body, trouble(error), list.children.length > 0 && make("div", { class: "panel" }, list));
       if (error.status === 404) {
         return;
+      }
+      if (error.status === 400) { // a cursor that the service has forgotten
+        cursor = "";
+        fill(list);
       }
       await pause(AFTER_TROUBLE_MS, signal);
     }
@@ -69,11 +84,6 @@ function shown(event) {
     { class: "event" },
     make("span", { class: "event-time small soft" }, time(event.time)),
     badge(kind, name),
-    make("div", { class: "event-text" }, make("p", {}, event.text), details(event)),
+    make("p", { class: "event-text" }, event.text),
   );
-}
-
-function details(event) {
-  const parts = [event.inbox, event.sender && `by ${event.sender}`, Number.isInteger(event.size) && size(event.size)].filter(Boolean);
-  return parts.length > 0 && make("p", { class: "small soft" }, parts.join(" · "));
 }

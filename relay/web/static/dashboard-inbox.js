@@ -4,7 +4,7 @@ import { path } from "./api.js";
 import { fill, icon, make, time } from "./dom.js";
 import { toast } from "./toast.js";
 import { request } from "./dashboard-account.js";
-import { people, showLetter } from "./dashboard-letter.js";
+import { showLetter } from "./dashboard-letter.js";
 import { button, count, head, loading, repeat, trouble } from "./dashboard-parts.js";
 
 const PAUSE_MS = 3_000;
@@ -175,7 +175,7 @@ class InboxView {
       make(
         "a",
         { href, dataset: { id: one._id, focus: one._id } },
-        make("span", { class: "mail-from" }, !one.read && make("span", { class: "visually-hidden" }, "Unread: "), people(one.from)),
+        make("span", { class: "mail-from" }, !one.read && make("span", { class: "visually-hidden" }, "Unread: "), senders(one)),
         make("span", { class: "mail-time small soft" }, time(one.received)),
         make("span", { class: "mail-line" }, subject, one.attachments?.length > 0 && [" ", icon("clip"), make("span", { class: "visually-hidden" }, "with attachments")]),
         this.scope === ALL && make("span", { class: "mail-line mail-to small soft" }, `to ${one.inbox}`),
@@ -228,6 +228,11 @@ class InboxView {
     const email = this.scope === ALL ? on[0]._id : this.scope;
     return blank("No mail yet", `Send one to ${email}, and it appears here.`, sample(email, () => this.load()));
   }
+}
+
+/** By name where there is one: what is left of a narrow line. */
+function senders(one) {
+  return (one.from ?? []).map(({ name, address }) => name || address).join(", ") || "unknown sender";
 }
 
 function blank(title, text, ...actions) {

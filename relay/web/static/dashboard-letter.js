@@ -6,10 +6,8 @@ import { toast } from "./toast.js";
 import { notice as noticeOf401, request } from "./dashboard-account.js";
 import { formDialog } from "./dashboard-dialogs.js";
 import { button, loading, notice, trouble } from "./dashboard-parts.js";
-import { tabbed } from "./dashboard-tabs.js";
-
-// What the frame adds to the HTML of the mail, which may say otherwise.
-const FRAME_STYLE = "<style>body{margin:16px;font:15px/1.55 system-ui,sans-serif;overflow-wrap:anywhere}</style>";
+import { people } from "./message_view.js";
+import { tabbed } from "./tabs.js";
 
 /**
  * Shows a message in `root`. `back`: the hash of its list; `changed` is called with what was done to it: "read",
@@ -20,7 +18,7 @@ export async function showLetter(root, { email, id, back, changed }, signal) {
   fill(root, loading());
   try {
     const letter = await request("GET", at(), { signal });
-    fill(root, view(letter, { email, at, back, changed }));
+    fill(root, view(letter, { email, at, back, changed, signal }));
     if (!letter.read) {
       await request("PUT", at("read", "true"), { signal });
       changed("read");
@@ -32,7 +30,7 @@ export async function showLetter(root, { email, id, back, changed }, signal) {
   }
 }
 
-function view(letter, { email, at, back, changed }) {
+function view(letter, { email, at, back, changed, signal }) {
   const attachments = letter.attachments?.length ?? 0;
   return make(
     "article",
@@ -43,28 +41,35 @@ function view(letter, { email, at, back, changed }) {
     make(
       "dl",
       { class: "pairs" },
-      pair("From", people(letter.from)),
-      pair("To", people(letter.to)),
+      pair("From", people(letter.from) || "unknown"),
+      pair("To", people(letter.to) || "nobody by name"),
       letter.cc?.length > 0 && pair("Cc", people(letter.cc)),
       pair("Received", time(letter.received)),
       pair("Size", size(letter.size)),
     ),
-    tabbed("Parts of the message", [
-      ["Message", (root) => showHtml(root, email, letter._id)],
-      ["Text", (root) => showText(root, path("text", email, letter._id))],
-      ["Headers", (root) => showText(root, `${at("headers")}?messageHeadersFormat=plain`)],
-      [attachments ? `Attachments (${attachments})` : "Attachments", (root) => showAttachments(root, at)],
-    ]),
+    make("div", {}, tabbed("Parts of the message", [
+      { name: "Message", show: once((root) => showHtml(root, path("body", email, letter._id), signal)) },
+      { name: "Text", show: once((root) => showText(root, path("text", email, letter._id))) },
+      { name: "Headers", show: once((root) => showText(root, `${at("headers")}?messageHeadersFormat=plain`)) },
+      { name: attachments ? `Attachments (${attachments})` : "Attachments", show: once((root) => showAttachments(root, at)) },
+    ])),
   );
+}
+
+/** For `tabbed`: what was made for a panel is shown again, not asked for again. */
+function once(show) {
+  let made = null;
+  return () => {
+    if (made === null) {
+      made = make("div", {});
+      show(made);
+    }
+    return made;
+  };
 }
 
 function pair(name, value) {
   return [make("dt", {}, name), make("dd", {}, value)];
-}
-
-/** `Ann <ann@sender.test>, …` */
-export function people(list) {
-  return (list ?? []).map(({ name, address }) => (name ? `${name} <${address}>` : address)).join(", ") || "nobody";
 }
 
 function actions(letter, email, at, changed) {
@@ -142,22 +147,19 @@ function showText(root, url) {
   });
 }
 
-function showHtml(root, email, id) {
-  return fetched(root, async () => frame(await (await ask("GET", path("body", email, id))).text()));
+function showHtml(root, url, signal) {
+  return fetched(root, async () => frame(await (await ask("GET", url)).text(), signal));
 }
 
 /** The service has made the HTML safe; the frame has no origin, no key and no network in case it has not. */
-function frame(html) {
+function frame(html, signal) {
   const inside = make("iframe", { class: "mail-frame", src: "/letter", sandbox: "allow-scripts", title: "The message" });
   const hand = (event) => {
     if (event.source === inside.contentWindow && event.data === "ready") {
-      inside.contentWindow.postMessage(FRAME_STYLE + html, "*");
-    }
-    if (!inside.isConnected) {
-      removeEventListener("message", hand);
+      inside.contentWindow.postMessage({ html }, "*");
     }
   };
-  addEventListener("message", hand);
+  addEventListener("message", hand, { signal }); // a tab that is shown again loads its frame again
   return inside;
 }
 

@@ -30,6 +30,12 @@ function clean(html) {
   for (const element of parsed.querySelectorAll(GONE)) {
     element.remove();
   }
+  for (const form of parsed.querySelectorAll("form")) {
+    form.replaceWith(...form.childNodes);
+  }
+  for (const control of parsed.querySelectorAll("button,input,select,textarea")) {
+    control.setAttribute("disabled", "");
+  }
   for (const element of parsed.querySelectorAll("*")) {
     disarm(element, found);
   }
@@ -43,9 +49,9 @@ function framed(parsed) {
   return `<!doctype html><html lang=""><head>${head}${styles}</head>${parsed.body.outerHTML}</html>`;
 }
 
-/** Handlers never run here; but the browser would complain of each in the console when it reads them. */
+/** Handlers and base URLs count for nothing here; but the browser complains in the console as soon as it reads them. */
 function quiet(tag) {
-  return tag.replace(HANDLER, "$1data-on");
+  return tag.replace(HANDLER, "$1data-on").replace(/^<base/i, "<x-base");
 }
 
 function disarm(element, found) {

@@ -270,7 +270,7 @@ byId("sample-send").addEventListener("click", sendSample);
 byId("with-key").addEventListener("change", showSnippets);
 byId("clear").addEventListener("click", () => {
   timeline.clear();
-  showEmpty("listening");
+  showEmpty(listener ? "listening" : "ended");
 });
 document.addEventListener("visibilitychange", () => {
   unseen = 0;
