@@ -10,9 +10,8 @@ from typing import NamedTuple
 # a sentence says so.
 MAX_TOKENS = 60_000
 MAX_CHARACTERS = 1 << 20
-_REFERENCE_WEIGHT = (
-    8  # characters that "&" counts for beside itself: a million of them would take nh3 8 s (measured)
-)
+# Characters that "&" counts for beside itself: a million of them would take nh3 8 s (measured).
+_REFERENCE_WEIGHT = 8
 # Longer ones are images written into the mail as data: URLs, or bombs of attributes.
 _MAX_SOURCE = 4096
 

@@ -80,6 +80,19 @@ async def test_nothing_falls_between_two_requests(relay: Relay) -> None:
     assert got == [str(number) for number in range(total)]
 
 
+async def test_a_mail_that_comes_while_the_request_does_is_not_waited_for_in_vain(relay: Relay) -> None:
+    """Both at once, many times, with one mail each: it may come before, between or after all that the request does."""
+    since = await relay.send("first")
+    for number in range(60):
+        waiting = asyncio.create_task(wait(relay, wait=LONG, since=since))
+        for _ in range(number % 20):
+            await asyncio.sleep(0)
+        await relay.send(str(number))
+        answer = await waiting
+        assert subjects(answer) == [str(number)]
+        since = answer.headers["relay-cursor"]
+
+
 async def test_the_next_page_is_linked(relay: Relay) -> None:
     await relay.send("one")
     await relay.send("two")
