@@ -51,6 +51,7 @@ from relay.mailbox import Mailbox
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.node import Node
 from relay.parked import Parked
+from relay.reference import routes as reference
 from relay.replay import Replay
 from relay.settings import PREFIX, Settings
 from relay.stream.door import Door as StreamDoor
@@ -177,14 +178,17 @@ class Service:
 
     def _app(self) -> ASGIApp:
         entrances = self._inbound.entrances(self._senders())
-        routes: list[BaseRoute] = [
+        self.routes: list[BaseRoute] = [
             *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in entrances.items()),
             *self._stream.routes(),
             *api.routes(self._rooms()),
             *web.routes(),
+            *reference.routes(self.settings.public_url),
             *([] if self.internal else self._internal_routes()),
         ]
-        starlette = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=api.exception_handlers())
+        starlette = Starlette(
+            routes=self.routes, lifespan=self._lifespan, exception_handlers=api.exception_handlers()
+        )
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             # Straight to the door: the way through Starlette would cost as much as the proof and the log line.

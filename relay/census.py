@@ -149,19 +149,21 @@ class Census:
 
     def _own(self, account: str) -> bytes:
         """The sockets of this process as JSON; when they are too many those with the most waiting."""
-        listeners = self._hub.of_account(account)
+        entries = [entry for one in self._hub.of_account(account) if (entry := self._entry(one))]
         shown: list[bytes] = []
         size = 0
-        for entry in sorted((self._entry(one) for one in listeners), key=lambda entry: -entry["waitingBytes"]):
+        for entry in sorted(entries, key=lambda entry: -entry["waitingBytes"]):
             encoded = orjson.dumps(entry)
             size += len(encoded) + 1
             if size > _ANSWER_BYTES:
                 break
             shown.append(encoded)
-        return b'{"total":%d,"sockets":[%s]}' % (len(listeners), b",".join(shown))
+        return b'{"total":%d,"sockets":[%s]}' % (len(entries), b",".join(shown))
 
-    def _entry(self, listener: Listener) -> dict[str, Any]:
+    def _entry(self, listener: Listener) -> dict[str, Any] | None:
         standing = listener.standing()
+        if standing is None:
+            return None
         return {
             "id": f"{self._name}-{standing.opened_us:x}",
             "process": self._name,

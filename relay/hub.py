@@ -68,8 +68,8 @@ class Listener(Protocol):
     def end(self, close: Close, text: str) -> None:
         """Ends the socket with this close, told in this sentence. The first call counts."""
 
-    def standing(self) -> Standing:
-        """How it fares now."""
+    def standing(self) -> Standing | None:
+        """How it fares now; None = it is no socket, but a request that waits."""
 
 
 class Hub:

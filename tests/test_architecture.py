@@ -21,6 +21,7 @@ LEVELS = [
     {"catchup", "replay", "waiting"},
     {"node", "since"},
     {"stream", "api", "web"},
+    {"reference"},
     {"app", "connection"},
     {"serve"},
     {"workers"},

@@ -45,14 +45,14 @@ def routes(rooms: Rooms) -> list[Route]:
     return [
         *addresses.routes(accounts),
         *domains.routes(accounts),
+        *api_keys.routes(accounts),
+        *samples.routes(accounts, rooms.intake),
         *messages.routes(accounts, mailbox, waits),
         *inbox.routes(accounts, mailbox),
         *me.routes(accounts, mailbox),
         *content.routes(accounts, mailbox),
         *wait.routes(accounts, waits),
         *activity.routes(accounts.gate, rooms.activity),
-        *samples.routes(accounts, rooms.intake),
-        *api_keys.routes(accounts),
         *sockets.routes(accounts, rooms.census),
     ]
 

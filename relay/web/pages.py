@@ -99,7 +99,21 @@ def _page(path: str, file: _File) -> Route:
 
 
 def _read(path: Path) -> _File:
-    body = path.read_bytes()
+    return _file(path.name, path.read_bytes())
+
+
+def _file(name: str, body: bytes) -> _File:
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {**_HEADERS, **_OWN_HEADERS.get(path.name, {})}
-    return _File(body, MappingProxyType({**headers, "content-type": _MEDIA_TYPES[path.suffix], "etag": etag}))
+    headers = {**_HEADERS, **_OWN_HEADERS.get(name, {})}
+    media_type = _MEDIA_TYPES[Path(name).suffix]
+    return _File(body, MappingProxyType({**headers, "content-type": media_type, "etag": etag}))
+
+
+def made(path: str, name: str, body: bytes) -> Route:
+    """A page that is made at the start, given out like those that lie here; ``name`` tells what it is."""
+    return _page(path, _file(name, body))
+
+
+def page_file(name: str) -> bytes:
+    """A file of pages/, for who makes a page of it."""
+    return (_HERE / "pages" / name).read_bytes()

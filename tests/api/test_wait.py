@@ -208,3 +208,12 @@ async def test_what_is_anothers_or_nobodys_cannot_be_told_apart(relay: Relay) ->
             assert answer.status_code == 401
             said.add(answer.text.replace(address, "it"))
         assert len(said) == 1
+
+
+async def test_a_request_that_waits_is_no_socket(relay: Relay) -> None:
+    waiting = asyncio.create_task(wait(relay, wait=LONG))
+    await until_waited_for(relay, 1)
+    shown = await relay.rest("GET", "/api/sockets")
+    assert (shown.json(), shown.headers["x-total-count"]) == ([], "0")
+    await relay.send("the end of it")
+    assert (await waiting).status_code == 200

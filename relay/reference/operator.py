@@ -1,0 +1,52 @@
+"""What the operator asks: relay/app.py. With ``RELAY_INTERNAL_PORT`` these are on that port, and on no other."""
+
+from __future__ import annotations
+
+from relay.reference.schemas import flag, record, text
+from relay.reference.vocabulary import Answer, Example, Noun, Operation
+
+_READY = record(
+    {
+        "ready": flag("all of the below"),
+        "redis": flag("the link to Redis stands, and nothing that was missed is still to be read"),
+        "accounts": flag("the accounts file is applied"),
+        "staying": flag("the process is not about to end"),
+    }
+)
+
+NOUN = Noun(
+    "operator",
+    "Operate",
+    "Health and metrics of one process. With `RELAY_INTERNAL_PORT` they are on that port, and on no other.",
+    (
+        Operation(
+            "GET",
+            "/livez",
+            "isAlive",
+            "Is it alive?",
+            "200 while the process answers, whatever Redis does.",
+            (Answer("yes", text(), media_types=("text/plain",)),),
+            key=False,
+            examples=(Example("alive", "/livez", key=False),),
+        ),
+        Operation(
+            "GET",
+            "/readyz",
+            "isReady",
+            "Should it get traffic?",
+            "200 while it should.",
+            (Answer("yes", _READY), Answer("no; the members say why", _READY, 503)),
+            key=False,
+            examples=(Example("ready", "/readyz", key=False),),
+        ),
+        Operation(
+            "GET",
+            "/metrics",
+            "getMetrics",
+            "Metrics",
+            "Of this process, in the text format of Prometheus.",
+            (Answer("the metrics", text(), media_types=("text/plain",)),),
+            key=False,
+        ),
+    ),
+)

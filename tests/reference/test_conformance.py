@@ -1,0 +1,85 @@
+"""Requests made from the OpenAPI document, good and bad: the running service answers as the document says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from anyio.from_thread import start_blocking_portal
+from hypothesis import HealthCheck, given, settings
+from schemathesis import Case, GenerationMode, SerializationContext
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from relay import builders
+from relay.app import SENDERS
+from relay.reference import operator
+from relay.reference.routes import documents
+from tests import harness
+from tests.harness import KEY, Relay
+
+CHECKS = [
+    status_code_conformance,  # a 500 is in no document
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+OPERATORS = {one.path for one in operator.NOUN.operations}
+BOUNDED = settings(
+    max_examples=5,
+    derandomize=True,  # the same requests in each run
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@schemathesis.serializer("message/rfc822")
+def as_it_is(_context: SerializationContext, value: object) -> bytes:
+    """A mail is its bytes."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+
+
+SCHEMA = schemathesis.openapi.from_dict(documents()["/openapi.json"])
+_FOUND = [one.ok() for one in SCHEMA.get_all_operations() if isinstance(one, Ok)]
+OPERATIONS = {f"{one.method.upper()} {one.path}": one for one in _FOUND}
+
+
+@pytest.fixture(scope="module")
+def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
+    """A relay in a thread of its own: schemathesis does not wait asynchronously. Every sender has a secret."""
+    secrets: dict[str, Any] = {f"{name}_secret": builders.pair(name)[1] for name in SENDERS}
+    folder: Path = tmp_path_factory.mktemp("relay")
+    with start_blocking_portal() as portal:
+        running = harness.relay("memory://", folder, dns_servers=("127.0.0.1:1",), **secrets)
+        with portal.wrap_async_context_manager(running) as started:
+            yield started
+
+
+GOOD = [(name, GenerationMode.POSITIVE) for name in OPERATIONS]
+# Senders post what their providers make; who guesses there is refused before anything is read.
+BAD = [(name, GenerationMode.NEGATIVE) for name in OPERATIONS if " /api/" in name]
+
+
+@pytest.mark.parametrize(("name", "mode"), [*GOOD, *BAD], ids=lambda one: getattr(one, "value", one))
+def test_every_operation_answers_as_the_document_says(relay: Relay, name: str, mode: GenerationMode) -> None:
+    operators = OPERATIONS[name].path in OPERATORS
+    url = str((relay.internal if operators else relay.http).base_url)
+
+    @BOUNDED
+    @given(case=OPERATIONS[name].as_strategy(generation_mode=mode))
+    def run(case: Case[Any]) -> None:
+        if case.query and "wait" in case.query:
+            case.query["wait"] = 0  # for longer it would answer the same, later
+        answer = case.call(base_url=url, headers={"Mailsac-Key": KEY})
+        case.validate_response(answer, checks=CHECKS)
+
+    run()
