@@ -93,9 +93,6 @@ class _Waiter:
         self._refused = self._refused or Refused(close, text)
         self._rung.set()
 
-    def standing(self) -> Standing | None:
-        return None
-
     async def woken(self, until: float) -> bool:
         """Waits until there may be more to read; False: not until then, in the loop's time. Raises Refused."""
         try:
