@@ -258,6 +258,17 @@ async def test_a_download_that_has_expired_is_named_anew(apis: Providers, one: R
     assert apis.urls() == post.urls * 2
 
 
+async def test_the_second_step_is_tried_again_alone(apis: Providers, one: Relay) -> None:
+    post = resend()
+    first, mail = good(post)
+    apis.answer(post.urls[0], first)
+    apis.answer(post.urls[1], answer(b"", "502 Bad Gateway"), mail)
+    async with one.listen() as socket:
+        await post.post(one)
+        assert await socket.subject() == "Fetched"
+    assert apis.urls() == [*post.urls, post.urls[1]]
+
+
 async def test_the_operator_is_told_once_of_a_key_that_is_refused_and_the_mail_waits(
     apis: Providers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -502,5 +513,5 @@ async def test_without_a_key_stored_mail_is_parked_with_the_name_of_the_setting(
 
 @pytest.mark.parametrize("name", ["brevo", "resend"])
 def test_a_sender_that_could_bring_no_mail_ends_the_start(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"RELAY_{name.upper()}_API_KEY: is not set"):
+    with pytest.raises(ConfigError, match=f"RELAY_{name.upper()}_API_KEY: must be set"):
         app.Service(settings.load({}, **{f"{name}_secret": SECRET}))
