@@ -97,10 +97,13 @@ def senders(settings: Settings) -> dict[str, Sender]:
     return known
 
 
-def missing_api_keys(settings: Settings) -> list[str]:
-    """The settings without which a sender that has a secret could bring no mail."""
-    needed = [name for name in NEED_API_KEY if name in settings.sender_secrets()]
-    return [f"{PREFIX}{name.upper()}_API_KEY" for name in needed if name not in settings.api_keys()]
+def _without_api_key(settings: Settings) -> list[str]:
+    """What is wrong with senders that could take posts, and bring no mail."""
+    return [
+        f"{PREFIX}{name.upper()}_API_KEY: must be set beside {PREFIX}{name.upper()}_SECRET: mail is fetched with it"
+        for name in NEED_API_KEY
+        if name in settings.sender_secrets() and name not in settings.api_keys()
+    ]
 
 
 class Service:
@@ -109,10 +112,8 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         """Connects nothing yet. Raises ConfigError: the accounts file cannot be read, or a sender lacks its API key."""
         self.settings = settings
-        if missing := missing_api_keys(settings):
-            raise ConfigError(
-                [f"{name}: is not set, and without it the sender's mail cannot be fetched" for name in missing]
-            )
+        if problems := _without_api_key(settings):
+            raise ConfigError(problems)
         self._declared = accounts_file.read(settings.accounts_file) if settings.accounts_file else None
         self.store = store.connect(
             settings.redis_url.get_secret_value(),

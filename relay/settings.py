@@ -180,8 +180,8 @@ class Settings(BaseModel):
     brevo_secret: Secrets = Field(
         (), description="secrets of POST /inbound/brevo, comma list for rotation; unset: no such route"
     )
-    brevo_api_key: ApiKey = Field(
-        SecretStr(""), description="API key of Brevo, with which files are fetched; brevo needs it"
+    brevo_api_key: ApiKey | None = Field(
+        None, description="API key of Brevo, with which files are fetched; needed beside RELAY_BREVO_SECRET"
     )
     cloudmailin_secret: Secrets = Field(
         (), description="secrets of POST /inbound/cloudmailin, comma list for rotation; unset: no such route"
@@ -199,8 +199,8 @@ class Settings(BaseModel):
         (),
         description="secrets of POST /inbound/mailgun (its HTTP webhook signing key), comma list; unset: no such route",
     )
-    mailgun_api_key: ApiKey = Field(
-        SecretStr(""),
+    mailgun_api_key: ApiKey | None = Field(
+        None,
         description="API key of Mailgun, with which stored mail is fetched; unset: notifications of store() are parked",
     )
     mailjet_secret: Secrets = Field(
@@ -225,8 +225,8 @@ class Settings(BaseModel):
         description="secrets of POST /inbound/resend, the signing secrets of its webhooks, comma list; "
         "unset: no such route",
     )
-    resend_api_key: ApiKey = Field(
-        SecretStr(""), description="API key of Resend, with which mail is fetched; resend needs it"
+    resend_api_key: ApiKey | None = Field(
+        None, description="API key of Resend, with which mail is fetched; needed beside RELAY_RESEND_SECRET"
     )
     sendgrid_secret: Secrets = Field(
         (),
@@ -268,12 +268,11 @@ class Settings(BaseModel):
 
     def api_keys(self) -> dict[str, str]:
         """The API key of each sender that has one, by sender name ("brevo", …)."""
-        given = {
+        return {
             name.removesuffix("_api_key"): getattr(self, name).get_secret_value()
             for name in type(self).model_fields
-            if name.endswith("_api_key")
+            if name.endswith("_api_key") and getattr(self, name)
         }
-        return {name: key for name, key in given.items() if key}
 
 
 def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:

@@ -74,6 +74,8 @@ def test_what_kubernetes_injects_is_explained(name: str) -> None:
         ("RELAY_REDIS_URL", "unix+sentinel:///hunter2"),
         ("RELAY_REDIS_URL", "unix://hunter2"),
         ("RELAY_REDIS_URL", "http://:hunter2@host"),
+        ("RELAY_RESEND_API_KEY", "hunter2 hunter2"),
+        ("RELAY_BREVO_API_KEY", "hunter2\r\nx: y"),
         ("RELAY_REDIS_WAIT_REPLICAS", "1"),  # of a store that has none
         ("RELAY_PUBLIC_URL", "relay.example.com"),
         ("RELAY_SENDGRID_OAUTH_ISSUER", "https://login.example.com"),  # of no server
@@ -118,8 +120,13 @@ def test_any_redis_url_is_taken_or_one_config_error(url: str) -> None:
 
 def test_secrets_do_not_print() -> None:
     loaded = settings.load(
-        {"RELAY_RAW_SECRET": "tell-nobody, neither-this", "RELAY_REDIS_URL": "redis://:hush@localhost/0"}
+        {
+            "RELAY_RAW_SECRET": "tell-nobody, neither-this",
+            "RELAY_REDIS_URL": "redis://:hush@localhost/0",
+            "RELAY_BREVO_API_KEY": "hushed",
+        }
     )
+    assert loaded.api_keys() == {"brevo": "hushed"}
     assert loaded.sender_secrets() == {"raw": ("tell-nobody", "neither-this")}
     for text in (repr(loaded), str(loaded), loaded.model_dump_json()):
         assert not re.search("tell-nobody|neither|hush", text)

@@ -163,23 +163,17 @@ class FetchWorker:
 
     async def _later(self, lease: Lease, trouble: NotNow) -> None:
         if lease.overdue:
-            return await self._park(lease, f"given up at try {lease.tries}: {trouble}")
+            await self._park(lease, f"given up at try {lease.tries}: {trouble}")
+            return
         refused = isinstance(trouble, KeyRefused)
         seconds = _KEY_PAUSE_SECONDS * _jitter() if refused else max(_pause_seconds(lease.tries), trouble.seconds)
         await self._fetches.put_back(lease, seconds=seconds, step=b"" if isinstance(trouble, Expired) else None)
         self._outcomes(lease.sender, "key refused" if refused else "later").inc()
         if refused:
             self._tell_of_key(lease.sender, str(trouble))
-            return None
-        log.warning(
-            "fetching.later",
-            sender=lease.sender,
-            id=lease.id,
-            reason=str(trouble),
-            tries=lease.tries,
-            seconds=round(seconds, 1),
-        )
-        return None
+        else:
+            told = {"sender": lease.sender, "id": lease.id, "tries": lease.tries, "seconds": round(seconds, 1)}
+            log.warning("fetching.later", reason=str(trouble), **told)
 
     def _tell_of_key(self, sender: str, reason: str) -> None:
         """Once a pause, however many mails wait for the key."""

@@ -231,13 +231,14 @@ class Intake:
         for fetch in fetches:
             kept = encode_fetch(fetch)
             try:
-                known = await self._fetches.add(sender.name, fetch.event, kept, keep_seconds=fetch.retry_seconds)
+                fetch_id, new = await self._fetches.add(
+                    sender.name, fetch.event, kept, keep_seconds=fetch.retry_seconds
+                )
             except TooLarge:
                 if len(fetches) == 1:
                     raise
                 report.reject("", "too large")
                 continue
-            fetch_id, new = known
             report.fetching.append({"id": fetch_id} if new else {"id": fetch_id, "duplicate": True})
 
     async def _park(

@@ -168,7 +168,7 @@ async def dead_letters(relay: Relay) -> list[ParkedPost]:
 async def entries(relay: Relay) -> list[str]:
     """Ids in the queue."""
     [found] = await relay.process.service.store.ask(("ZRANGE", keys.FETCHES, 0, -1))
-    return [one.decode() for one in found]
+    return [fetch_id.decode() for fetch_id in found]
 
 
 def will_answer(apis: Providers, post: Announced) -> None:
@@ -196,7 +196,7 @@ async def test_what_is_announced_is_fetched_and_arrives(apis: Providers, relay: 
     assert apis.urls() == post.urls
     await until(relay, post.sender, "delivered")
     assert await entries(relay) == []
-    given = [one.headers.get(post.key[0]) for one in apis.asked]
+    given = [asked.headers.get(post.key[0]) for asked in apis.asked]
     assert given == [post.key[1], None][: len(post.urls)]
 
 
@@ -256,6 +256,17 @@ async def test_a_download_that_has_expired_is_named_anew(apis: Providers, one: R
         await post.post(one)
         assert await socket.subject() == "Fetched"
     assert apis.urls() == post.urls * 2
+
+
+async def test_the_second_step_is_tried_again_alone(apis: Providers, one: Relay) -> None:
+    post = resend()
+    first, mail = good(post)
+    apis.answer(post.urls[0], first)
+    apis.answer(post.urls[1], answer(b"", "502 Bad Gateway"), mail)
+    async with one.listen() as socket:
+        await post.post(one)
+        assert await socket.subject() == "Fetched"
+    assert apis.urls() == [*post.urls, post.urls[1]]
 
 
 async def test_the_operator_is_told_once_of_a_key_that_is_refused_and_the_mail_waits(
@@ -325,7 +336,7 @@ async def test_after_the_time_of_its_sender_it_is_parked(
     apis.answer(post.urls[0], answer(b"", "500 Oops"))
     await post.post(one)
     await until(one, "resend", "parked")
-    assert [one.reason for one in await dead_letters(one)] == [f"given up at try 1: {RESEND} answers 500"]
+    assert [letter.reason for letter in await dead_letters(one)] == [f"given up at try 1: {RESEND} answers 500"]
 
 
 async def test_another_host_is_never_asked(apis: Providers, one: Relay) -> None:
@@ -349,7 +360,7 @@ async def test_another_host_is_not_asked_even_if_the_queue_names_it(apis: Provid
         await Fetches(one.process.service.store).add(sender, "1", encode(fetch), keep_seconds=60)
     for sender in ("resend", "mailgun"):
         await until(one, sender, "parked")
-    assert {one.reason for one in await dead_letters(one)} == {
+    assert {letter.reason for letter in await dead_letters(one)} == {
         "a URL is not at a host of the sender: it is not asked"
     }
     assert apis.connected == []
@@ -502,5 +513,5 @@ async def test_without_a_key_stored_mail_is_parked_with_the_name_of_the_setting(
 
 @pytest.mark.parametrize("name", ["brevo", "resend"])
 def test_a_sender_that_could_bring_no_mail_ends_the_start(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"RELAY_{name.upper()}_API_KEY: is not set"):
+    with pytest.raises(ConfigError, match=f"RELAY_{name.upper()}_API_KEY: must be set"):
         app.Service(settings.load({}, **{f"{name}_secret": SECRET}))
