@@ -10,6 +10,7 @@ import pytest
 
 from relay import keys
 from relay.api.listing import TRUNCATED
+from relay.mailbox import inboxes, newest
 from tests.harness import ACCOUNT, ADDRESS, DOMAIN, KEY, MAIL, OTHER_ADDRESS, OTHER_KEY, QUIET_ADDRESS, Relay
 
 pytestmark = pytest.mark.anyio
@@ -336,3 +337,23 @@ async def test_changes_at_once_lose_nothing(relay: Relay) -> None:
     assert (await got(relay, path(message_id)))["savedBy"] == ACCOUNT
     assert await subjects(relay, "/api/addresses/starred/messages") == ["0"]
     assert (await relay.rest("GET", path(message_id), key=f"second-{KEY}")).status_code == 200
+
+
+async def test_no_answer_looks_at_more_than_it_may_and_says_so(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await many(relay, 4)
+    await many(relay, 4, IN_DOMAIN)
+    for name, limit in (("READ_MESSAGES", 3), ("READ_BYTES", 500)):
+        with monkeypatch.context() as patch:
+            patch.setattr(newest, name, limit)
+            for where in ("/api/inbox-search?query=nobody", "/api/inbox", f"{listed()}?skip=7"):
+                answer = await relay.rest("GET", where)
+                assert answer.status_code == 200
+                assert "narrow the question" in answer.headers[TRUNCATED], where
+            assert TRUNCATED not in (await relay.rest("GET", f"{listed()}?limit=1")).headers
+    with monkeypatch.context() as patch:
+        patch.setattr(inboxes, "INBOXES", 1)
+        answer = await relay.rest("GET", "/api/inbox")
+        assert [message["inbox"] for message in answer.json()["messages"]] == [IN_DOMAIN] * 4
+        assert TRUNCATED in answer.headers
