@@ -267,6 +267,7 @@ async def test_a_mail_is_read_starred_and_deleted(dashboard: Dashboard, relay: R
     letter = page.get_by_role("article", name="Your invoice")
     inside = letter.frame_locator("iframe").frame_locator("iframe")
     await expect(inside.locator("body")).to_have_text("Dear customer,")
+    assert any("/api/body/" in url for url in dashboard.visitor.asked)  # which is safe by itself
     await expect(item).not_to_contain_text("Unread")
     await letter.get_by_role("tab", name="Message").press("ArrowRight")
     await expect(letter.get_by_role("tabpanel")).to_contain_text("Dear customer in plain words,")
