@@ -25,7 +25,7 @@ from relay.errors import BadRequest
 from relay.inbound.fetch import is_plain_https
 from relay.inbound.rebuild import Attachment, rebuild
 from relay.inbound.received import hop
-from relay.inbound.sender import Answers, Delivery, Fetch, Post, Unreadable, event_of_body
+from relay.inbound.sender import Answers, Delivery, Fetch, Post, Unreadable, WrongWebhook, event_of_body
 from relay.inbound.signature import verify_shared_secret
 from relay.inbound.values import (
     json_object,
@@ -72,7 +72,8 @@ class Brevo:
         event = posted_object(post, "Brevo")
         items = event.get("items")
         if not isinstance(items, list):
-            raise BadRequest(
+            problem = WrongWebhook if "event" in event else BadRequest
+            raise problem(
                 "there are no items: this is an event of Brevo's other webhooks, or none; point inbound parsing here",
                 member="items",
             )

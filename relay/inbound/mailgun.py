@@ -35,7 +35,7 @@ from relay.inbound.fetch import is_plain_https
 from relay.inbound.form import MAX_FIELDS, Field, Form, parse_form
 from relay.inbound.rebuild import Attachment, rebuild
 from relay.inbound.received import hop
-from relay.inbound.sender import Answers, Delivery, Fetch, Post
+from relay.inbound.sender import Answers, Delivery, Fetch, Post, WrongWebhook
 from relay.inbound.signature import NotProven, any_same, hmac_digest
 from relay.inbound.values import json_object, media_type, spam_of_score, whole_text
 from relay.mime import Parts
@@ -101,7 +101,7 @@ class Mailgun:
     def parse(self, post: Post) -> Sequence[Delivery | Fetch]:
         """One mail, or what to ask for it. Raises BadRequest or UnsupportedMediaType."""
         if media_type(post) == "application/json":
-            raise BadRequest(_TRACKING)
+            raise WrongWebhook(_TRACKING)
         form = parse_form(post.headers.get("content-type", ""), post.body, _FIELDS)
         recipient = _recipient(form)
         given = form.last("body-mime") or b""
@@ -190,7 +190,7 @@ def _signed(post: Post) -> Mapping[str, str]:
 def _recipient(form: Form) -> str:
     """The envelope's. Raises BadRequest for what is no mail of a route."""
     if form.text("event") not in ("", "inbound"):
-        raise BadRequest(_TRACKING)
+        raise WrongWebhook(_TRACKING)
     recipient = form.text("recipient")
     if not recipient:
         raise BadRequest("recipient is missing: this is no post of a Mailgun route", member="recipient")

@@ -24,7 +24,7 @@ from relay import mime
 from relay.errors import BadRequest
 from relay.inbound.fetch import is_plain_https
 from relay.inbound.rebuild import rebuild
-from relay.inbound.sender import Answers, Delivery, Fetch, Post, event_of_body
+from relay.inbound.sender import Answers, Delivery, Fetch, Post, WrongWebhook, event_of_body
 from relay.inbound.signature import verify_standard
 from relay.inbound.values import json_object, member, moment, posted_object, text, texts, whole_text
 from relay.mime.addresses import mailboxes
@@ -67,10 +67,10 @@ class Resend:
         """What to ask for one mail. Raises BadRequest or UnsupportedMediaType."""
         event = posted_object(post, "Resend")
         kind = text(event, "type")
+        if not kind:
+            raise BadRequest("type is missing: this is no event of Resend", member="type")
         if kind != "email.received":
-            raise BadRequest(
-                f"this is {kind[:64] or 'no event'}: subscribe this URL to email.received only", member="type"
-            )
+            raise WrongWebhook(f"this is {kind[:64]}: subscribe this URL to email.received only", member="type")
         email_id = text(member(event, "data"), "email_id")
         if not _ID.fullmatch(email_id):
             raise BadRequest("data.email_id is missing, or no id", member="data.email_id")
