@@ -131,10 +131,13 @@ async def test_nothing_is_told_of_what_is_not_ones_own(relay: Relay) -> None:
 async def test_ids_that_are_not_of_the_inbox(relay: Relay) -> None:
     others_id = await relay.send("other", OTHER_ADDRESS)
     second_id = await relay.send("second", SECOND)
+    [own_id] = await many(relay, 1)
+    other_epoch = own_id[:10] + ("0" if own_id[10] != "0" else "1") + own_id[11:]
     for message_id, status in (
         (others_id, 404),
         (second_id, 404),
         (UNKNOWN, 404),
+        (other_epoch, 404),
         (f"{second_id}0", 404),
         ("nonsense", 400),
         (second_id.upper(), 400),
@@ -146,6 +149,7 @@ async def test_ids_that_are_not_of_the_inbox(relay: Relay) -> None:
             assert answer.status_code == status, (method, message_id)
             assert answer.json()["error"]
     assert await subjects(relay, listed(SECOND)) == ["second"]
+    assert [(one["read"], one["savedBy"]) for one in await got(relay, listed())] == [(False, None)]
 
 
 async def test_what_is_set_on_a_message(relay: Relay) -> None:
@@ -276,6 +280,8 @@ async def test_all_inboxes_of_an_account_and_of_a_domain(relay: Relay) -> None:
     await done(relay, "POST", f"/api/domains/{DOMAIN}/delete-all-domain-mail", 204)
     assert await subjects(relay, f"/api/domains/{DOMAIN}/messages") == ["2"]
     assert await subjects(relay, "/api/inbox") == ["3", "2", "1", "0"]
+    await done(relay, "PUT", path(starred["_id"], IN_DOMAIN) + "/star")
+    assert await subjects(relay, listed(IN_DOMAIN)) == ["2"]  # its letter stayed, not a copy alone
 
 
 async def test_search_and_filter(relay: Relay) -> None:
