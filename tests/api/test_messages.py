@@ -156,15 +156,15 @@ async def test_what_is_set_on_a_message(relay: Relay) -> None:
     first, second = await many(relay, 2)
     assert await done(relay, "PUT", path(first) + "/read/true") == {"_id": first, "read": True}
     assert await done(relay, "PUT", path(first) + "/folder/trash") == {"_id": first, "folder": "trash"}
-    for label in ("später lesen", "a/b", "a/b", "😀"):
+    for label in ("später lesen", "a/b", "a/b", "x@y.z"):
         await done(relay, "PUT", path(first) + f"/labels/{quote(label)}")
-    labels = ["später lesen", "a/b", "😀"]
+    labels = ["später lesen", "a/b", "x@y.z"]
     expected = {"read": True, "folder": "trash", "labels": labels, "savedBy": None}
     assert (await got(relay, path(first))).items() >= expected.items()
     assert (await got(relay, listed()))[1].items() >= expected.items()
     assert (await got(relay, path(second)))["labels"] == []
     assert await done(relay, "DELETE", path(first) + "/labels/nobody") == {"_id": first, "labels": labels}
-    assert (await done(relay, "DELETE", path(first) + "/labels/a%2Fb"))["labels"] == ["später lesen", "😀"]
+    assert (await done(relay, "DELETE", path(first) + "/labels/a%2Fb"))["labels"] == ["später lesen", "x@y.z"]
     assert await done(relay, "PUT", path(first) + "/read/false") == {"_id": first, "read": False}
     assert (await got(relay, "/api/inbox"))["unread"] == 2
     await done(relay, "PUT", path(second) + "/read/true")
