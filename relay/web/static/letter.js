@@ -12,7 +12,7 @@ const POINTING = ["src", "srcset", "href", "xlink:href", "background", "poster",
 const OWN_PICTURE = /^data:image\/(?:png|jpeg|gif|webp|bmp|x-icon);base64,/i;
 const MAY_LOAD = /\\|url\s*\(|@import|image-set|src\s*\(|expression/i;
 
-const TAG = /<[a-z][^>]*>/gi;
+const TAG = /<[a-z][^<>]*>/gi;
 const HANDLER = /([\s"'/])on(?=[a-z]+\s*=)/gi;
 
 // What a mail may do inside of the frame; it can only be less than what the page around it allows.
@@ -79,7 +79,7 @@ function disarm(element, found) {
 
 /** Style in which nothing is loaded; without any, where that cannot be told. */
 function withoutLoads(style) {
-  const left = style.replace(/url\s*\((?:"[^"]*"|'[^']*'|[^)"'])*\)/gi, "none");
+  const left = style.replace(/url\s*\((?:"[^"]*"|'[^']*'|[^()"'])*\)/gi, "none");
   return MAY_LOAD.test(left) ? "" : left;
 }
 

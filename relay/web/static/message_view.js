@@ -7,6 +7,12 @@ import { tabbed } from "./tabs.js";
 import { toast } from "./toast.js";
 
 const SHOWN_CHARS = 200_000; // of raw and JSON: more makes the page slow, and nobody reads it
+const HTML_CHARS = 2_000_000; // more of one of these is no mail to look at, but one to choke on
+const HTML_TAGS = 50_000;
+const HTML_DEPTH = 500;
+const NEED_NO_END = /^(?:area|base|body|br|col|dd|dt|embed|head|hr|html|img|input|li|link|meta|option|p|source|tbody|td|th|tr|wbr)$/i;
+const ROWS = 500; // of headers
+const PEOPLE = 20;
 const PICTURE_BYTES = 4 * 1024 * 1024; // of one picture inside of a mail
 const PICTURES = 20;
 
@@ -27,7 +33,9 @@ export function messageView(message, text, key) {
 
 /** `Ann <ann@x.test>, …`, of a list of mailboxes. */
 export function people(mailboxes) {
-  return (mailboxes ?? []).map(({ name, address }) => (name ? `${name} <${address}>` : address)).join(", ");
+  const all = mailboxes ?? [];
+  const shown = all.slice(0, PEOPLE).map(({ name, address }) => (name ? `${name} <${address}>` : address));
+  return [...shown, ...(all.length > PEOPLE ? [`and ${all.length - PEOPLE} more`] : [])].join(", ");
 }
 
 function facts(message) {
@@ -56,8 +64,9 @@ function block(text, kind = "") {
 
 function headers(message) {
   const rows = Object.entries(message.headers ?? {}).flatMap(([name, values]) => [values].flat().map((value) => [name, value]));
-  const cells = rows.map(([name, value]) => make("tr", {}, make("th", { scope: "row", class: "mono" }, name), make("td", { class: "mono" }, value)));
-  return make("div", { class: "table-scroll" }, make("table", { class: "headers" }, make("tbody", {}, cells)));
+  const cells = rows.slice(0, ROWS).map(([name, value]) => make("tr", {}, make("th", { scope: "row", class: "mono" }, name), make("td", { class: "mono" }, value)));
+  const table = make("div", { class: "table-scroll" }, make("table", { class: "headers" }, make("tbody", {}, cells)));
+  return [table, rows.length > ROWS && make("p", { class: "soft small" }, `The first ${ROWS} of ${rows.length}; the others are in Raw.`)];
 }
 
 function raw(message) {
@@ -140,6 +149,10 @@ function attachmentRow(one, attachments) {
 /* ---- HTML: in a frame without any rights, inside of a frame without a network ---- */
 
 function showHtml(panel, message, attachments) {
+  if (isBomb(message.html)) {
+    fill(panel, make("p", { class: "soft" }, "This HTML is too long, or too deep, to be shown. Raw has it."));
+    return;
+  }
   const frame = make("iframe", { class: "letter", src: "/letter", sandbox: "allow-scripts", title: "HTML of the mail" });
   const post = (said) => frame.contentWindow?.postMessage(said, "*");
   const heard = ({ source, data }) => {
@@ -155,6 +168,25 @@ function showHtml(panel, message, attachments) {
   };
   addEventListener("message", heard);
   fill(panel, frame);
+}
+
+/** Whether a browser would work on it for seconds: elements in each other cost it the square of their depth. */
+function isBomb(html) {
+  if (html.length > HTML_CHARS) {
+    return true;
+  }
+  let depth = 0;
+  let tags = 0;
+  for (const [, end, name] of html.matchAll(/<(\/?)([a-z][a-z0-9]*)/gi)) {
+    tags += 1;
+    if (!NEED_NO_END.test(name)) {
+      depth = Math.max(depth + (end ? -1 : 1), 0);
+    }
+    if (tags > HTML_TAGS || depth > HTML_DEPTH) {
+      return true;
+    }
+  }
+  return false;
 }
 
 function remoteNote(count) {

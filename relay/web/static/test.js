@@ -212,7 +212,7 @@ function showEmpty(name) {
 function arrived(message, text, mine) {
   timeline.message(message, text, mine, !document.querySelector("#timeline .message"));
   showEmpty("listening");
-  byId("aloud").textContent = `Mail from ${message.from?.[0]?.name || message.from?.[0]?.address || "nobody"}: ${message.subject}`;
+  byId("aloud").textContent = `Mail from ${message.from?.[0]?.name || message.from?.[0]?.address || "nobody"}: ${message.subject.slice(0, 200)}`;
   if (document.hidden) {
     unseen += 1;
     document.title = `(${unseen}) Test page · relay`;
