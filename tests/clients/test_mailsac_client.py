@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.clients.node_program import NodeProgram, running
+from tests.clients.mailsac import Mailsac, client
 from tests.harness import (
     ACCOUNT,
     ADDRESS,
     DOMAIN,
-    KEY,
     OTHER_ACCOUNT,
     OTHER_ADDRESS,
     OTHER_KEY,
@@ -32,38 +26,6 @@ ADDRESS_MEMBERS = {
     *("_id", "owner", "info", "enablews", "forward", "webhook", "webhookSlack", "webhookSlackToFrom"),
     *("catchAll", "password", "encryptedInbox", "created", "updated"),
 }
-
-
-@dataclass
-class Mailsac:
-    """The client of one key: ``await mailsac("addresses.getAddress", …)`` gives status and data."""
-
-    program: NodeProgram
-
-    async def __call__(self, method: str, *arguments: Any) -> tuple[int, Any]:
-        await self.program.write(json.dumps([method, *arguments]))
-        answer = json.loads(await self.program.line())
-        return answer["status"], answer["data"]
-
-    async def refused(self, method: str, *arguments: Any) -> int:
-        """The status of a call that fails, and says why."""
-        status, data = await self(method, *arguments)
-        assert data["error"], data
-        assert data["message"], data
-        return status
-
-
-@asynccontextmanager
-async def client(relay: Relay, node_folder: Path, key: str) -> AsyncIterator[Mailsac]:
-    script = node_folder / "mailsac.js"
-    async with running(script, MAILSAC_BASE_URL=f"{relay.url}/api", MAILSAC_KEY=key) as program:
-        yield Mailsac(program)
-
-
-@pytest.fixture
-async def mailsac(relay: Relay, node_folder: Path) -> AsyncIterator[Mailsac]:
-    async with client(relay, node_folder, KEY) as mailsac:
-        yield mailsac
 
 
 async def addresses_of(mailsac: Mailsac) -> set[str]:

@@ -13,6 +13,7 @@ import redis
 from tests import harness
 from tests.harness import ADDRESS, DOMAIN, KEY, MAIL, Relay
 from tests.redis_kinds.dead_letters import use_dead_letters
+from tests.redis_kinds.messages import use_messages
 from tests.redis_kinds.servers import with_tls
 from tests.redis_server import HOST, RedisServer
 
@@ -58,6 +59,9 @@ async def use_everything(relay: Relay) -> None:
             answer = await relay.rest(method, path, json={"info": "x"} if method == "PUT" else None)
             assert answer.status_code == status, (method, path, answer.text)
         await use_dead_letters(relay.process.service.store)
+        await use_messages(relay, f"messages@{DOMAIN}")
+        for subject in ("starred", "deleted", "other", "live"):
+            assert await socket.subject() == subject
         await relay.process.service.accounts.keys.revoke("user1", f"second-{KEY}")
         assert json.loads(await other.connection.recv(decode=True))["subject"] == "large"
         assert json.loads(await other.connection.recv())["status"] == 401

@@ -14,6 +14,7 @@ from relay.address import domain_of
 from tests import harness
 from tests.harness import ADDRESS, DOMAIN, KEY, MAIL, Relay
 from tests.redis_kinds.dead_letters import use_dead_letters
+from tests.redis_kinds.messages import use_messages
 from tests.redis_kinds.servers import Cluster, cluster, subjects
 from tests.redis_server import RedisServer
 
@@ -57,6 +58,8 @@ async def test_a_service_over_all_nodes(three: Cluster, relay: Relay) -> None:
         assert (await relay.post(large, addresses[0])).status_code == 200
         assert await socket.subject() == "large"
         await use_dead_letters(relay.process.service.store)
+        for node in three.nodes:
+            await use_messages(relay, f"m-{address_on(three, node)}")
         for address in addresses:
             assert (await relay.rest("DELETE", f"/api/addresses/{address}")).status_code == 200
         assert json.loads(await socket.connection.recv())["status"] == 403
