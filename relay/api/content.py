@@ -26,7 +26,7 @@ from relay.rendering import file_names
 from relay.rendering.letter import Letter
 
 _THREAD_BYTES = 16 * 1024  # a larger message is read in a thread: it could take longer than others may wait
-_READ_AT_ONCE = 2  # of the larger ones: each takes up to six times its size, and threads that posts need too
+_READ_AT_ONCE = 2  # of the larger ones: each takes several times its size, and a thread that posts need too
 _NOTHING = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'none'; sandbox"

@@ -21,7 +21,8 @@ _QUOTE = "&quot;"
 
 def inlined(html: str, attachments: Iterable[Attachment]) -> str:
     """``html`` with each ``cid:`` of an attached image replaced by that image; others stay as they are."""
-    images = {one.content_id: one for one in attachments if one.content_id and _IMAGE.fullmatch(one.content_type)}
+    named = [one for one in attachments if one.content_id and _IMAGE.fullmatch(one.content_type)]
+    images = {one.content_id: one for one in reversed(named)}  # the first of an id counts
     urls: dict[str, str] = {}
     left = MAX_INLINED
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,13 +55,14 @@ class Letter:
 
     def attachment(self, name: str) -> Attachment | None:
         """The first with this checksum, content id (with or without angle brackets) or file name; None: no such."""
-        found = self.attachments()
-        keys = (
+        bare = name.strip("<>")
+        keys: tuple[Callable[[Attachment], bool], ...] = (
             lambda one: one.checksum == name.lower(),
-            lambda one: one.content_id == name.strip("<>"),
-            lambda one: safe_name(one.file_name) == name,
+            lambda one: one.content_id == bare != "",
+            lambda one: safe_name(one.file_name) == name != "",
         )
-        return next((one for key in keys for one in found if name and key(one)), None)
+        found = self.attachments()
+        return next((one for key in keys for one in found if key(one)), None)
 
     def headers(self) -> list[tuple[str, str]]:
         """In order; lower-case names, unfolded values."""

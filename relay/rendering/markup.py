@@ -10,15 +10,14 @@ from typing import NamedTuple
 # a sentence says so.
 MAX_TOKENS = 60_000
 MAX_CHARACTERS = 1 << 20
-_REFERENCE_WEIGHT = (
-    8  # characters that "&" counts for beside itself: a million of them would take nh3 8 s (measured)
-)
+# Characters that "&" counts for beside itself: a million of them would take nh3 8 s (measured).
+_REFERENCE_WEIGHT = 8
 # Longer ones are images written into the mail as data: URLs, or bombs of attributes.
 _MAX_SOURCE = 4096
 
 
 class Token(NamedTuple):
-    """A tag, or the text up to the next one."""
+    """A tag, or the text up to the next one; a comment is text of no length, so that they are counted."""
 
     name: str  # lower-case; "" for text
     closing: bool  # </name>
@@ -28,9 +27,10 @@ class Token(NamedTuple):
 CUT = Token("", False, " [… the rest of this message is too large to be shown here; its raw form has all of it]")
 
 # WHATWG HTML section 13.2.5. A quoted value without an end takes all that is left, as there: to look for another
-# meaning at each "<" would be quadratic.
+# meaning at each "<" would be quadratic. So does a tag of more than 10,000 attributes, which no mail has: a regex holds
+# up all other threads.
 _TAG = re.compile(
-    r"<(/?)([A-Za-z][^\s/>]*+)((?:[^>=]++|=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\s\"'>][^\s>]*+)?+)*+)>"
+    r"<(/?)([A-Za-z][^\s/>]*+)((?:[^>=]++|=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\s\"'>][^\s>]*+)?+){0,20000}+)>"
 )
 _OPENS = re.compile(r"</?[A-Za-z]")
 _COMMENT_END = re.compile(r"--!?>")
@@ -74,13 +74,12 @@ def _all(html: str) -> Iterator[Token]:
             yield Token("", False, html[position:start])
         if _OPENS.match(html, start) is None:
             position = _behind_comment(html, start)
-            if position == start + 1:
-                yield Token("", False, "&lt;")
+            yield Token("", False, "&lt;" if position == start + 1 else "")
         elif tag := _TAG.match(html, start):
             yield _token(tag)
             position = _behind(html, tag)
         else:
-            return  # a tag without an end takes all that is left
+            return
         if position < 0:
             return
     if position < len(html):

@@ -111,7 +111,7 @@ async def test_attachments_by_every_name_they_have(relay: Relay) -> None:
         answer = await get(relay, message(message_id, f"/attachments/{name}"))
         assert (answer.content, answer.headers["content-type"]) == (PNG, "image/png")
         assert answer.headers["content-disposition"] == f'attachment; filename="attachment-{md5(PNG)[:8]}"'
-    for name in (md5(b""), "../a b.pdf", "none@x", "%00", "x" * 5000, "a/b/c"):
+    for name in (md5(b""), "../a b.pdf", "none@x", "<>", "%00", "x" * 5000, "a/b/c"):
         refused = await relay.rest("GET", message(message_id, f"/attachments/{name}"))
         assert refused.status_code == 404, name
         assert refused.json()["error"]

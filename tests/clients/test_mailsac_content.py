@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.api.test_content import HTML, MAIL, PDF, PNG, md5, received
-from tests.clients.test_mailsac_client import Mailsac, client
-from tests.harness import ADDRESS, KEY, OTHER_ADDRESS, OTHER_KEY, Relay
+from tests.clients.mailsac import Mailsac, client
+from tests.harness import ADDRESS, OTHER_ADDRESS, OTHER_KEY, Relay
 
 pytestmark = pytest.mark.anyio
 
@@ -17,12 +16,6 @@ BYTES = {"format": "arraybuffer"}  # as a program asks that wants more than text
 ATTACHMENT_MEMBERS = {
     *("checksum", "contentDisposition", "contentId", "contentType", "fileName", "length", "transferEncoding")
 }
-
-
-@pytest.fixture
-async def mailsac(relay: Relay, node_folder: Path) -> AsyncIterator[Mailsac]:
-    async with client(relay, node_folder, KEY) as mailsac:
-        yield mailsac
 
 
 async def read(mailsac: Mailsac, method: str, *arguments: object) -> bytes:

@@ -97,7 +97,8 @@ BOMBS = {
     "line": "<p><b>x<div>y",
     "no tag": "<",
     "unquoted": '<a ="',
-    "comments": "<!--",
+    "comments": "<!-->",
+    "one comment": "<!--",
     "ampersands": "&",
     "half references": "&amp",
     "skipped": "<script>",
@@ -125,7 +126,8 @@ def test_what_a_parser_would_open_again_in_every_block() -> None:
 
 
 def test_many_attributes_in_one_tag() -> None:
-    assert safe("<p " + " ".join(f"a{number}=1" for number in range(200_000)) + ">x</p>") == "<p>x</p>"
+    for attributes, shown in ((9_000, "<p>x</p>"), (200_000, "")):
+        assert safe("<p " + " ".join(f"a{number}=1" for number in range(attributes)) + ">x</p>") == shown
 
 
 def test_what_is_too_large_is_cut_and_says_so() -> None:
