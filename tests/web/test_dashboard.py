@@ -319,6 +319,12 @@ async def test_sockets_appear_with_what_they_got_and_go(dashboard: Dashboard, re
         row = dashboard.row("all of example.com")
         await expect(row.get_by_role("cell").nth(3)).to_have_text("1")
         await expect(row).to_contain_text("127.0.0.1")
+        await dashboard.page.context.set_offline(True)
+        await expect(dashboard.page.get_by_role("alert")).to_contain_text("does not answer")
+        await expect(row).to_be_visible()
+        await dashboard.page.context.set_offline(False)
+        await expect(dashboard.page.get_by_role("alert")).to_have_count(0)
+        dashboard.refusals_were_meant()
     await expect(dashboard.page.get_by_text("Nobody is listening")).to_be_visible()
 
 

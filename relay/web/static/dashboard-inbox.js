@@ -5,7 +5,7 @@ import { fill, icon, make, time } from "./dom.js";
 import { toast } from "./toast.js";
 import { request } from "./dashboard-account.js";
 import { showLetter } from "./dashboard-letter.js";
-import { button, count, head, loading, repeat, trouble } from "./dashboard-parts.js";
+import { button, count, head, loading, repeat, trouble, troubles } from "./dashboard-parts.js";
 
 const PAUSE_MS = 3_000;
 const PAGE = 50;
@@ -39,7 +39,8 @@ class InboxView {
     this.list = make("div", { class: "panel mail-list" }, loading());
     this.letter = make("div", { class: "panel mail-letter" });
     this.body = make("div", { class: "mail" }, this.list, this.letter);
-    root.append(head("Inbox", null, this.select, this.search), this.body);
+    this.troubles = troubles();
+    root.append(head("Inbox", null, this.select, this.search), this.troubles.place, this.body);
     let typing = 0;
     this.search.addEventListener("input", () => {
       clearTimeout(typing);
@@ -54,11 +55,12 @@ class InboxView {
       this.addresses = new Map(found.map((one) => [one._id, one]));
     } catch (error) {
       if (!this.signal.aborted) {
-        fill(this.body, trouble(error));
+        fill(this.body, trouble(error, () => this.begin(rest)));
       }
       return;
     }
     fill(this.select, make("option", { value: ALL }, "All addresses"), [...this.addresses.keys()].map((one) => make("option", { value: one }, one)));
+    fill(this.body, this.list, this.letter);
     this.moved(rest);
     repeat(() => this.load(), PAUSE_MS, this.signal);
   }
@@ -121,14 +123,17 @@ class InboxView {
       const found = await request("GET", asked, { signal: this.signal });
       const messages = found.messages ?? found;
       const now = JSON.stringify(messages);
+      this.troubles.tell(null);
       if (asked === this.url() && now !== this.last) {
         this.last = now;
         this.fill(messages);
       }
     } catch (error) {
       if (!this.signal.aborted && asked === this.url()) {
-        this.last = "";
-        fill(this.list, trouble(error));
+        this.troubles.tell(error);
+        if (this.last === "") {
+          fill(this.list, blank("Nothing to show", "What went wrong stands above."));
+        }
       }
     }
   }

@@ -2,7 +2,7 @@
 
 import { fill, make, size, time } from "./dom.js";
 import { request } from "./dashboard-account.js";
-import { badge, count, empty, head, loading, repeat, table, trouble } from "./dashboard-parts.js";
+import { badge, count, empty, head, loading, repeat, table, troubles } from "./dashboard-parts.js";
 
 const PAUSE_MS = 2_000;
 const NAMED = 3; // addresses of one socket; the others are counted
@@ -10,11 +10,13 @@ const NAMED = 3; // addresses of one socket; the others are counted
 /** The section; it looks again every few seconds. */
 export function sockets(root, _rest, signal) {
   const list = make("div", { class: "stack" }, loading());
-  root.append(head("Open Sockets", "Who listens to your mail now. A socket that reads too slowly is closed before it can hold up others."), list);
+  const { place, tell } = troubles();
+  root.append(head("Open Sockets", "Who listens to your mail now. A socket that reads too slowly is closed before it can hold up others."), place, list);
   let last = "";
   repeat(async () => {
     try {
       const found = await request("GET", "/api/sockets", { signal });
+      tell(null);
       const now = JSON.stringify(found);
       if (now !== last) { // else a reader who marks text would lose it
         last = now;
@@ -22,8 +24,10 @@ export function sockets(root, _rest, signal) {
       }
     } catch (error) {
       if (!signal.aborted) {
-        last = "";
-        fill(list, trouble(error));
+        tell(error);
+        if (last === "") {
+          fill(list);
+        }
       }
     }
   }, PAUSE_MS, signal);
