@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from relay.activity import reader, recorder
 from tests import harness
 from tests.activity.events import events, until
 from tests.harness import ADDRESS, DOMAIN, OTHER_KEY, Relay
@@ -52,7 +53,10 @@ def place(event_id: str) -> tuple[int, ...]:
     return tuple(map(int, event_id.split("-")))
 
 
-async def test_who_waits_is_answered_when_something_is_there(relay: Relay) -> None:
+async def test_who_waits_is_answered_when_something_is_there(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "_LOOK_SECONDS", 60)  # it is woken, and does not happen to look
     loop = asyncio.get_running_loop()
     empty = (await relay.rest("GET", PATH, params={"wait": "0.1"})).json()
     assert empty == {"events": [], "cursor": "0-0"}
@@ -85,9 +89,12 @@ async def test_too_many_who_wait_are_told(relay: Relay) -> None:
         pass
 
 
-async def test_who_waits_does_not_hold_up_the_end(empty_redis_url: str, tmp_path: Path) -> None:
+async def test_who_waits_does_not_hold_up_the_end(
+    empty_redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "_GATHER_SECONDS", 60)  # else what happened last is written in time by chance
     async with harness.relay(empty_redis_url, tmp_path) as relay:
-        waiting = asyncio.create_task(relay.rest("GET", PATH, params={"wait": "60"}))
+        waiting = asyncio.create_task(relay.rest("GET", PATH, params={"wait": "60", "inbox": ADDRESS}))
         async with relay.listen() as socket:  # the wait has begun by then
             relay.process.stop()
             assert (await socket.closed())[0] == 1012
