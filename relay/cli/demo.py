@@ -124,4 +124,4 @@ async def _show(started: asyncio.Future[Service], loaded: Settings, *, once: boo
     tour.print()
     walkthrough.show(await tour.send_one())
     if not once:
-        print("\nServing until Ctrl-C.", flush=True)
+        print(f"\nServing until Ctrl-C. The test page: {tour.page}", flush=True)

@@ -59,7 +59,8 @@ def serve(
     )
     logs.configure(loaded.log_format, loaded.log_level)
     public, internal = open_sockets(loaded)
-    log.info("service.listening", url=url_of(public), internal_url=internal and url_of(internal))
+    url, internal_url = url_of(public), internal and url_of(internal)
+    log.info("service.listening", url=url, internal_url=internal_url, test_page=f"{url}/")
     try:
         raise typer.Exit(workers.run(loaded, public, internal))
     finally:

@@ -41,6 +41,11 @@ class Walkthrough:
     secret: str = field(repr=False)
 
     @property
+    def page(self) -> str:
+        """The test page."""
+        return f"http://{self.authority}/"
+
+    @property
     def socket_url(self) -> str:
         """As the Node example of Mailsac's documentation makes it."""
         return f"ws://{self.authority}/incoming-messages?_id={ACCOUNT}&key={self.key}&addresses={ADDRESS}"
@@ -64,7 +69,9 @@ class Walkthrough:
     def print(self) -> None:
         """Plainly, each on a line of its own: to be copied."""
         for text, line in (
-            ("The WebSocket, for any client (account, key and address are made for this demo):", self.socket_url),
+            ("See mail arrive, in a browser:", self.page),
+            ("The API key to paste there (account, key and address are made for this demo):", self.key),
+            ("The WebSocket, for any client:", self.socket_url),
             ("Send a mail:", self.curl),
             ("Print mail as it arrives:", self.listen),
         ):

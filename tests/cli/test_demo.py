@@ -22,6 +22,9 @@ def test_once_shows_a_mail_from_door_to_door_and_ends() -> None:
     url = next(line for line in demo.stdout.splitlines() if line.startswith("ws://127.0.0.1:"))
     assert "/incoming-messages?_id=demo&key=rk_" in url
     assert url.endswith("&addresses=you@demo.test")
+    key = url.partition("&key=")[2].partition("&")[0]
+    page = f"http://{url.split('/')[2]}/"
+    assert {page, key} <= set(demo.stdout.splitlines())  # each on a line of its own, to be copied
     message = message_in(demo.stdout)
     assert message["inbox"] == "you@demo.test"
     assert message["subject"] == "Your first mail"

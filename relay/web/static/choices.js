@@ -14,10 +14,10 @@ export async function offer(box, key, signal) {
     api.call("GET", "/api/domains", asked),
   ]);
   const owned = domains.filter((domain) => domain.verified);
-  const on = addresses.filter((address) => address.enablews);
   const rows = [
-    ...addresses.map((address) => addressRow(address, on.indexOf(address), key)),
+    ...addresses.filter((address) => address.enablews).map((address, place) => choice(address._id, place < TICKED_AT_FIRST)),
     ...owned.map((domain) => choice(domain._id, false, make("span", { class: "soft" }, " all of its mail"))),
+    ...addresses.filter((address) => !address.enablews).map((address) => rowOfOff(address, key)),
   ];
   fill(box, rows.length > 0 ? make("div", { class: "choices" }, rows) : none());
   return addresses[0]?.owner ?? owned[0]?.owner ?? "";
@@ -37,10 +37,7 @@ function choice(name, isTicked, ...more) {
   return make("label", { class: "check" }, input, make("span", {}, make("span", { class: "choice-name" }, name), more));
 }
 
-function addressRow(address, place, key) {
-  if (address.enablews) {
-    return choice(address._id, place < TICKED_AT_FIRST);
-  }
+function rowOfOff(address, key) {
   const row = make("div", { class: "choice-off" }, make("span", { class: "choice-name" }, address._id), make("span", { class: "badge badge-warn" }, "forwarding off"));
   const switchOn = async () => {
     try {

@@ -13,6 +13,7 @@ import { Timeline } from "./timeline.js";
 import { toast } from "./toast.js";
 
 const TYPING_MS = 350; // of silence, after which a key is taken for whole
+const NARROW = matchMedia("(max-width: 60rem)"); // as in test.css: what arrives is below the steps
 const ADDRESSES = "relay.addresses"; // in sessionStorage: what is listened to, for who comes back to this tab
 
 const key = byId("key");
@@ -37,6 +38,8 @@ async function tryKey() {
   const given = key.value.trim();
   if (!given) {
     said("It stays in this tab, and is forgotten with it.", false);
+    offerNothing();
+    session.signOut();
     return;
   }
   if (!/^[\x21-\x7e]+$/.test(given)) {
@@ -52,7 +55,7 @@ async function tryKey() {
     showSnippets();
   } catch (error) {
     if (error instanceof api.ApiError) {
-      fill(choices, make("p", { class: "field-hint" }, "Yours are listed here once the key is known."));
+      offerNothing();
       said(error.status === 401 ? "No account has this key. Is it whole, and not revoked?" : error.message, true);
     } else if (error.name !== "AbortError") {
       throw error;
@@ -67,6 +70,10 @@ function reveal() {
 }
 
 /* ---- step 2: addresses ---- */
+
+function offerNothing() {
+  fill(choices, make("p", { class: "field-hint" }, "Yours are listed here once the key is known."));
+}
 
 function chosen() {
   const others = byId("others").value.split(/[\s,;]+/).filter(Boolean);
@@ -112,6 +119,9 @@ function start(event) {
   listener = new Listener({ base: location.origin, key: mine, names, on: heard });
   showRunning(true);
   listener.start();
+  if (NARROW.matches) {
+    byId("live").scrollIntoView();
+  }
 }
 
 function stop() {
@@ -184,8 +194,8 @@ function ended(detail) {
     return;
   }
   badge("badge-bad", "Refused");
-  byId("state-text").textContent = `${detail.text} (${detail.code})`;
-  timeline.note("bad", `${detail.text} (${detail.code})`, detail.said);
+  byId("state-text").textContent = detail.code ? `Code ${detail.code}. Mend it, and start again.` : "";
+  timeline.note("bad", detail.code ? `${detail.text} (${detail.code})` : detail.text, detail.said);
   if (detail.code === 4401) {
     said("No account has this key. Is it whole, and not revoked?", true);
     key.focus();

@@ -27,7 +27,7 @@ export class Timeline {
 
   /** `kind`: "good", "warn" or "bad"; `more`: what the service said itself, or "". */
   note(kind, text, more = "") {
-    const picture = icon({ good: "check", warn: "gap", bad: "alert" }[kind]);
+    const picture = icon(kind === "good" ? "check" : "alert");
     const said = more && make("span", { class: "note-said" }, `The service says: ${more}`);
     const words = make("span", {}, text, said && " ", said);
     this.#put(make("li", { class: `note note-${kind}` }, picture, words, time(new Date().toISOString())), 0);
