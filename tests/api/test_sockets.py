@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 
 from relay import keys
 from tests import harness
-from tests.harness import ADDRESS, DOMAIN, OTHER_ADDRESS, OTHER_KEY, Relay
+from tests.harness import ADDRESS, DOMAIN, KEY, OTHER_ADDRESS, OTHER_KEY, Relay
 
 pytestmark = pytest.mark.anyio
 
@@ -70,10 +70,10 @@ async def test_what_is_told_of_a_socket(relay: Relay) -> None:
 
 
 async def test_sockets_of_others_are_not_told(relay: Relay) -> None:
-    async with relay.listen(OTHER_ADDRESS, key=OTHER_KEY):
-        assert await sockets(relay) == []
-        [one] = await sockets(relay, key=OTHER_KEY)
-        assert one["addresses"] == [OTHER_ADDRESS]
+    async with relay.listen(OTHER_ADDRESS, key=OTHER_KEY), relay.listen(ADDRESS):
+        for key, address in ((OTHER_KEY, OTHER_ADDRESS), (KEY, ADDRESS)):
+            [one] = await sockets(relay, key=key)
+            assert one["addresses"] == [address]
     for key in ("", "wrong"):
         assert (await relay.rest("GET", "/api/sockets", key=key)).status_code == 401
 

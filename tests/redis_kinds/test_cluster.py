@@ -75,6 +75,9 @@ async def test_two_processes_at_different_nodes_are_one_service(
         await relay.send("one")
         await other.send("two")
         assert [await socket.subject() for socket in (here, here, there, there)] == ["one", "two"] * 2
+        sockets = (await other.rest("GET", "/api/sockets")).json()
+        assert [socket["delivered"] for socket in sockets] == [2, 2]
+        assert len({socket["process"] for socket in sockets}) == 2
 
 
 async def test_a_node_that_is_away_costs_its_own_slots(tmp_path: Path) -> None:

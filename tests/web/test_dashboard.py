@@ -136,6 +136,7 @@ async def test_from_reserving_to_ticking_to_receiving(dashboard: Dashboard, rela
     settings = dashboard.dialog("Settings")
     await settings.get_by_label(BOX).check()
     await dashboard.submit(settings, "Save")
+    await expect(page.get_by_role("button", name=f"Settings of {NEW}")).to_be_focused()
     await expect(dashboard.row(NEW).get_by_text("on", exact=True)).to_be_visible()
     async with relay.listen(NEW) as socket:
         await relay.send("the first mail", NEW)
@@ -195,6 +196,9 @@ async def test_a_wrong_key_says_so_and_a_right_one_stays_in_its_tab(dashboard: D
         await dashboard.sign_in(key)
         await expect(page.locator("#door-error")).to_contain_text(told)
     dashboard.refusals_were_meant()
+    await page.evaluate("sessionStorage['relay.key'] = 'second-key-of-user1'")  # as another page of ours does
+    await page.reload()
+    await expect(page.locator("#dash-account")).to_have_text(ACCOUNT)
     other = await page.context.new_page()
     await other.goto(f"{relay.url}/dashboard")
     await expect(other.get_by_role("heading", name="Sign in to")).to_be_visible()
@@ -263,6 +267,7 @@ async def test_a_mail_is_read_starred_and_deleted(dashboard: Dashboard, relay: R
     letter = page.get_by_role("article", name="Your invoice")
     inside = letter.frame_locator("iframe").frame_locator("iframe")
     await expect(inside.locator("body")).to_have_text("Dear customer,")
+    assert any("/api/body/" in url for url in dashboard.visitor.asked)  # which is safe by itself
     await expect(item).not_to_contain_text("Unread")
     await letter.get_by_role("tab", name="Message").press("ArrowRight")
     await expect(letter.get_by_role("tabpanel")).to_contain_text("Dear customer in plain words,")

@@ -16,11 +16,25 @@ export function dialog(title, ...content) {
     make("div", { class: "dialog-head" }, make("h2", { id }, title), close),
     content,
   );
+  const opener = document.activeElement;
   close.addEventListener("click", () => box.close());
-  box.addEventListener("close", () => box.remove());
+  box.addEventListener("close", () => {
+    box.remove();
+    giveBackFocus(opener);
+  });
   document.body.append(box);
   box.showModal();
   return box;
+}
+
+/** The browser does that, unless what opened the dialog was made anew meanwhile; then to what stands in its place. */
+function giveBackFocus(opener) {
+  if (opener.isConnected || document.activeElement !== document.body) {
+    return;
+  }
+  const name = opener.getAttribute("aria-label");
+  const again = [...document.querySelectorAll("#section button")].find((one) => name && one.getAttribute("aria-label") === name);
+  (again ?? document.querySelector("#section h1"))?.focus();
 }
 
 /**

@@ -76,13 +76,21 @@ function render() {
   leave();
   fill(byId("section"));
   if (signedIn) {
-    byId("dash-account").textContent = session.account() || "of this key";
+    name(session.account());
     show(true);
     return;
   }
   document.title = "Dashboard · relay";
   byId("door-error").textContent = takeFarewell();
   byId("door-key").focus();
+}
+
+/** Another page may have signed in without asking whose key it is. */
+function name(account) {
+  byId("dash-account").textContent = account || "of this key";
+  if (!account) {
+    accountOf(session.key()).then((id) => id && name(id), () => {}); // the section tells what is wrong
+  }
 }
 
 async function signIn(event) {
