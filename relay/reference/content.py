@@ -11,9 +11,7 @@ _OF = f"user1@mailsac.com/{MESSAGE}"
 _PATH = "/api/addresses/{email}/messages/{id}"
 _ONE = f"/api/addresses/user1@mailsac.com/messages/{MESSAGE}"
 _CHECKSUM = "e1f49f4475c31d27b78ef983a0827a0f"  # of the file in the mail of the examples
-_DOWNLOAD = Parameter(
-    "download", "query", "`1`: a browser saves it instead of showing it", text(enum=["", "0", "1"])
-)
+_DOWNLOAD = Parameter("download", "query", "`1`: a browser saves it instead of showing it", text(enum=["0", "1"]))
 _SAVED = {"Content-Disposition": "with `download=1`: the name to save it under"}
 
 

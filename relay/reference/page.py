@@ -138,7 +138,7 @@ def _told(answer: Answer) -> Html:
             else [join(": ", tag("code", ", ".join(answer.media_types)))]
         )
     for name, says in (answer.headers or {}).items():
-        parts.append(join("; header ", tag("code", name), ": ", prose(says)))
+        parts.append(join(tag("br"), "Header ", tag("code", name), ": ", prose(says)))
     return join(parts)
 
 

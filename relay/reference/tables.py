@@ -38,7 +38,20 @@ def rows_of(schema: Schema) -> list[Html]:
 def row(name: str, schema: Schema, says: str, note: str = "") -> Html:
     """Name, what it is, what it means."""
     soft = join(tag("br"), tag("span", note, class_="soft small")) if note else ""
-    return tag("tr", tag("td", tag("code", name), soft), tag("td", type_of(schema)), tag("td", prose(says)))
+    return tag(
+        "tr",
+        tag("td", tag("code", name), soft),
+        tag("td", type_of(schema)),
+        tag("td", prose(says), _bounds(schema)),
+    )
+
+
+def _bounds(schema: Schema) -> str:
+    """What a parameter may be, and is when it is not given."""
+    default = f"; {schema['default']} when it is not given" if "default" in schema else ""
+    if "minimum" in schema and "maximum" in schema:
+        return f" ({schema['minimum']} to {schema['maximum']}{default})"
+    return f" ({default.removeprefix('; ')})" if default else ""
 
 
 def type_of(schema: Schema) -> Html:

@@ -19,12 +19,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from relay import builders
-from relay.app import SENDERS
 from relay.reference import operator
 from relay.reference.routes import documents
 from tests import harness
 from tests.harness import KEY, Relay
+from tests.reference.senders import SETTINGS
 
 CHECKS = [
     status_code_conformance,  # a 500 is in no document
@@ -34,7 +33,7 @@ CHECKS = [
 ]
 OPERATORS = {one.path for one in operator.NOUN.operations}
 BOUNDED = settings(
-    max_examples=5,
+    max_examples=4,
     derandomize=True,  # the same requests in each run
     database=None,
     deadline=None,
@@ -56,10 +55,10 @@ OPERATIONS = {f"{one.method.upper()} {one.path}": one for one in _FOUND}
 @pytest.fixture(scope="module")
 def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
     """A relay in a thread of its own: schemathesis does not wait asynchronously. Every sender has a secret."""
-    secrets: dict[str, Any] = {f"{name}_secret": builders.pair(name)[1] for name in SENDERS}
+    overrides: dict[str, Any] = {**SETTINGS, "dns_servers": ("127.0.0.1:1",)}
     folder: Path = tmp_path_factory.mktemp("relay")
     with start_blocking_portal() as portal:
-        running = harness.relay("memory://", folder, dns_servers=("127.0.0.1:1",), **secrets)
+        running = harness.relay("memory://", folder, **overrides)
         with portal.wrap_async_context_manager(running) as started:
             yield started
 

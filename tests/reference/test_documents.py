@@ -23,10 +23,10 @@ from relay.reference.schemas import SCHEMAS, record, ref
 from relay.reference.socket import FRAMES
 from relay.reference.vocabulary import Operation
 from tests.harness import ADDRESS, Relay
+from tests.reference.senders import SETTINGS
 from tests.reference.shapes import problems, shape_of
 from tests.reference.story import SHORT_MAIL
 
-SECRETS = {f"{name}_secret": builders.pair(name)[1] for name in SENDERS}
 OPERATIONS = {(one.method, one.path): one for noun in NOUNS for one in noun.operations}
 DOORS = sorted(SENDERS)
 OPENAPI = documents()["/openapi.json"]
@@ -37,7 +37,7 @@ _CONVERTER = re.compile(r":\w+}")
 @pytest.fixture
 def routes() -> set[tuple[str, str]]:
     """Method and path of all that the service answers; every sender has a secret."""
-    service = Service(relay_settings.load({}, **SECRETS))
+    service = Service(relay_settings.load({}, **SETTINGS))
     found = [route for route in service.routes if isinstance(route, Route)]
     return {
         (method, _CONVERTER.sub("}", route.path))
@@ -92,7 +92,7 @@ def test_the_statuses_of_a_sender_are_its_own(name: str) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.settings(**SECRETS)
+@pytest.mark.settings(**SETTINGS)
 @pytest.mark.parametrize("redis_url", ["memory://"])
 async def test_what_a_sender_is_answered_has_its_shape(relay: Relay, redis_url: str) -> None:
     for name in DOORS:

@@ -13,12 +13,14 @@ for (const place of document.querySelectorAll("[data-origin]")) {
   place.textContent = place.dataset.origin === "ws" ? HTTP.replace(/^http/, "ws") : HTTP;
 }
 
-// What each entry says, once: reading the text of the page at every key would be slow.
+// What each entry says, once: reading the text of the page at every key would be slow. Without its examples: nearly all
+// messages in them have attachments, labels and the rest.
 const texts = new Map(entries.map((entry) => [entry, textOf(entry)]));
 
 function textOf(entry) {
   const noun = entry.closest(".docs-noun").querySelector("h2").textContent;
-  return `${noun} ${entry.textContent}`.toLowerCase().replace(/\s+/g, " ");
+  const words = [...entry.children].filter((part) => !part.matches(".docs-examples")).map((part) => part.textContent);
+  return [noun, ...words].join(" ").toLowerCase().replace(/\s+/g, " ");
 }
 
 /** Shows what has every word; all of it when there are none. */

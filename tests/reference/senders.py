@@ -1,0 +1,8 @@
+"""Settings with which every sender of the service can be posted to."""
+
+from __future__ import annotations
+
+from relay import builders
+from relay.app import SENDERS
+
+SETTINGS: dict[str, str] = {f"{name}_secret": builders.pair(name)[1] for name in SENDERS}
