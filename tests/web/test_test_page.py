@@ -243,6 +243,17 @@ async def test_it_can_be_read_by_everybody(relay: Relay, browser: Browser, node_
             await visitor.check_accessible(axe, scheme)
 
 
+async def test_the_list_holds_the_last_200(relay: Relay, browser: Browser) -> None:
+    async with visit(browser, relay.url) as visitor:
+        page = visitor.page
+        await listen(page)
+        for number in range(203):
+            await relay.send(f"mail {number}")
+        await expect(heads(page).first).to_contain_text("mail 202")
+        await expect(heads(page)).to_have_count(200)
+        await expect(heads(page).last).to_contain_text("mail 3")
+
+
 async def test_the_chosen_colours_stay(relay: Relay, browser: Browser) -> None:
     async with visit(browser, relay.url) as visitor:
         page = visitor.page
