@@ -263,8 +263,9 @@ async def test_a_mail_is_read_starred_and_deleted(dashboard: Dashboard, relay: R
     await relay.post(MAIL_WITH_ALL, ADDRESS)
     item = page.get_by_role("link", name="Your invoice")  # by itself
     await expect(item).to_contain_text("Unread: Carl")
-    await item.click()
+    await item.press("Enter")
     letter = page.get_by_role("article", name="Your invoice")
+    await expect(letter.get_by_role("heading", name="Your invoice")).to_be_focused()
     inside = letter.frame_locator("iframe").frame_locator("iframe")
     await expect(inside.locator("body")).to_have_text("Dear customer,")
     assert any("/api/body/" in url for url in dashboard.visitor.asked)  # which is safe by itself

@@ -68,6 +68,7 @@ class InboxView {
   /** The hash has changed, or is read for the first time. */
   moved([scope = ALL, ...rest]) {
     const [email = "", id = ""] = scope === ALL ? rest : [scope, ...rest];
+    const byPerson = this.scope !== null; // else the page was opened here
     if (scope !== this.scope) {
       this.scope = scope;
       if (scope !== ALL && !this.addresses.has(scope) && ![...this.select.options].some((option) => option.value === scope)) {
@@ -77,7 +78,7 @@ class InboxView {
       this.search.value = "";
       this.find();
     }
-    this.show({ email, id });
+    this.show({ email, id }, byPerson);
   }
 
   /** Shows the messages of the address that was chosen. */
@@ -95,7 +96,7 @@ class InboxView {
     this.load();
   }
 
-  show(open) {
+  show(open, focus = false) {
     this.reading.abort();
     this.reading = new AbortController();
     this.open = open;
@@ -104,7 +105,7 @@ class InboxView {
     if (open.id) {
       const back = hash(...(this.scope === ALL ? [] : [this.scope]));
       const signal = AbortSignal.any([this.signal, this.reading.signal]);
-      showLetter(this.letter, { ...open, back, changed: (what) => this.changed(what, back) }, signal);
+      showLetter(this.letter, { ...open, back, focus, changed: (what) => this.changed(what, back) }, signal);
     } else {
       fill(this.letter, make("p", { class: "soft mail-none" }, "Choose a message to read it here."));
     }
