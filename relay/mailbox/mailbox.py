@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from relay import keys
 from relay.mailbox import scripts
 from relay.mailbox.changes import Changes
-from relay.mailbox.inboxes import Found, Inbox, Inboxes, call, checked, owners
+from relay.mailbox.inboxes import Found, Inbox, Inboxes, checked, owners
 from relay.mailbox.kept import Entry, Kept, missing, parse_id
 from relay.mailbox.newest import Newest
 from relay.mailbox.stars import Stars
 from relay.message_id import MessageId
-from relay.store import Store
+from relay.store import Command, Store
 
 _COUNTS_AT_ONCE = 100
 _AFTER_HEAD = len('{"_id":"')
@@ -119,7 +119,7 @@ class Mailbox:
     ) -> Listing:
         """Messages of one inbox, from ``before`` (inclusive) back."""
         inbox = await self._inboxes.mine(account_id, email)
-        newest = Newest(self._inboxes, account_id, [inbox], before=before)
+        newest = Newest(self._inboxes, account_id, [inbox], count=limit + skip, before=before)
         return await _collect(newest, limit, skip, wanted)
 
     async def list_domain(
@@ -188,15 +188,17 @@ class Mailbox:
         counts = Counts()
         for at in range(0, len(inboxes), _COUNTS_AT_ONCE):
             some = inboxes[at : at + _COUNTS_AT_ONCE]
-            replies = await self._inboxes.ask(
-                *(call(scripts.COUNT, inbox.address, account_id, inbox.since_ms) for inbox in some)
-            )
-            for inbox, (total, read, starred) in zip(some, replies, strict=True):
-                counts += (
-                    Counts(total, total - read, starred)
-                    if total >= 0
-                    else await self._looked_at(account_id, inbox)
-                )
+            replies = await self._inboxes.ask(*(command for inbox in some for command in _size(inbox)))
+            for inbox, total, marked, foreign in zip(
+                some, replies[::3], replies[1::3], replies[2::3], strict=True
+            ):
+                if foreign:
+                    counts += await self._looked_at(account_id, inbox)
+                elif marked:
+                    messages, read, starred = await self._inboxes.run(scripts.COUNT, inbox.address, account_id)
+                    counts += Counts(messages, messages - read, starred)
+                else:
+                    counts += Counts(total, total)
         return counts
 
     async def _looked_at(self, account_id: str, inbox: Inbox) -> Counts:
@@ -206,6 +208,16 @@ class Mailbox:
             shown = entry.members
             counts += Counts(1, int(not shown["read"]), int(shown["savedBy"] is not None))
         return counts
+
+
+def _size(inbox: Inbox) -> tuple[Command, ...]:
+    """How many letters there are, whether anything is set on any, and one that may be somebody else's."""
+    before = f"({inbox.since_ms}-0" if inbox.since_ms else "0-1"
+    return (
+        ("XLEN", keys.letterbox(inbox.address)),
+        ("EXISTS", keys.flags(inbox.address), keys.starred(inbox.address)),
+        ("XRANGE", keys.letterbox(inbox.address), "-", before, "COUNT", 1),
+    )
 
 
 async def _collect(newest: Newest, limit: int, skip: int, wanted: Wanted) -> Listing:

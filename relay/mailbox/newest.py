@@ -56,18 +56,20 @@ class Newest:
         account_id: str,
         wanted: Sequence[Inbox],
         *,
+        count: int = _PAGE_MESSAGES,
         since_ms: int = 0,
         before: MessageId | None = None,
         copies: Mapping[Inbox, Iterable[bytes]] | None = None,
     ) -> None:
         """From the message ``before`` (inclusive) back to those that came at ``since_ms``, Unix time.
 
+        ``count``: how many are wanted, if that is known; who takes more gets more.
         ``copies``: ids of starred messages; they alone are read.
         """
         self._inboxes = inboxes
         self._account_id = account_id
         self._since_ms = since_ms
-        self._page_messages = _PAGE_MESSAGES if len(wanted) == 1 else _SHARED_MESSAGES
+        self._page_messages = max(1, min(count, _PAGE_MESSAGES if len(wanted) == 1 else _SHARED_MESSAGES))
         self._messages_left, self._bytes_left = READ_MESSAGES, READ_BYTES
         self._before = before
         at = f"{before.ms}-{before.seq}" if before else "+"

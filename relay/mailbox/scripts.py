@@ -29,7 +29,9 @@ local function cut(frame)
   local size = raw and string.find(frame, '","size":', raw + 8, true)
   local headers = size and string.find(frame, ',"headers":{', size, true)
   if not headers then return frame end
-  local _, attachments = string.find(frame, '.*,"attachments":', headers)
+  -- As a rule not much comes after it, and to look from the end of a large text takes longer than all the rest.
+  local _, attachments = string.find(frame, '.*,"attachments":', math.max(headers, #frame - 4096))
+  if not attachments then _, attachments = string.find(frame, '.*,"attachments":', headers) end
   if not attachments then return frame end
   return string.sub(frame, 1, raw - 1) .. string.sub(frame, size + 1, headers - 1)
     .. string.sub(frame, attachments - #',"attachments":' + 1)
@@ -74,19 +76,23 @@ PAGE = (
     _FIND
     + _CUT
     + """
-local at, frames, marks, saved, bytes, gone = ARGV[2], {}, {}, {}, 0, {}
+local at, ids, frames, saved, bytes, gone = ARGV[2], {}, {}, {}, 0, {}
 while #frames < tonumber(ARGV[4]) and bytes < tonumber(ARGV[5]) do
   local row = redis.call('XREVRANGE', letters, at, ARGV[3], 'COUNT', 1)[1]
   if not row then at = '' break end
   at, bytes = '(' .. row[1], bytes + #row[2][4]
   local id = id_of(row[2][4])
   if id and row[2][2] == account then
-    frames[#frames + 1] = cut(row[2][4])
-    marks[#marks + 1] = redis.call('HGET', flags, id) or ''
-    saved[#saved + 1] = tostring(redis.call('HEXISTS', starred, copy_of(id)))
+    ids[#ids + 1], frames[#frames + 1], saved[#saved + 1] = id, cut(row[2][4]), '0'
   end
 end
-if at == '' and redis.call('EXISTS', starred) == 1 then
+local marks = #ids > 0 and redis.call('HMGET', flags, unpack(ids)) or {}
+for i = 1, #ids do marks[i] = marks[i] or '' end
+local stars = redis.call('EXISTS', starred) == 1
+if stars then
+  for i, id in ipairs(ids) do saved[i] = tostring(redis.call('HEXISTS', starred, copy_of(id))) end
+end
+if at == '' and stars then
 """
     + _OLDER
     + """
@@ -116,14 +122,14 @@ return rows
 """
 )
 
-# ARGV: 2 Unix ms: what is older may be somebody else's.
-# Replies messages, those of them that are read, and those that are starred; or -1: they must be looked at one by one.
+# Replies messages, those of them that are read, and those that are starred. All letters are the account's.
 COUNT = (
     _FIND
+    + """
+local total, read, stars = redis.call('XLEN', letters), 0, 0
+"""
     + _OLDER
     + """
-if oldest and oldest_ms < tonumber(ARGV[2]) then return {-1, 0, 0} end
-local total, read, stars = redis.call('XLEN', letters), 0, 0
 for _, field in ipairs(redis.call('HKEYS', starred)) do
   local id, owner = string.match(field, '^(%S+) (.*)$')
   if owner == account then

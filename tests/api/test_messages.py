@@ -10,6 +10,7 @@ import pytest
 
 from relay import keys
 from relay.api.listing import TRUNCATED
+from relay.mailbox import inboxes, newest
 from tests.harness import ACCOUNT, ADDRESS, DOMAIN, KEY, MAIL, OTHER_ADDRESS, OTHER_KEY, QUIET_ADDRESS, Relay
 
 pytestmark = pytest.mark.anyio
@@ -130,10 +131,13 @@ async def test_nothing_is_told_of_what_is_not_ones_own(relay: Relay) -> None:
 async def test_ids_that_are_not_of_the_inbox(relay: Relay) -> None:
     others_id = await relay.send("other", OTHER_ADDRESS)
     second_id = await relay.send("second", SECOND)
+    [own_id] = await many(relay, 1)
+    other_epoch = own_id[:10] + ("0" if own_id[10] != "0" else "1") + own_id[11:]
     for message_id, status in (
         (others_id, 404),
         (second_id, 404),
         (UNKNOWN, 404),
+        (other_epoch, 404),
         (f"{second_id}0", 404),
         ("nonsense", 400),
         (second_id.upper(), 400),
@@ -145,21 +149,22 @@ async def test_ids_that_are_not_of_the_inbox(relay: Relay) -> None:
             assert answer.status_code == status, (method, message_id)
             assert answer.json()["error"]
     assert await subjects(relay, listed(SECOND)) == ["second"]
+    assert [(one["read"], one["savedBy"]) for one in await got(relay, listed())] == [(False, None)]
 
 
 async def test_what_is_set_on_a_message(relay: Relay) -> None:
     first, second = await many(relay, 2)
     assert await done(relay, "PUT", path(first) + "/read/true") == {"_id": first, "read": True}
     assert await done(relay, "PUT", path(first) + "/folder/trash") == {"_id": first, "folder": "trash"}
-    for label in ("später lesen", "a/b", "a/b", "😀"):
+    for label in ("später lesen", "a/b", "a/b", "x@y.z"):
         await done(relay, "PUT", path(first) + f"/labels/{quote(label)}")
-    labels = ["später lesen", "a/b", "😀"]
+    labels = ["später lesen", "a/b", "x@y.z"]
     expected = {"read": True, "folder": "trash", "labels": labels, "savedBy": None}
     assert (await got(relay, path(first))).items() >= expected.items()
     assert (await got(relay, listed()))[1].items() >= expected.items()
     assert (await got(relay, path(second)))["labels"] == []
     assert await done(relay, "DELETE", path(first) + "/labels/nobody") == {"_id": first, "labels": labels}
-    assert (await done(relay, "DELETE", path(first) + "/labels/a%2Fb"))["labels"] == ["später lesen", "😀"]
+    assert (await done(relay, "DELETE", path(first) + "/labels/a%2Fb"))["labels"] == ["später lesen", "x@y.z"]
     assert await done(relay, "PUT", path(first) + "/read/false") == {"_id": first, "read": False}
     assert (await got(relay, "/api/inbox"))["unread"] == 2
     await done(relay, "PUT", path(second) + "/read/true")
@@ -275,6 +280,8 @@ async def test_all_inboxes_of_an_account_and_of_a_domain(relay: Relay) -> None:
     await done(relay, "POST", f"/api/domains/{DOMAIN}/delete-all-domain-mail", 204)
     assert await subjects(relay, f"/api/domains/{DOMAIN}/messages") == ["2"]
     assert await subjects(relay, "/api/inbox") == ["3", "2", "1", "0"]
+    await done(relay, "PUT", path(starred["_id"], IN_DOMAIN) + "/star")
+    assert await subjects(relay, listed(IN_DOMAIN)) == ["2"]  # its letter stayed, not a copy alone
 
 
 async def test_search_and_filter(relay: Relay) -> None:
@@ -312,7 +319,8 @@ async def test_who_i_am(relay: Relay) -> None:
 
 
 async def test_a_domain_that_changed_hands_shows_nothing_of_before(relay: Relay) -> None:
-    await relay.send("of the first owner", IN_DOMAIN)
+    starred = await relay.send("of the first owner", IN_DOMAIN)
+    await done(relay, "PUT", path(starred, IN_DOMAIN) + "/star")
     domains = relay.process.service.accounts.domains
     await domains.remove(ACCOUNT, DOMAIN)
     await domains.declare("user2", DOMAIN)
@@ -325,6 +333,9 @@ async def test_a_domain_that_changed_hands_shows_nothing_of_before(relay: Relay)
     await relay.rest("DELETE", listed(IN_DOMAIN), key=OTHER_KEY)
     [left] = await relay.process.service.store.ask(("XLEN", keys.letterbox(IN_DOMAIN)))
     assert left == 1  # not the second's to delete
+    [copies] = await relay.process.service.store.ask(("EXISTS", keys.starred(IN_DOMAIN)))
+    assert copies == 0
+    assert await got(relay, "/api/addresses/starred/messages") == []
 
 
 async def test_changes_at_once_lose_nothing(relay: Relay) -> None:
@@ -336,3 +347,23 @@ async def test_changes_at_once_lose_nothing(relay: Relay) -> None:
     assert (await got(relay, path(message_id)))["savedBy"] == ACCOUNT
     assert await subjects(relay, "/api/addresses/starred/messages") == ["0"]
     assert (await relay.rest("GET", path(message_id), key=f"second-{KEY}")).status_code == 200
+
+
+async def test_no_answer_looks_at_more_than_it_may_and_says_so(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await many(relay, 4)
+    await many(relay, 4, IN_DOMAIN)
+    for name, limit in (("READ_MESSAGES", 3), ("READ_BYTES", 500)):
+        with monkeypatch.context() as patch:
+            patch.setattr(newest, name, limit)
+            for where in ("/api/inbox-search?query=nobody", "/api/inbox", f"{listed()}?skip=7"):
+                answer = await relay.rest("GET", where)
+                assert answer.status_code == 200
+                assert "narrow the question" in answer.headers[TRUNCATED], where
+            assert TRUNCATED not in (await relay.rest("GET", f"{listed()}?limit=1")).headers
+    with monkeypatch.context() as patch:
+        patch.setattr(inboxes, "INBOXES", 1)
+        answer = await relay.rest("GET", "/api/inbox")
+        assert [message["inbox"] for message in answer.json()["messages"]] == [IN_DOMAIN] * 4
+        assert TRUNCATED in answer.headers
