@@ -140,7 +140,7 @@ function showRunning(running) {
 /* ---- what the listener tells ---- */
 
 let countdown = 0;
-let wasCutOff = false;
+let wasCutOff = 0; // the close code; 0 = listening, or nothing was to be heard yet
 
 function badge(kind, text) {
   const element = byId("state");
@@ -165,16 +165,16 @@ function listening() {
   byId("state-text").textContent = `to ${names.length === 1 ? names[0] : `${names.length} names`}`;
   if (wasCutOff) {
     timeline.note("good", "Listening again. What came meanwhile was asked for.");
-    wasCutOff = false;
+    wasCutOff = 0;
   }
 }
 
 function waiting(detail) {
   badge("badge-warn badge-busy", "Cut off");
-  if (!wasCutOff || detail.said) {
+  if (wasCutOff !== detail.code) {
     timeline.note("warn", `${detail.text} (${detail.code})`, detail.said);
   }
-  wasCutOff = true;
+  wasCutOff = detail.code;
   let left = detail.seconds;
   const tell = () => {
     byId("state-text").textContent = `Code ${detail.code}. Trying again ${left > 0 ? `in ${left} s` : "now"} …`;
@@ -186,7 +186,7 @@ function waiting(detail) {
 
 function ended(detail) {
   listener = null;
-  wasCutOff = false;
+  wasCutOff = 0;
   showRunning(false);
   if (detail === null) {
     badge("", "Not connected");
@@ -212,7 +212,9 @@ function showEmpty(name) {
 function arrived(message, text, mine) {
   timeline.message(message, text, mine, !document.querySelector("#timeline .message"));
   showEmpty("listening");
-  byId("aloud").textContent = `Mail from ${message.from?.[0]?.name || message.from?.[0]?.address || "nobody"}: ${message.subject}`;
+  const [sender] = message.from ?? [];
+  const subject = message.subject.slice(0, 200);
+  byId("aloud").textContent = `Mail from ${sender?.name || sender?.address || "nobody"}: ${subject}`;
   if (document.hidden) {
     unseen += 1;
     document.title = `(${unseen}) Test page · relay`;

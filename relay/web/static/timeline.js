@@ -4,6 +4,7 @@ import { icon, make, time } from "./dom.js";
 import { messageView, people } from "./message_view.js";
 
 const ENTRIES = 200;
+const SUBJECT_CHARS = 500;
 const CHARS = 64 * 1024 * 1024; // of all messages together
 
 export class Timeline {
@@ -56,7 +57,7 @@ function entry(message, text, key, open) {
     "button",
     { class: "message-head", type: "button", "aria-expanded": String(open), "aria-controls": body.id },
     make("span", { class: "message-from" }, message.from?.[0]?.name || people(message.from) || "nobody"),
-    make("span", { class: "message-subject" }, message.subject || "(no subject)"),
+    make("span", { class: "message-subject" }, message.subject.slice(0, SUBJECT_CHARS) || "(no subject)"),
     make("span", { class: "message-inbox" }, message.inbox),
     make("span", { class: "message-signs" }, message.attachments?.length > 0 && icon("clip"), time(message.received)),
   );
