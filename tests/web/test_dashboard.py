@@ -263,8 +263,9 @@ async def test_a_mail_is_read_starred_and_deleted(dashboard: Dashboard, relay: R
     await relay.post(MAIL_WITH_ALL, ADDRESS)
     item = page.get_by_role("link", name="Your invoice")  # by itself
     await expect(item).to_contain_text("Unread: Carl")
-    await item.click()
+    await item.press("Enter")
     letter = page.get_by_role("article", name="Your invoice")
+    await expect(letter.get_by_role("heading", name="Your invoice")).to_be_focused()
     inside = letter.frame_locator("iframe").frame_locator("iframe")
     await expect(inside.locator("body")).to_have_text("Dear customer,")
     assert any("/api/body/" in url for url in dashboard.visitor.asked)  # which is safe by itself
@@ -319,6 +320,12 @@ async def test_sockets_appear_with_what_they_got_and_go(dashboard: Dashboard, re
         row = dashboard.row("all of example.com")
         await expect(row.get_by_role("cell").nth(3)).to_have_text("1")
         await expect(row).to_contain_text("127.0.0.1")
+        await dashboard.page.context.set_offline(True)
+        await expect(dashboard.page.get_by_role("alert")).to_contain_text("does not answer")
+        await expect(row).to_be_visible()
+        await dashboard.page.context.set_offline(False)
+        await expect(dashboard.page.get_by_role("alert")).to_have_count(0)
+        dashboard.refusals_were_meant()
     await expect(dashboard.page.get_by_text("Nobody is listening")).to_be_visible()
 
 

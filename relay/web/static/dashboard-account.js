@@ -1,6 +1,6 @@
 // Whose key this is, and REST calls that notice when it is nobody's any more.
 
-import { ApiError, call } from "./api.js";
+import { ApiError, ask, call } from "./api.js";
 import * as session from "./session.js";
 
 let farewell = "";
@@ -14,9 +14,12 @@ export function takeFarewell() {
 
 /** The account's id with this key; "" when the service does not tell. Throws ApiError: 401 for a wrong key. */
 export async function accountOf(key) {
-  await call("GET", "/api/keys", { key });
+  const known = await me(key);
+  if (known) {
+    return known._id;
+  }
   const addresses = await call("GET", "/api/addresses", { key });
-  return (await me(key))?._id ?? addresses[0]?.owner ?? "";
+  return addresses[0]?.owner ?? "";
 }
 
 /** What the service tells of the account; null when it tells nothing. */
@@ -31,18 +34,24 @@ export async function me(key = session.key()) {
   }
 }
 
-/** As `call`. A key that was revoked meanwhile ends the session. */
-export async function request(method, url, options = {}) {
+/** As `ask` of api.js. A key that was revoked meanwhile ends the session. */
+export async function asked(method, url, options = {}) {
   try {
-    return await call(method, url, options);
+    return await ask(method, url, options);
   } catch (error) {
     await notice(error);
     throw error;
   }
 }
 
+/** As `call` of api.js, and as `asked`. */
+export async function request(method, url, options = {}) {
+  const response = await asked(method, url, options);
+  return response.status === 204 ? null : response.json();
+}
+
 /** Ends the session when it is its key that was refused: 401 is also the answer for what is another's. */
-export async function notice(error) {
+async function notice(error) {
   if (!(error instanceof ApiError) || error.status !== 401 || !session.key()) {
     return;
   }

@@ -2,7 +2,7 @@
 
 import { fill, make, time } from "./dom.js";
 import { request } from "./dashboard-account.js";
-import { badge, empty, head, loading, pause, trouble } from "./dashboard-parts.js";
+import { badge, empty, head, loading, pause, troubles } from "./dashboard-parts.js";
 
 const WAIT_SECONDS = 25;
 const AT_ONCE = 50;
@@ -30,7 +30,6 @@ export function activity(root, _rest, signal) {
   const begin = () => {
     following.abort();
     following = new AbortController();
-    fill(body, loading());
     follow(select.value, body, AbortSignal.any([signal, following.signal]));
   };
   select.addEventListener("change", begin);
@@ -43,6 +42,9 @@ export function activity(root, _rest, signal) {
 
 async function follow(email, body, signal) {
   const list = make("ol", { class: "events", "aria-label": "Events, newest first" });
+  const { place, tell } = troubles();
+  const content = make("div", {}, loading());
+  fill(body, place, content);
   let cursor = "";
   while (!signal.aborted) {
     try {
@@ -52,7 +54,8 @@ async function follow(email, body, signal) {
       while (list.children.length > SHOWN) {
         list.lastElementChild.remove();
       }
-      fill(body, list.children.length > 0 ? make("div", { class: "panel" }, list) : quiet());
+      tell(null);
+      fill(content, list.children.length > 0 ? make("div", { class: "panel" }, list) : quiet());
       // Without a cursor there is nothing to wait behind: ask again, but not at once.
       await pause(found.cursor ? AFTER_NEWS_MS : AFTER_TROUBLE_MS, signal);
       cursor = found.cursor || cursor;
@@ -60,7 +63,8 @@ async function follow(email, body, signal) {
       if (signal.aborted) {
         return;
       }
-      fill(body, trouble(error), list.children.length > 0 && make("div", { class: "panel" }, list));
+      tell(error);
+      content.querySelector(".loading")?.remove();
       if (error.status === 404) {
         return;
       }

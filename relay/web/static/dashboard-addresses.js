@@ -15,14 +15,20 @@ const SHOWN = 300;
 export function addresses(root, _rest, _signal) {
   const add = button("Add Email Address", "plus", { class: "button-primary", onclick: () => openAdd(refresh) });
   const credits = make("p", { class: "soft", role: "status" });
+  const filter = make("input", { type: "search", hidden: true, "aria-label": "Filter by address or note", placeholder: "Filter by address or note", autocomplete: "off" });
   const list = make("div", { class: "stack" }, loading());
-  root.append(head("Manage Email Addresses", "Mail to these addresses is yours alone. What the WebSocket is on for is kept and forwarded.", add), credits, list);
+  root.append(head("Manage Email Addresses", "Mail to these addresses is yours alone. What the WebSocket is on for is kept and forwarded.", add), credits, filter, list);
+  let found = [];
+  const show = () => fill(list, found.length > 0 ? filtered(found, filter.value.trim().toLowerCase(), refresh) : nothing(refresh));
+  filter.addEventListener("input", show);
 
   async function refresh() {
     try {
-      const found = await request("GET", "/api/addresses");
+      found = await request("GET", "/api/addresses");
       found.sort((one, other) => one._id.localeCompare(other._id));
-      fill(list, found.length > 0 ? filtered(found, refresh) : nothing(refresh));
+      add.hidden = found.length === 0; // it stands in the middle then
+      filter.hidden = found.length <= FEW && !filter.value;
+      show();
       fill(credits, await creditsText(found.length));
     } catch (error) {
       fill(list, trouble(error, refresh));
@@ -43,21 +49,15 @@ async function creditsText(used) {
   return Number.isInteger(left) ? `${reserved} · ${count(left, "credit")} left` : reserved;
 }
 
-/** The table, and above it a filter when there are many. */
-function filtered(found, refresh) {
-  const body = make("div", { class: "panel table-panel" });
-  const input = make("input", { type: "search", "aria-label": "Filter by address or note", placeholder: "Filter by address or note", autocomplete: "off" });
-  const show = () => {
-    const wanted = input.value.trim().toLowerCase();
-    const some = found.filter((one) => `${one._id} ${one.info ?? ""}`.toLowerCase().includes(wanted));
-    fill(body, some.length > 0 ? rows(some.slice(0, SHOWN), refresh) : make("p", { class: "soft" }, "No address has this in its name or note."));
-    if (some.length > SHOWN) {
-      body.append(make("p", { class: "soft" }, `${SHOWN} of ${some.length} are shown; filter to find the others.`));
-    }
-  };
-  input.addEventListener("input", show);
-  show();
-  return found.length > FEW ? [input, body] : body;
+/** The table of those that have `wanted` in their name or note. */
+function filtered(found, wanted, refresh) {
+  const some = found.filter((one) => `${one._id} ${one.info ?? ""}`.toLowerCase().includes(wanted));
+  return make(
+    "div",
+    { class: "panel table-panel" },
+    some.length > 0 ? rows(some.slice(0, SHOWN), refresh) : make("p", { class: "soft" }, "No address has this in its name or note."),
+    some.length > SHOWN && make("p", { class: "soft" }, `${SHOWN} of ${some.length} are shown; filter to find the others.`),
+  );
 }
 
 function rows(found, refresh) {

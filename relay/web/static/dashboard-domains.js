@@ -12,11 +12,13 @@ import { badge, button, day, empty, head, loading, notice, trouble } from "./das
 export function domains(root) {
   const add = () => button("Add Domain", "plus", { class: "button-primary", onclick: () => openAdd(refresh) });
   const list = make("div", { class: "stack" }, loading());
-  root.append(head("Custom Domains", "Prove that a domain is yours, and every address at it is.", add()), list);
+  const first = add();
+  root.append(head("Custom Domains", "Prove that a domain is yours, and every address at it is.", first), list);
 
   async function refresh() {
     try {
       const found = await request("GET", "/api/domains");
+      first.hidden = found.length === 0; // it stands in the middle then
       fill(list, found.length > 0 ? found.map((domain) => card(domain, refresh)) : empty("globe", "No domain yet", "Add one, set one TXT record in its DNS, and press Check.", add()));
     } catch (error) {
       fill(list, trouble(error, refresh));

@@ -5,7 +5,7 @@ import { fill, icon, make, time } from "./dom.js";
 import { toast } from "./toast.js";
 import { request } from "./dashboard-account.js";
 import { showLetter } from "./dashboard-letter.js";
-import { button, count, head, loading, repeat, trouble } from "./dashboard-parts.js";
+import { button, count, head, loading, repeat, trouble, troubles } from "./dashboard-parts.js";
 
 const PAUSE_MS = 3_000;
 const PAGE = 50;
@@ -39,7 +39,8 @@ class InboxView {
     this.list = make("div", { class: "panel mail-list" }, loading());
     this.letter = make("div", { class: "panel mail-letter" });
     this.body = make("div", { class: "mail" }, this.list, this.letter);
-    root.append(head("Inbox", null, this.select, this.search), this.body);
+    this.troubles = troubles();
+    root.append(head("Inbox", null, this.select, this.search), this.troubles.place, this.body);
     let typing = 0;
     this.search.addEventListener("input", () => {
       clearTimeout(typing);
@@ -54,11 +55,12 @@ class InboxView {
       this.addresses = new Map(found.map((one) => [one._id, one]));
     } catch (error) {
       if (!this.signal.aborted) {
-        fill(this.body, trouble(error));
+        fill(this.body, trouble(error, () => this.begin(rest)));
       }
       return;
     }
     fill(this.select, make("option", { value: ALL }, "All addresses"), [...this.addresses.keys()].map((one) => make("option", { value: one }, one)));
+    fill(this.body, this.list, this.letter);
     this.moved(rest);
     repeat(() => this.load(), PAUSE_MS, this.signal);
   }
@@ -66,6 +68,7 @@ class InboxView {
   /** The hash has changed, or is read for the first time. */
   moved([scope = ALL, ...rest]) {
     const [email = "", id = ""] = scope === ALL ? rest : [scope, ...rest];
+    const byPerson = this.scope !== null; // else the page was opened here
     if (scope !== this.scope) {
       this.scope = scope;
       if (scope !== ALL && !this.addresses.has(scope) && ![...this.select.options].some((option) => option.value === scope)) {
@@ -75,7 +78,7 @@ class InboxView {
       this.search.value = "";
       this.find();
     }
-    this.show({ email, id });
+    this.show({ email, id }, byPerson);
   }
 
   /** Shows the messages of the address that was chosen. */
@@ -93,7 +96,7 @@ class InboxView {
     this.load();
   }
 
-  show(open) {
+  show(open, focus = false) {
     this.reading.abort();
     this.reading = new AbortController();
     this.open = open;
@@ -102,7 +105,7 @@ class InboxView {
     if (open.id) {
       const back = hash(...(this.scope === ALL ? [] : [this.scope]));
       const signal = AbortSignal.any([this.signal, this.reading.signal]);
-      showLetter(this.letter, { ...open, back, changed: (what) => this.changed(what, back) }, signal);
+      showLetter(this.letter, { ...open, back, focus, changed: (what) => this.changed(what, back) }, signal);
     } else {
       fill(this.letter, make("p", { class: "soft mail-none" }, "Choose a message to read it here."));
     }
@@ -121,14 +124,17 @@ class InboxView {
       const found = await request("GET", asked, { signal: this.signal });
       const messages = found.messages ?? found;
       const now = JSON.stringify(messages);
+      this.troubles.tell(null);
       if (asked === this.url() && now !== this.last) {
         this.last = now;
         this.fill(messages);
       }
     } catch (error) {
       if (!this.signal.aborted && asked === this.url()) {
-        this.last = "";
-        fill(this.list, trouble(error));
+        this.troubles.tell(error);
+        if (this.last === "") {
+          fill(this.list, blank("Nothing to show", "What went wrong stands above."));
+        }
       }
     }
   }

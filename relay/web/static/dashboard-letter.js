@@ -1,9 +1,9 @@
 // One message, opened: its safe HTML in a frame without rights, text, headers, attachments, the original to keep.
 
-import { ask, blob, path } from "./api.js";
+import { path } from "./api.js";
 import { download, fill, icon, make, size, time } from "./dom.js";
 import { toast } from "./toast.js";
-import { notice as noticeOf401, request } from "./dashboard-account.js";
+import { asked, request } from "./dashboard-account.js";
 import { formDialog } from "./dashboard-dialogs.js";
 import { button, loading, notice, trouble } from "./dashboard-parts.js";
 import { people } from "./message_view.js";
@@ -11,14 +11,17 @@ import { tabbed } from "./tabs.js";
 
 /**
  * Shows a message in `root`. `back`: the hash of its list; `changed` is called with what was done to it: "read",
- * "unread", "star", "deleted".
+ * "unread", "star", "deleted"; `focus`: whether the keyboard goes to it.
  */
-export async function showLetter(root, { email, id, back, changed }, signal) {
+export async function showLetter(root, { email, id, back, changed, focus }, signal) {
   const at = (...rest) => path("addresses", email, "messages", id, ...rest);
   fill(root, loading());
   try {
     const letter = await request("GET", at(), { signal });
     fill(root, view(letter, { email, at, back, changed, signal }));
+    if (focus) {
+      root.querySelector(".mail-subject").focus();
+    }
     if (!letter.read) {
       await request("PUT", at("read", "true"), { signal });
       changed("read");
@@ -80,7 +83,7 @@ function actions(letter, email, at, changed) {
     changed("unread");
   }));
   const keep = button("Download .eml", "download", { class: "button-small" });
-  keep.addEventListener("click", () => doing(keep, async () => download(await blob(path("raw", email, letter._id)), `${letter._id}.eml`)));
+  keep.addEventListener("click", () => doing(keep, () => store(path("raw", email, letter._id), `${letter._id}.eml`)));
   const remove = button("Delete", "trash", { class: "button-small button-danger", onclick: () => openDelete(letter, at, changed) });
   return make("div", { class: "row" }, star, unread, keep, remove);
 }
@@ -103,12 +106,15 @@ function starButton(letter, at, changed) {
   return star;
 }
 
+async function store(url, name) {
+  download(await (await asked("GET", url)).blob(), name);
+}
+
 async function doing(control, work) {
   control.disabled = true;
   try {
     await work();
   } catch (error) {
-    await noticeOf401(error);
     toast(error.message, "bad");
   } finally {
     control.disabled = false;
@@ -135,20 +141,19 @@ async function fetched(root, load) {
   try {
     fill(root, await load());
   } catch (error) {
-    await noticeOf401(error);
     fill(root, trouble(error, () => fetched(root, load)));
   }
 }
 
 function showText(root, url) {
   return fetched(root, async () => {
-    const text = await (await ask("GET", url)).text();
+    const text = await (await asked("GET", url)).text();
     return text.trim() ? make("pre", { class: "mail-text", tabindex: "0" }, text) : make("p", { class: "soft" }, "There is none.");
   });
 }
 
 function showHtml(root, url, signal) {
-  return fetched(root, async () => frame(await (await ask("GET", url)).text(), signal));
+  return fetched(root, async () => frame(await (await asked("GET", url)).text(), signal));
 }
 
 /** The service has made the HTML safe; the frame has no origin, no key and no network in case it has not. */
@@ -176,6 +181,6 @@ function showAttachments(root, at) {
 function attachment(file, at) {
   const name = file.fileName || file.contentId || file.checksum;
   const keep = button("Download", "download", { class: "button-small", "aria-label": `Download ${name}` });
-  keep.addEventListener("click", () => doing(keep, async () => download(await blob(at("attachments", file.checksum)), name)));
+  keep.addEventListener("click", () => doing(keep, () => store(at("attachments", file.checksum), name)));
   return make("li", {}, icon("clip"), make("span", { class: "file-name" }, name), make("span", { class: "small soft" }, `${file.contentType} · ${size(file.length)}`), keep);
 }

@@ -39,6 +39,20 @@ export function trouble(error, again = null) {
   return box;
 }
 
+/** A place for what goes wrong again and again: told once, beside what was there before, until it is over (null). */
+export function troubles() {
+  const place = make("div", { class: "troubles" });
+  let told = "";
+  const tell = (error) => {
+    const text = error?.message ?? "";
+    if (text !== told) {
+      told = text;
+      place.replaceChildren(...(error ? [trouble(error)] : []));
+    }
+  };
+  return { place, tell };
+}
+
 /** `kind`: "plain", "warn" or "bad". */
 export function notice(kind, ...content) {
   const role = kind === "bad" ? "alert" : null;

@@ -1,8 +1,8 @@
 // Sockets that are open now, on all processes, and what waits for each.
 
 import { fill, make, size, time } from "./dom.js";
-import { request } from "./dashboard-account.js";
-import { badge, count, empty, head, loading, repeat, table, trouble } from "./dashboard-parts.js";
+import { asked } from "./dashboard-account.js";
+import { badge, count, empty, head, loading, repeat, table, troubles } from "./dashboard-parts.js";
 
 const PAUSE_MS = 2_000;
 const NAMED = 3; // addresses of one socket; the others are counted
@@ -10,20 +10,26 @@ const NAMED = 3; // addresses of one socket; the others are counted
 /** The section; it looks again every few seconds. */
 export function sockets(root, _rest, signal) {
   const list = make("div", { class: "stack" }, loading());
-  root.append(head("Open Sockets", "Who listens to your mail now. A socket that reads too slowly is closed before it can hold up others."), list);
+  const { place, tell } = troubles();
+  root.append(head("Open Sockets", "Who listens to your mail now. A socket that reads too slowly is closed before it can hold up others."), place, list);
   let last = "";
   repeat(async () => {
     try {
-      const found = await request("GET", "/api/sockets", { signal });
+      const response = await asked("GET", "/api/sockets", { signal });
+      const found = await response.json();
+      const total = Number(response.headers.get("X-Total-Count")) || found.length;
+      tell(null);
       const now = JSON.stringify(found);
       if (now !== last) { // else a reader who marks text would lose it
         last = now;
-        fill(list, found.length > 0 ? shown(found) : nobody());
+        fill(list, found.length > 0 ? shown(found, total) : nobody());
       }
     } catch (error) {
       if (!signal.aborted) {
-        last = "";
-        fill(list, trouble(error));
+        tell(error);
+        if (last === "") {
+          fill(list);
+        }
       }
     }
   }, PAUSE_MS, signal);
@@ -34,10 +40,11 @@ function nobody() {
   return empty("plug", "Nobody is listening", "Mail is kept meanwhile. Open the test page, or connect a program, and its socket appears here.", test);
 }
 
-function shown(found) {
+function shown(found, total) {
   const processes = new Set(found.map((socket) => socket.process)).size;
   return [
-    make("p", { class: "soft" }, `${count(found.length, "socket")} on ${count(processes, "process", "processes")}`),
+    make("p", { class: "soft" }, `${count(total, "socket")} on ${count(processes, "process", "processes")}`),
+    total > found.length && make("p", { class: "soft small" }, `${found.length} of them are shown: those with the most waiting of each process.`),
     make("div", { class: "panel table-panel" }, table("Open sockets", ["Listens to", "Since", "From", "Delivered", "Waiting"], found.map(row))),
   ];
 }
