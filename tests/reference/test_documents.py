@@ -112,6 +112,7 @@ def test_every_close_code_is_in_the_document_with_its_reason() -> None:
     listed = {end["code"]: end for end in ASYNCAPI["channels"]["incomingMessages"]["x-close-codes"]}
     mistakes = {1002, 1007, 1009}  # of the client; tests/stream/test_rfc6455.py provokes them
     assert set(listed) == set(CLOSES) | mistakes
+    assert all(end["says"] for end in listed.values())
     for code, close in CLOSES.items():
         assert listed[code]["reason"] == close.reason
         assert (listed[code]["comes_back"] == "no") == (not close.retry)
