@@ -44,7 +44,9 @@ def build(name: str, mail: bytes, recipients: Sequence[str], secret: str, now: d
 
 
 def pair(name: str) -> tuple[str, str]:
-    """A secret to build with and what ``RELAY_<NAME>_SECRET`` is then: for trying it out."""
+    """A secret to build with and what ``RELAY_<NAME>_SECRET`` is then: for trying it out. Of any sender."""
+    if name not in names():
+        return _ANY, _ANY
     made: Callable[[], tuple[str, str]] | None = getattr(import_module(f"{__name__}.{name}"), "pair", None)
     return made() if made else (_ANY, _ANY)
 

@@ -124,8 +124,7 @@ class Intake:
             else:
                 read = self._read(sender, post, report, proven)
         finally:
-            for rejected in report.rejected:
-                self._activity.refused("", rejected["inbox"], rejected["reason"])
+            self._note_rejected(report)
         await self._publish(sender, read.letters, report)
         # Last: when it fails the sender comes again, and the letters are known then.
         await self._announce(sender, read.fetches, report)
@@ -137,7 +136,10 @@ class Intake:
     async def deliver(self, sender: Sender, delivery: Delivery) -> Report:
         """Takes in a mail that was fetched. Raises RelayError, as :meth:`take`."""
         report = Report()
-        read = await asyncio.to_thread(self._sorted, sender, [delivery], report)
+        try:
+            read = await asyncio.to_thread(self._sorted, sender, [delivery], report)
+        finally:
+            self._note_rejected(report)
         await self._publish(sender, read.letters, report)
         self._tell(sender, len(delivery.raw), report)
         return report
@@ -210,6 +212,11 @@ class Intake:
                 else:
                     report.reject(letter.inbox, outcome.reason)
                     self._activity.refused(outcome.owner, letter.inbox, outcome.reason, author=letter.author)
+
+    def _note_rejected(self, report: Report) -> None:
+        """Before anything is published: what has no owner yet."""
+        for rejected in report.rejected:
+            self._activity.refused("", rejected["inbox"], rejected["reason"])
 
     def _note(self, letter: _Letter, published: Published, at_ms: int) -> None:
         self._activity.received(

@@ -186,7 +186,12 @@ SCHEMAS: Mapping[str, Schema] = {
                 "type": "array",
                 "items": record({"id": text(), "reason": text()}),
                 "description": "kept for the operator: nobody could read it, and its sender would lose it",
-            }
+            },
+            "fetching": {
+                "type": "array",
+                "items": record({"id": text()}, {"duplicate": {"const": True, "description": "announced before"}}),
+                "description": "announced by the post, and still to be fetched from the sender's API",
+            },
         },
         "What became of each recipient of a mail.",
     ),

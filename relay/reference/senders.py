@@ -132,6 +132,13 @@ _DOORS = (
     ),
     _Door("ahasend", "AhaSend", "An inbound route of AhaSend", _SIGNATURE, statuses=(401, 200, 413, 503)),
     _Door(
+        "brevo",
+        "Brevo",
+        "Brevo's inbound parsing, in batches; files are fetched from its API with `RELAY_BREVO_API_KEY`",
+        _SHARED,
+        statuses=(401, 200, 413, 503),
+    ),
+    _Door(
         "cloudmailin",
         "CloudMailin",
         "CloudMailin's JSON normalized, multipart normalized or raw format",
@@ -151,13 +158,20 @@ _DOORS = (
     _Door(
         "mailgun",
         "Mailgun",
-        "What a Mailgun route forwards, parsed or as MIME",
+        "What a Mailgun route forwards, parsed or as MIME, or stores: then the mail is fetched with "
+        "`RELAY_MAILGUN_API_KEY`",
         _SIGNATURE,
         (*_FORM, *_PARTS),
         (401, 200, 406, 503),
     ),
     _Door("mailjet", "Mailjet", "Mailjet's Parse API", _SHARED, statuses=(401, 200, 413, 503)),
-    _Door("mailsac", "Mailsac", "Mailsac's webhook JSON, or a frame of its WebSocket or another relay's", _SHARED),
+    _Door(
+        "mailsac",
+        "Mailsac",
+        "Mailsac's webhook JSON, or a frame of its WebSocket or another relay's",
+        _SHARED,
+        statuses=(401, 200, 413, 503),
+    ),
     _Door(
         "mandrill", "Mandrill", "Mandrill's inbound webhooks, in batches", _SIGNATURE, _FORM, (401, 200, 413, 503)
     ),
@@ -177,10 +191,17 @@ _DOORS = (
         statuses=(401, 403, 403, 503),
     ),
     _Door(
+        "resend",
+        "Resend",
+        "Resend's `email.received`; the mail is fetched from its API with `RELAY_RESEND_API_KEY`",
+        _SIGNATURE,
+        statuses=(401, 200, 413, 503),
+    ),
+    _Door(
         "sendgrid",
         "SendGrid",
         "SendGrid's Inbound Parse, parsed or raw",
-        _EITHER,
+        f"{_EITHER}, or a token of its OAuth server",
         _PARTS,
         (503, 200, 413, 503),
     ),

@@ -96,9 +96,11 @@ def test_the_statuses_of_a_sender_are_its_own(name: str) -> None:
 @pytest.mark.parametrize("redis_url", ["memory://"])
 async def test_what_a_sender_is_answered_has_its_shape(relay: Relay, redis_url: str) -> None:
     for name in DOORS:
-        built = builders.build(name, SHORT_MAIL, [ADDRESS], builders.pair(name)[0], datetime.now(UTC))
-        for headers, body in ((dict(built.headers), built.body), ({}, b"{}")):
-            answer = await relay.http.post(built.target, headers=headers, content=body)
+        posts = [builders.Built(f"/inbound/{name}", [], b"{}")]
+        if name in builders.names():
+            posts.append(builders.build(name, SHORT_MAIL, [ADDRESS], builders.pair(name)[0], datetime.now(UTC)))
+        for target, headers, body in posts:
+            answer = await relay.http.post(target, headers=dict(headers), content=body)
             operation = OPERATIONS["POST", f"/inbound/{name}"]
             shape = shape_of(operation, answer.status_code, answer.headers["content-type"])
             assert shape is not None
