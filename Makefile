@@ -50,7 +50,7 @@ chaos: $(STAMP)  ## live through bad days: kills, stalls, floods; some minutes, 
 	@$(PY) -m chaos $(ARGS)
 
 clean:  ## remove .venv and all caches
-	@rm -rf $(VENV) dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) dist htmlcov .artifacts .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Every package at its current version, for every Python >= 3.11 and every platform ("universal": the differences are

@@ -26,6 +26,7 @@ _LAUNCH = (
 _WIDE: ViewportSize = {"width": 1280, "height": 900}
 _NARROW: ViewportSize = {"width": 360, "height": 740}
 _WAIT_MS = 10_000
+_PAINTED = "new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))"
 
 Scheme = Literal["light", "dark"]
 
@@ -75,8 +76,13 @@ class Visit:
                 await self.page.set_viewport_size(viewport)
                 over = await self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
                 assert over <= 0, f"{subject}: {over} px too wide for {viewport['width']}"
+                # As high as the page is: what is in frames below the edge would not be painted.
+                height = await self.page.evaluate("document.documentElement.scrollHeight")
+                await self.page.set_viewport_size({"width": viewport["width"], "height": height})
+                await self.page.evaluate(_PAINTED)
                 name = f"{subject}-{scheme}-{viewport['width']}.png"
-                await self.page.screenshot(path=_SCREENSHOTS / name, full_page=True)
+                await self.page.screenshot(path=_SCREENSHOTS / name)
+                await self.page.set_viewport_size(viewport)
 
     async def check_accessible(self, axe: str, scheme: Scheme) -> None:
         """No serious or critical violation, as far as axe-core can tell. By its own protocol, so CSP stays on."""

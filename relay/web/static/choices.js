@@ -14,8 +14,9 @@ export async function offer(box, key, signal) {
     api.call("GET", "/api/domains", asked),
   ]);
   const owned = domains.filter((domain) => domain.verified);
+  const on = addresses.filter((address) => address.enablews);
   const rows = [
-    ...addresses.filter((address) => address.enablews).map((address, place) => choice(address._id, place < TICKED_AT_FIRST)),
+    ...on.map((address, place) => choice(address._id, place < TICKED_AT_FIRST)),
     ...owned.map((domain) => choice(domain._id, false, make("span", { class: "soft" }, " all of its mail"))),
     ...addresses.filter((address) => !address.enablews).map((address) => rowOfOff(address, key)),
   ];
@@ -29,7 +30,8 @@ export function ticked(box) {
 }
 
 function none() {
-  return make("p", { class: "field-hint" }, "This account has no address yet. Reserve one on the ", make("a", { href: "/dashboard" }, "dashboard"), ".");
+  const link = make("a", { href: "/dashboard" }, "dashboard");
+  return make("p", { class: "field-hint" }, "This account has no address yet. Reserve one on the ", link, ".");
 }
 
 function choice(name, isTicked, ...more) {
@@ -38,7 +40,12 @@ function choice(name, isTicked, ...more) {
 }
 
 function rowOfOff(address, key) {
-  const row = make("div", { class: "choice-off" }, make("span", { class: "choice-name" }, address._id), make("span", { class: "badge badge-warn" }, "forwarding off"));
+  const row = make(
+    "div",
+    { class: "choice-off" },
+    make("span", { class: "choice-name" }, address._id),
+    make("span", { class: "badge badge-warn" }, "forwarding off"),
+  );
   const switchOn = async () => {
     try {
       await api.call("PUT", api.path("addresses", address._id), { body: { enablews: true }, key });
@@ -47,6 +54,8 @@ function rowOfOff(address, key) {
       toast(error.message, "bad");
     }
   };
-  row.append(make("button", { class: "button-small", type: "button", onclick: switchOn, "aria-label": `Switch on forwarding for ${address._id}` }, "Switch on"));
+  const label = `Switch on forwarding for ${address._id}`;
+  const attributes = { class: "button-small", type: "button", onclick: switchOn, "aria-label": label };
+  row.append(make("button", attributes, "Switch on"));
   return row;
 }

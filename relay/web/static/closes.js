@@ -40,5 +40,6 @@ export function gap(frame) {
 
 /** Why a mail was not taken. `rejected`: one entry of the answer of a door. */
 export function rejection(rejected) {
-  return `${rejected.inbox} did not get the mail. ${REJECTIONS[rejected.reason] ?? `The service says: ${rejected.reason}.`}`;
+  const why = REJECTIONS[rejected.reason] ?? `The service says: ${rejected.reason}.`;
+  return `${rejected.inbox} did not get the mail. ${why}`;
 }

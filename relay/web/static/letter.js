@@ -6,9 +6,14 @@
 // `{html}`, a mail's own, and is told `{remote, pictures}`: how many things of other hosts are left out, and the
 // Content-IDs of its own pictures, which it may hand over as `{pictures}`: data URLs by Content-ID.
 
-const GONE =
-  "script,noscript,template,iframe,frame,frameset,object,embed,applet,link,meta,base,svg,math,video,audio,source,track,portal,dialog";
-const POINTING = ["src", "srcset", "href", "xlink:href", "background", "poster", "action", "formaction", "ping", "data", "cite", "longdesc", "lowsrc", "dynsrc", "manifest", "imagesrcset"];
+const GONE = [
+  "script", "noscript", "template", "iframe", "frame", "frameset", "object", "embed", "applet", "link",
+  "meta", "base", "svg", "math", "video", "audio", "source", "track", "portal", "dialog",
+].join(",");
+const POINTING = [
+  "src", "srcset", "href", "xlink:href", "background", "poster", "action", "formaction",
+  "ping", "data", "cite", "longdesc", "lowsrc", "dynsrc", "manifest", "imagesrcset",
+];
 const OWN_PICTURE = /^data:image\/(?:png|jpeg|gif|webp|bmp|x-icon);base64,/i;
 const MAY_LOAD = /\\|url\s*\(|@import|image-set|src\s*\(|expression/i;
 
@@ -17,7 +22,12 @@ const HANDLER = /([\s"'/])on(?=[a-z]+\s*=)/gi;
 
 // What a mail may do inside of the frame; it can only be less than what the page around it allows.
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
-const STYLE = `html{color-scheme:only light;color:#1b2320}body{margin:16px;font:15px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}img{max-width:100%;height:auto}pre{white-space:pre-wrap}`;
+const STYLE = `
+  html{color-scheme:only light;color:#1b2320}
+  body{margin:16px;font:15px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
+  img{max-width:100%;height:auto}
+  pre{white-space:pre-wrap}
+`;
 
 /**
  * Reads a mail's HTML. Returns `{document, remote, pictures}`: an inert document without scripts, forms and addresses
@@ -44,9 +54,10 @@ function clean(html) {
 
 /** The document for `srcdoc` of a frame with `sandbox=""`. */
 function framed(parsed) {
-  const head = `<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${POLICY}"><style>${STYLE}</style>`;
+  const policy = `<meta http-equiv="Content-Security-Policy" content="${POLICY}">`;
+  const head = `<meta charset="utf-8">${policy}<style>${STYLE}</style>`;
   const styles = [...parsed.head.querySelectorAll("style")].map((style) => style.outerHTML).join("");
-  return `<!doctype html><html lang=""><head>${head}${styles}</head>${parsed.body.outerHTML}</html>`;
+  return `<!doctype html><html lang=""><head>${head}${styles}</head>${parsed.body?.outerHTML ?? ""}</html>`;
 }
 
 /** Handlers and base URLs count for nothing here; but the browser complains in the console as soon as it reads them. */

@@ -164,7 +164,8 @@ export class Listener {
     if (typeof frame.email?._id === "string") {
       this.#failures = 0;
       if (this.#cursors.take(frame.email)) {
-        this.#on.message(frame.email, text.startsWith(BEFORE) ? text.slice(BEFORE.length, -1) : JSON.stringify(frame.email));
+        const sent = text.startsWith(BEFORE) ? text.slice(BEFORE.length, -1) : JSON.stringify(frame.email);
+        this.#on.message(frame.email, sent);
       }
     } else if (frame.msg === "Listening") {
       this.#listening();

@@ -1,6 +1,8 @@
 // The same without this page: code to copy, with this service and these addresses filled in.
 
 const PLACEHOLDER = "YOUR_API_KEY";
+const BROWSER_NOTE = "In a browser, of any origin. The key travels as a subprotocol, not in the URL.";
+const PYTHON_NOTE = "Connects again and resumes by itself; relay.client comes with relay.";
 
 /** `[{name, note, code}]`. `base`: of the service; `names`: addresses and domains; `key`: "" for a placeholder. */
 export function snippets({ base, names, key }) {
@@ -9,11 +11,12 @@ export function snippets({ base, names, key }) {
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   const given = names.length > 0 ? names : ["you@example.com"];
   const address = given.find((name) => name.includes("@")) ?? `anything@${given[0]}`;
-  const filled = { base: new URL(base).origin, url: `${url}?addresses=${given.map(encodeURIComponent).join(",").replaceAll("%40", "@")}`, given, address, secret };
+  const query = given.map(encodeURIComponent).join(",").replaceAll("%40", "@");
+  const filled = { base: new URL(base).origin, url: `${url}?addresses=${query}`, given, address, secret };
   return [
-    { name: "JavaScript", note: "In a browser, of any origin. The key travels as a subprotocol, not in the URL.", code: browser(filled) },
+    { name: "JavaScript", note: BROWSER_NOTE, code: browser(filled) },
     { name: "Node", note: "npm install ws", code: node(filled) },
-    { name: "Python", note: "Connects again and resumes by itself; relay.client comes with relay.", code: python(filled) },
+    { name: "Python", note: PYTHON_NOTE, code: python(filled) },
     { name: "Shell", note: "Listen in one terminal; send in another.", code: shell(filled) },
   ];
 }
@@ -24,7 +27,8 @@ const py = js;
 const sh = (value) => (/^[\w@%+=:,./-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`);
 
 function browser({ url, secret }) {
-  return `const socket = new WebSocket(${js(url)}, ["relay", ${js(`relay.key.${secret}`)}]);
+  return `const url = ${js(url)};
+const socket = new WebSocket(url, ["relay", ${js(`relay.key.${secret}`)}]);
 
 socket.onmessage = ({ data }) => {
   const message = JSON.parse(data);

@@ -5,8 +5,8 @@ import { fill, make } from "./dom.js";
 let made = 0;
 
 /**
- * The tabs and their panel, of a list of `{name, show}`: `show(panel)` fills the panel when its tab is chosen, or returns what to
- * put there. `label`: of the list, for screen readers; `first`: the one to show.
+ * The tabs and their panel, of a list of `{name, show}`: `show(panel)` fills the panel when its tab is chosen, or
+ * returns what to put there. `label`: of the list, for screen readers; `first`: the one to show.
  */
 export function tabbed(label, entries, first = 0) {
   made += 1;

@@ -22,6 +22,8 @@ const timeline = new Timeline(byId("timeline"));
 let listener = null;
 let names = [];
 let asking = null; // AbortController of the question whose the key is
+let typing = 0; // the timer of a key that is being typed
+let tried = ""; // the key whose addresses are shown, or asked for
 let unseen = 0;
 
 /* ---- step 1: the key ---- */
@@ -34,8 +36,10 @@ function said(text, wrong) {
 }
 
 async function tryKey() {
+  clearTimeout(typing);
   asking?.abort();
   const given = key.value.trim();
+  tried = given;
   if (!given) {
     said("It stays in this tab, and is forgotten with it.", false);
     offerNothing();
@@ -44,6 +48,7 @@ async function tryKey() {
   }
   if (!/^[\x21-\x7e]+$/.test(given)) {
     said("A key has letters, digits and signs, and no blanks.", true);
+    offerNothing();
     return;
   }
   asking = new AbortController();
@@ -81,11 +86,10 @@ function chosen() {
 }
 
 function restoreTicks() {
-  const before = (sessionStorage.getItem(ADDRESSES) ?? "").split(",").filter(Boolean);
-  if (before.length > 0) {
-    for (const input of choices.querySelectorAll("input")) {
-      input.checked = before.includes(input.value);
-    }
+  const before = (sessionStorage.getItem(ADDRESSES) ?? "").split(",");
+  const inputs = [...choices.querySelectorAll("input")];
+  if (inputs.some((input) => before.includes(input.value))) {
+    inputs.forEach((input) => (input.checked = before.includes(input.value)));
   }
 }
 
@@ -97,20 +101,24 @@ function problem(text) {
   error.hidden = text === "";
 }
 
-function start(event) {
+async function start(event) {
   event.preventDefault();
-  names = chosen();
-  if (!key.value.trim()) {
+  if (key.value.trim() !== tried) {
+    await tryKey(); // pasted a moment ago
+  }
+  if (!key.value.trim() || key.getAttribute("aria-invalid") === "true") {
     problem("Step 1 first: paste your API key.");
     key.focus();
     return;
   }
+  names = chosen();
   if (names.length === 0) {
     problem("Step 2 first: choose at least one address.");
     choices.querySelector("input")?.focus();
     return;
   }
   problem("");
+  listener?.stop();
   sessionStorage.setItem(ADDRESSES, names.join(","));
   byId("timeline").classList.toggle("timeline-single", names.length === 1 && names[0].includes("@"));
   offerSample();
@@ -129,18 +137,22 @@ function stop() {
 }
 
 function showRunning(running) {
+  const was = byId("setup").contains(document.activeElement); // what had the focus may be about to go
   byId("start").hidden = running;
   byId("stop").hidden = !running;
   byId("sample").hidden = !running;
   for (const input of byId("setup").querySelectorAll("input, .choices button")) {
     input.disabled = running;
   }
+  if (was) {
+    byId(running ? "stop" : "start").focus({ preventScroll: true });
+  }
 }
 
 /* ---- what the listener tells ---- */
 
 let countdown = 0;
-let wasCutOff = false;
+let wasCutOff = 0; // the close code; 0 = listening, or nothing was to be heard yet
 
 function badge(kind, text) {
   const element = byId("state");
@@ -165,16 +177,16 @@ function listening() {
   byId("state-text").textContent = `to ${names.length === 1 ? names[0] : `${names.length} names`}`;
   if (wasCutOff) {
     timeline.note("good", "Listening again. What came meanwhile was asked for.");
-    wasCutOff = false;
+    wasCutOff = 0;
   }
 }
 
 function waiting(detail) {
   badge("badge-warn badge-busy", "Cut off");
-  if (!wasCutOff || detail.said) {
+  if (wasCutOff !== detail.code) {
     timeline.note("warn", `${detail.text} (${detail.code})`, detail.said);
   }
-  wasCutOff = true;
+  wasCutOff = detail.code;
   let left = detail.seconds;
   const tell = () => {
     byId("state-text").textContent = `Code ${detail.code}. Trying again ${left > 0 ? `in ${left} s` : "now"} …`;
@@ -186,7 +198,7 @@ function waiting(detail) {
 
 function ended(detail) {
   listener = null;
-  wasCutOff = false;
+  wasCutOff = 0;
   showRunning(false);
   if (detail === null) {
     badge("", "Not connected");
@@ -212,7 +224,9 @@ function showEmpty(name) {
 function arrived(message, text, mine) {
   timeline.message(message, text, mine, !document.querySelector("#timeline .message"));
   showEmpty("listening");
-  byId("aloud").textContent = `Mail from ${message.from?.[0]?.name || message.from?.[0]?.address || "nobody"}: ${message.subject.slice(0, 200)}`;
+  const [sender] = message.from ?? [];
+  const subject = message.subject.slice(0, 200);
+  byId("aloud").textContent = `Mail from ${sender?.name || sender?.address || "nobody"}: ${subject}`;
   if (document.hidden) {
     unseen += 1;
     document.title = `(${unseen}) Test page · relay`;
@@ -266,7 +280,6 @@ function showSnippets() {
 
 /* ---- begin ---- */
 
-let typing = 0;
 key.addEventListener("input", () => {
   clearTimeout(typing);
   typing = setTimeout(tryKey, TYPING_MS);
@@ -275,7 +288,10 @@ byId("reveal").addEventListener("click", reveal);
 byId("setup").addEventListener("submit", start);
 byId("setup").addEventListener("change", showSnippets);
 byId("stop").addEventListener("click", stop);
-byId("hurry").addEventListener("click", () => listener?.hurry());
+byId("hurry").addEventListener("click", () => {
+  byId("stop").focus({ preventScroll: true }); // this button goes
+  listener?.hurry();
+});
 byId("sample-send").addEventListener("click", sendSample);
 byId("with-key").addEventListener("change", showSnippets);
 byId("clear").addEventListener("click", () => {

@@ -9,12 +9,9 @@ const AT_ONCE = 3;
 export function toast(text, kind = "plain") {
   const shelf = document.querySelector(".toasts") ?? document.body.appendChild(shelfOfToasts());
   const away = () => note.remove();
-  const note = make(
-    "div",
-    { class: `toast toast-${kind}` },
-    make("p", {}, text),
-    make("button", { class: "button-quiet button-icon", type: "button", "aria-label": "Put the note away", onclick: away }, icon("close")),
-  );
+  const attributes = { class: "button-quiet button-icon", type: "button", "aria-label": "Put the note away" };
+  const button = make("button", { ...attributes, onclick: away }, icon("close"));
+  const note = make("div", { class: `toast toast-${kind}` }, make("p", {}, text), button);
   shelf.append(note);
   while (shelf.children.length > AT_ONCE) {
     shelf.firstElementChild.remove();
