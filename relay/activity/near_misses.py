@@ -6,7 +6,7 @@ account's own addresses. So nobody is told of mail for an address that another a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from relay.address import domain_of
 
@@ -21,10 +21,18 @@ def plain_forms(inbox: str) -> list[str]:
     return [f"{form}@{domain}" for form in forms if form and form != local]
 
 
-def nearest(inbox: str, addresses: Iterable[str]) -> str:
+def alike(addresses: Iterable[str]) -> dict[str, list[str]]:
+    """An account's addresses by what is left of them without a +tag and dots, for :func:`nearest`."""
+    found: dict[str, list[str]] = {}
+    for address in addresses:
+        found.setdefault(_skeleton(address), []).append(address)
+    return found
+
+
+def nearest(inbox: str, addresses: Mapping[str, list[str]]) -> str:
     """The one of an account's addresses that looks most like ``inbox``; "" when none does, or ``inbox`` is one."""
-    near = [address for address in addresses if _skeleton(address) == _skeleton(inbox)]
-    if inbox in near:
+    near = addresses.get(_skeleton(inbox), ())
+    if not near or inbox in near:
         return ""
     return min(
         near, key=lambda address: (domain_of(address) != domain_of(inbox), len(address), address), default=""

@@ -14,7 +14,7 @@ from relay import keys
 from relay.activity.backlog import Entry
 from relay.activity.kinds import Kind, encoded
 from relay.activity.minute import Minute
-from relay.activity.near_misses import nearest, plain_forms
+from relay.activity.near_misses import alike, nearest, plain_forms
 from relay.address import domain_of
 from relay.store import Command, Store
 
@@ -39,10 +39,10 @@ class Owners:
         for entry in entries:
             account = entry.account or owners.get(entry.inbox, "")
             settled.append(entry if account == entry.account else entry._replace(account=account))
-            if entry.missed and account and (near := nearest(entry.inbox, addresses.get(account, ()))):
-                settled.append(_near_miss(entry, near, account))
-            elif entry.missed and not account:
+            if entry.missed and not account:
                 settled += self._plainly_meant(entry, owners)
+            elif entry.missed and account in addresses and (near := nearest(entry.inbox, addresses[account])):
+                settled.append(_near_miss(entry, near, account))
         return settled
 
     def _plainly_meant(self, entry: Entry, owners: Mapping[str, str]) -> list[Entry]:
@@ -62,13 +62,13 @@ class Owners:
         pairs = zip(wanted, replies[::2], replies[1::2], strict=True)
         return {inbox: _text(of_address) or _text(of_domain) for inbox, of_address, of_domain in pairs}
 
-    async def _addresses(self, accounts: Iterable[str]) -> dict[str, list[str]]:
-        """By account."""
+    async def _addresses(self, accounts: Iterable[str]) -> dict[str, dict[str, list[str]]]:
+        """By account, as :func:`nearest` takes them."""
         wanted = list(accounts)
         questions = [("ZRANGE", keys.account_addresses(account), 0, _ADDRESSES - 1) for account in wanted]
         replies = await self._store.ask(*questions) if questions else []
         return {
-            account: [_text(member) for member in reply]
+            account: alike(map(_text, reply))
             for account, reply in zip(wanted, replies, strict=True)
             if not isinstance(reply, Exception)
         }

@@ -75,11 +75,12 @@ class Recorder:
     ) -> None:
         """A mail is stored, since some time after ``at_ms`` (Unix time), and by now. ``account`` is "" when it is not
         known; ``heard``: whether any process listens, None = not known; ``duplicate``: it was stored before."""
-        mail = {"sender": shown(author), "messageId": message_id}
-        more = {"size": size_bytes, "duplicate": True} if duplicate else {"size": size_bytes}
-        self._put(Entry(account, encoded(at_ms, Kind.RECEIVED, inbox, mail | more), at_ms - _FIRST, inbox))
-        if heard is False:
-            self._note(Kind.UNHEARD, account, inbox, mail, missed=True)
+        unheard = heard is False  # one event, not two: mail is what there is most of
+        mail: dict[str, Any] = {"sender": shown(author), "size": size_bytes, "messageId": message_id}
+        if duplicate:
+            mail["duplicate"] = True
+        event = encoded(at_ms, Kind.UNHEARD if unheard else Kind.RECEIVED, inbox, mail)
+        self._put(Entry(account, event, at_ms - _FIRST, inbox, unheard))
 
     def refused(self, account: str, inbox: str, reason: str, *, author: str = "") -> None:
         """A mail is not taken for this recipient; ``account`` is "" when it is not known, or nobody's."""

@@ -48,7 +48,7 @@ class _Lenient(dict[str, Any]):
 
 
 def _received(of: Members) -> str:
-    mail = f"Mail{_size(of['size'])}{_by(of)} for {of['inbox']}"
+    mail = _mail(of)
     if of["duplicate"]:
         return f"{mail} was posted again by its sender, so it is not delivered twice: it came before and is kept"
     return f"{mail} arrived"
@@ -71,7 +71,7 @@ def _delivered(of: Members) -> str:
 def _unheard(of: Members) -> str:
     inbox = of["inbox"]
     return (
-        f"Mail for {inbox} arrived while nobody listened: connect a WebSocket for {inbox};"
+        f"{_mail(of)} arrived while nobody listened: connect a WebSocket for {inbox};"
         " with since it brings what is kept"
     )
 
@@ -106,6 +106,10 @@ def _gap(of: Members) -> str:
 def _near_miss(of: Members) -> str:
     inbox, near = of["inbox"], of["near"]
     return f"{inbox} arrived; you listen to {near}: reserve {inbox} and listen to it, or have mail sent to {near}"
+
+
+def _mail(of: Members) -> str:
+    return f"Mail{_size(of['size'])}{_by(of)} for {of['inbox']}"
 
 
 def _by(of: Members) -> str:

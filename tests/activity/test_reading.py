@@ -22,7 +22,7 @@ async def received(relay: Relay, *subjects: str) -> None:
     """So many mails, each with its event written."""
     for subject in subjects:
         await relay.send(subject, f"{subject}@{DOMAIN}")
-    await until(relay, *["received"] * len(subjects))
+    await until(relay, *["unheard"] * len(subjects))
 
 
 async def test_pages_forward_miss_nothing(relay: Relay) -> None:

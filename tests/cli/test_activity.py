@@ -35,9 +35,9 @@ def test_an_account_sees_its_own(here: Here, told: Service) -> None:
     shown = here("activity", "--url", told.url, MAILSAC_KEY=KEY)
     assert (shown.returncode, shown.stderr) == (exits.DONE, "")
     lines = [line.split("\t") for line in shown.stdout.splitlines()]
-    assert [line[1] for line in lines] == ["received", "unheard", "refused"]
+    assert [line[1] for line in lines] == ["unheard", "refused"]
     assert all(re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d", line[0]) and line[2] == "" for line in lines)
-    assert lines[2][3].startswith(
+    assert lines[1][3].startswith(
         f"Mail from ann@sender.test for {QUIET_ADDRESS} was refused, because forwarding is"
     )
     assert here("activity", "--url", told.url, MAILSAC_KEY=OTHER_KEY).stdout == ""
@@ -52,7 +52,7 @@ def test_the_operator_sees_all(here: Here, told: Service, redis: RedisServer) ->
     seen = [json.loads(line) for line in shown.stdout.splitlines()]
     whose = [(event["kind"], event.get("account")) for event in seen]
     assert sorted(whose, key=str) == sorted(
-        [("received", "user1"), ("unheard", "user1"), ("refused", "user1"), ("refused", None), ("refused", None)],
+        [("unheard", "user1"), ("refused", "user1"), ("refused", None), ("refused", None)],
         key=str,
     )
     for secret in (KEY, SECRET, "Secret subject"):
@@ -63,9 +63,7 @@ def test_the_operator_sees_all(here: Here, told: Service, redis: RedisServer) ->
         ["refused", "user1"],
     ]
     person = on_terminal("activity", "--limit", "1", "--inbox", ADDRESS.title(), RELAY_REDIS_URL=redis.url)
-    assert re.fullmatch(
-        rf"[-0-9]{{10}} [:0-9]{{8}}  unheard         user1: Mail for {ADDRESS} arrived .*\n", person
-    )
+    assert re.fullmatch(rf"[-0-9]{{10}} [:0-9]{{8}}  unheard         user1: Mail .* for {ADDRESS} .*\n", person)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +110,7 @@ def test_following_goes_on_through_a_restart(redis: RedisServer, tmp_path: Path)
             with Service(redis.url, tmp_path, "--port", port) as again:
                 second = again.post("after")
                 for following in (mine, operators):
-                    following.out.until(second, times=2)
+                    following.out.until(second)
                     lines = [json.loads(line) for line in following.out.lines]
                     assert len({event["_id"] for event in lines}) == len(lines)
                     assert following.stop(signal.SIGINT) == exits.DONE
