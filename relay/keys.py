@@ -63,7 +63,7 @@ def flags(inbox: str) -> str:
 
 
 def starred(inbox: str) -> str:
-    """Hash: copies of starred messages that outlive their letters; ``<_id> <account>`` -> message JSON."""
+    """Hash: copies of starred messages, which outlive their letters; ``<_id> <account>`` -> message JSON."""
     return f"{PREFIX}{{{inbox}}}:starred"
 
 

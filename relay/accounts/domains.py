@@ -164,6 +164,7 @@ class Domains:
             raise BadRequest(f"{len(on_it)} addresses on {name} are reserved; release them first: {shown}")
         async with self._store.call() as client:
             await _disown(client, account_id, name)
+            await _drop_starred(client, account_id, name)
             names = [keys.account_domains(account_id), keys.domain_proof(account_id, name)]
             await script.run(client, _FORGET, names, name)
 
@@ -197,6 +198,18 @@ async def _note(client: Client, account_id: str, name: str, *, limit: int = DOMA
 async def _disown(client: Client, account_id: str, name: str) -> None:
     notice = Notice(Kind.DOMAIN, name).encode().decode()
     await script.run(client, _DISOWN, [keys.domain(name)], account_id, keys.CONTROL, notice)
+
+
+async def _drop_starred(client: Client, account_id: str, name: str) -> None:
+    """Copies of messages that the account starred there: they never expire, and nobody could reach them any more."""
+    index = keys.account_starred(account_id)
+    inboxes = [inbox.decode() for inbox in cast("list[bytes]", await client.zrange(index, 0, -1))]
+    for inbox in inboxes:
+        if domain_of(inbox) == name:
+            copies = cast("list[bytes]", await client.hkeys(keys.starred(inbox)))
+            if mine := [copy for copy in copies if copy.endswith(f" {account_id}".encode())]:
+                await client.hdel(keys.starred(inbox), *mine)
+            await client.zrem(index, inbox)
 
 
 async def _read(client: Client, account_id: str, names: list[str]) -> list[Domain | None]:

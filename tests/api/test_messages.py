@@ -319,7 +319,8 @@ async def test_who_i_am(relay: Relay) -> None:
 
 
 async def test_a_domain_that_changed_hands_shows_nothing_of_before(relay: Relay) -> None:
-    await relay.send("of the first owner", IN_DOMAIN)
+    starred = await relay.send("of the first owner", IN_DOMAIN)
+    await done(relay, "PUT", path(starred, IN_DOMAIN) + "/star")
     domains = relay.process.service.accounts.domains
     await domains.remove(ACCOUNT, DOMAIN)
     await domains.declare("user2", DOMAIN)
@@ -332,6 +333,9 @@ async def test_a_domain_that_changed_hands_shows_nothing_of_before(relay: Relay)
     await relay.rest("DELETE", listed(IN_DOMAIN), key=OTHER_KEY)
     [left] = await relay.process.service.store.ask(("XLEN", keys.letterbox(IN_DOMAIN)))
     assert left == 1  # not the second's to delete
+    [copies] = await relay.process.service.store.ask(("EXISTS", keys.starred(IN_DOMAIN)))
+    assert copies == 0
+    assert await got(relay, "/api/addresses/starred/messages") == []
 
 
 async def test_changes_at_once_lose_nothing(relay: Relay) -> None:
