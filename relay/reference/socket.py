@@ -110,7 +110,12 @@ _MISTAKES = (
 
 ENDS: tuple[End, ...] = (
     *(
-        End(code, close.reason, ("later" if code == 4429 else "yes") if close.retry else "no", _MEANINGS.get(code, ""))
+        End(
+            code,
+            close.reason,
+            ("later" if code == 4429 else "yes") if close.retry else "no",
+            _MEANINGS.get(code, ""),
+        )
         for code, close in sorted(CLOSES.items(), key=lambda item: (item[0] < 4000, item[0]))
     ),
     *_MISTAKES,
