@@ -63,10 +63,7 @@ def test_the_operator_sees_all(here: Here, told: Service, redis: RedisServer) ->
         ["refused", "user1"],
     ]
     person = on_terminal("activity", "--limit", "1", "--inbox", ADDRESS.title(), RELAY_REDIS_URL=redis.url)
-    assert re.fullmatch(
-        rf"[-0-9]{{10}} [:0-9]{{8}}  unheard         user1: Mail of \d+ bytes from .* for {ADDRESS} arrived .*\n",
-        person,
-    )
+    assert re.fullmatch(rf"[-0-9]{{10}} [:0-9]{{8}}  unheard         user1: Mail .* for {ADDRESS} .*\n", person)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +110,7 @@ def test_following_goes_on_through_a_restart(redis: RedisServer, tmp_path: Path)
             with Service(redis.url, tmp_path, "--port", port) as again:
                 second = again.post("after")
                 for following in (mine, operators):
-                    following.out.until(second, times=2)
+                    following.out.until(second)
                     lines = [json.loads(line) for line in following.out.lines]
                     assert len({event["_id"] for event in lines}) == len(lines)
                     assert following.stop(signal.SIGINT) == exits.DONE
