@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -243,15 +244,32 @@ async def test_it_can_be_read_by_everybody(relay: Relay, browser: Browser, node_
             await visitor.check_accessible(axe, scheme)
 
 
+async def test_by_keyboard_alone(relay: Relay, browser: Browser) -> None:
+    async with visit(browser, relay.url) as visitor:
+        page = visitor.page
+        await page.get_by_label("Paste your API key").focus()
+        await page.keyboard.insert_text(KEY)
+        await page.keyboard.press("Enter")  # before its addresses are there
+        await expect(page.locator("#state")).to_have_text("Listening")
+        await expect(page.get_by_role("button", name="Stop")).to_be_focused()
+        await relay.send("for the keyboard")
+        await heads(page).focus()
+        await page.keyboard.press("Enter")
+        await expect(heads(page)).to_have_attribute("aria-expanded", "false")
+        await page.get_by_role("button", name="Stop").press("Enter")
+        await expect(page.get_by_role("button", name="Start listening")).to_be_focused()
+
+
 async def test_the_list_holds_the_last_200(relay: Relay, browser: Browser) -> None:
     async with visit(browser, relay.url) as visitor:
         page = visitor.page
         await listen(page)
-        for number in range(203):
-            await relay.send(f"mail {number}")
-        await expect(heads(page).first).to_contain_text("mail 202")
+        await relay.send("the first")
+        await asyncio.gather(*(relay.send("one more") for _ in range(200)))
+        await relay.send("the last")
+        await expect(heads(page).first).to_contain_text("the last")
         await expect(heads(page)).to_have_count(200)
-        await expect(heads(page).last).to_contain_text("mail 3")
+        await expect(page.get_by_text("the first")).to_have_count(0)
 
 
 async def test_the_chosen_colours_stay(relay: Relay, browser: Browser) -> None:

@@ -27,7 +27,8 @@ const py = js;
 const sh = (value) => (/^[\w@%+=:,./-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`);
 
 function browser({ url, secret }) {
-  return `const socket = new WebSocket(${js(url)}, ["relay", ${js(`relay.key.${secret}`)}]);
+  return `const url = ${js(url)};
+const socket = new WebSocket(url, ["relay", ${js(`relay.key.${secret}`)}]);
 
 socket.onmessage = ({ data }) => {
   const message = JSON.parse(data);

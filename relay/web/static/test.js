@@ -22,6 +22,8 @@ const timeline = new Timeline(byId("timeline"));
 let listener = null;
 let names = [];
 let asking = null; // AbortController of the question whose the key is
+let typing = 0; // the timer of a key that is being typed
+let tried = ""; // the key whose addresses are shown, or asked for
 let unseen = 0;
 
 /* ---- step 1: the key ---- */
@@ -34,8 +36,10 @@ function said(text, wrong) {
 }
 
 async function tryKey() {
+  clearTimeout(typing);
   asking?.abort();
   const given = key.value.trim();
+  tried = given;
   if (!given) {
     said("It stays in this tab, and is forgotten with it.", false);
     offerNothing();
@@ -44,6 +48,7 @@ async function tryKey() {
   }
   if (!/^[\x21-\x7e]+$/.test(given)) {
     said("A key has letters, digits and signs, and no blanks.", true);
+    offerNothing();
     return;
   }
   asking = new AbortController();
@@ -81,11 +86,10 @@ function chosen() {
 }
 
 function restoreTicks() {
-  const before = (sessionStorage.getItem(ADDRESSES) ?? "").split(",").filter(Boolean);
-  if (before.length > 0) {
-    for (const input of choices.querySelectorAll("input")) {
-      input.checked = before.includes(input.value);
-    }
+  const before = (sessionStorage.getItem(ADDRESSES) ?? "").split(",");
+  const inputs = [...choices.querySelectorAll("input")];
+  if (inputs.some((input) => before.includes(input.value))) {
+    inputs.forEach((input) => (input.checked = before.includes(input.value)));
   }
 }
 
@@ -97,20 +101,24 @@ function problem(text) {
   error.hidden = text === "";
 }
 
-function start(event) {
+async function start(event) {
   event.preventDefault();
-  names = chosen();
-  if (!key.value.trim()) {
+  if (key.value.trim() !== tried) {
+    await tryKey(); // pasted a moment ago
+  }
+  if (!key.value.trim() || key.getAttribute("aria-invalid") === "true") {
     problem("Step 1 first: paste your API key.");
     key.focus();
     return;
   }
+  names = chosen();
   if (names.length === 0) {
     problem("Step 2 first: choose at least one address.");
     choices.querySelector("input")?.focus();
     return;
   }
   problem("");
+  listener?.stop();
   sessionStorage.setItem(ADDRESSES, names.join(","));
   byId("timeline").classList.toggle("timeline-single", names.length === 1 && names[0].includes("@"));
   offerSample();
@@ -129,11 +137,15 @@ function stop() {
 }
 
 function showRunning(running) {
+  const was = byId("setup").contains(document.activeElement); // what had the focus may be about to go
   byId("start").hidden = running;
   byId("stop").hidden = !running;
   byId("sample").hidden = !running;
   for (const input of byId("setup").querySelectorAll("input, .choices button")) {
     input.disabled = running;
+  }
+  if (was) {
+    byId(running ? "stop" : "start").focus({ preventScroll: true });
   }
 }
 
@@ -268,7 +280,6 @@ function showSnippets() {
 
 /* ---- begin ---- */
 
-let typing = 0;
 key.addEventListener("input", () => {
   clearTimeout(typing);
   typing = setTimeout(tryKey, TYPING_MS);
@@ -277,7 +288,10 @@ byId("reveal").addEventListener("click", reveal);
 byId("setup").addEventListener("submit", start);
 byId("setup").addEventListener("change", showSnippets);
 byId("stop").addEventListener("click", stop);
-byId("hurry").addEventListener("click", () => listener?.hurry());
+byId("hurry").addEventListener("click", () => {
+  byId("stop").focus({ preventScroll: true }); // this button goes
+  listener?.hurry();
+});
 byId("sample-send").addEventListener("click", sendSample);
 byId("with-key").addEventListener("change", showSnippets);
 byId("clear").addEventListener("click", () => {
