@@ -45,7 +45,7 @@ function view(letter, { email, at, back, changed, signal }) {
       "dl",
       { class: "pairs" },
       pair("From", people(letter.from) || "unknown"),
-      pair("To", people(letter.to) || "nobody by name"),
+      pair("To", people(letter.to) || letter.inbox),
       letter.cc?.length > 0 && pair("Cc", people(letter.cc)),
       pair("Received", time(letter.received)),
       pair("Size", size(letter.size)),
