@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from relay import __version__
@@ -154,8 +154,3 @@ def _error(status: int, says: str, examples: Mapping[str, Any] | None = None) ->
 
 def _summary(says: str) -> dict[str, str]:
     return {"summary": says} if says else {}
-
-
-def operations(nouns: Iterable[Noun]) -> dict[tuple[str, str], Operation]:
-    """By method and path."""
-    return {(one.method, one.path): one for noun in nouns for one in noun.operations}

@@ -226,7 +226,8 @@ def _errors() -> Html:
     ]
     words = tag("div", table("Errors of REST", ("status", "name", "meaning"), rows))
     says = (
-        "Errors are JSON with `error`, the same as `message`, and often `validationErrors`: they say what to do."
+        "Errors are JSON with `error`, the same as `message`, and often `validationErrors`: they say what to do. A "
+        "path that is not there is 404; a method that is not for a path is 405, and `Allow` names those that are."
     )
     return _section("errors", "Errors", says, tag("article", words, class_="docs-entry docs-wide"))
 
@@ -237,6 +238,11 @@ def _shapes() -> Html:
 
 def _shape(name: str) -> Html:
     title = tag("h3", _anchor(f"shape-{name}", name))
-    says = tag("p", prose(str(SCHEMAS[name].get("description", ""))))
-    words = tag("div", title, says, table("Members", ("member", "type", "meaning"), rows_of(SCHEMAS[name])))
+    says = str(SCHEMAS[name].get("description", ""))
+    words = tag(
+        "div",
+        title,
+        tag("p", prose(says)) if says else "",
+        table("Members", ("member", "type", "meaning"), rows_of(SCHEMAS[name])),
+    )
     return tag("article", words, id=f"shape-{name}", class_="docs-entry docs-wide")
