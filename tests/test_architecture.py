@@ -25,7 +25,8 @@ LEVELS = [
     {"app", "connection"},
     {"serve"},
     {"workers"},
-    {"cli", "testing"},
+    {"cli", "beside"},
+    {"testing"},
 ]
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 

@@ -1,4 +1,7 @@
-"""A service of one's own, in a process beside the tests; it ends with them, also when they are killed."""
+"""A service of one's own, in a process beside tests; it ends with them, also when they are killed.
+
+``python -m relay.beside`` is that process: secrets on stdin, its URL on stdout, and the end with stdin.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,20 @@ import json
 import secrets
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx2
 
+from relay import logs, settings
+from relay.serve import listening_socket, run_process
+
 DOMAIN = "relay.test"  # RFC 2606: nobody's, for ever
+_CREDITS = 1_000_000
 _START_SECONDS = 20.0
 _PAUSE_SECONDS = 0.02
 _END_SECONDS = 20.0
@@ -29,7 +38,7 @@ class Beside:
         self.url = ""
         # Over stdin, because a command line is shown to everybody; and when we are gone, it ends.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "relay.testing"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "relay.beside"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def __enter__(self) -> Self:
@@ -64,3 +73,33 @@ class Beside:
             self._process.kill()
             self._process.wait()
         self._process.stdout.close()
+
+
+def main() -> int:
+    """The exit code."""
+    given = json.loads(sys.stdin.readline())
+    account = {"id": "tests", "keys": [given["key"]], "address_credits": _CREDITS}
+    with tempfile.TemporaryDirectory() as folder:
+        accounts = Path(folder, "accounts.toml")
+        accounts.touch(mode=0o600)
+        accounts.write_text(
+            "[[accounts]]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in account.items())
+        )
+        loaded = settings.load(
+            {},
+            redis_url="memory://",
+            accounts_file=accounts,
+            domains=DOMAIN,
+            host="127.0.0.1",
+            port=0,
+            raw_secret=given["raw_secret"],
+            drain_seconds=0,
+        )
+        logs.configure("console", "error")
+        public = listening_socket(loaded.host, loaded.port)
+        print(f"http://127.0.0.1:{public.getsockname()[1]}", flush=True)
+        return run_process(loaded, public, None, parent_fd=sys.stdin.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
