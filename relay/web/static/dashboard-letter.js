@@ -1,11 +1,14 @@
 // One message, opened: its safe HTML in a frame without rights, text, headers, attachments, the original to keep.
 
+import * as session from "./session.js";
 import { path } from "./api.js";
+import { Attachments, showAttachments } from "./attachments.js";
 import { download, fill, icon, make, size, time } from "./dom.js";
 import { toast } from "./toast.js";
 import { asked, request } from "./dashboard-account.js";
 import { formDialog } from "./dashboard-dialogs.js";
 import { button, loading, notice, trouble } from "./dashboard-parts.js";
+import { showHtml } from "./html_view.js";
 import { people } from "./message_view.js";
 import { tabbed } from "./tabs.js";
 
@@ -18,7 +21,7 @@ export async function showLetter(root, { email, id, back, changed, focus }, sign
   fill(root, loading());
   try {
     const letter = await request("GET", at(), { signal });
-    fill(root, view(letter, { email, at, back, changed, signal }));
+    fill(root, view(letter, { email, at, back, changed }));
     if (focus) {
       root.querySelector(".mail-subject").focus();
     }
@@ -33,8 +36,8 @@ export async function showLetter(root, { email, id, back, changed, focus }, sign
   }
 }
 
-function view(letter, { email, at, back, changed, signal }) {
-  const attachments = letter.attachments?.length ?? 0;
+function view(letter, { email, at, back, changed }) {
+  const attachments = new Attachments(letter, session.key());
   return make(
     "article",
     { class: "stack", "aria-label": letter.subject || "Message without subject" },
@@ -51,11 +54,11 @@ function view(letter, { email, at, back, changed, signal }) {
       pair("Size", size(letter.size)),
     ),
     make("div", {}, tabbed("Parts of the message", [
-      { name: "Message", show: once((root) => showHtml(root, path("body", email, letter._id), signal)) },
+      { name: "Message", show: bodyOf(path("body", email, letter._id), attachments) },
       { name: "Text", show: once((root) => showText(root, path("text", email, letter._id))) },
       { name: "Headers", show: once((root) => showText(root, `${at("headers")}?messageHeadersFormat=plain`)) },
-      { name: attachments ? `Attachments (${attachments})` : "Attachments", show: once((root) => showAttachments(root, at)) },
-    ])),
+      letter.attachments?.length > 0 && { name: `Attachments (${letter.attachments.length})`, show: once((root) => showAttachments(root, attachments)) },
+    ].filter(Boolean))),
   );
 }
 
@@ -68,6 +71,19 @@ function once(show) {
       show(made);
     }
     return made;
+  };
+}
+
+/** As `once`, but for the frame: one that is put into the page again is empty. The service has made the HTML safe. */
+function bodyOf(url, attachments) {
+  let html = null;
+  return () => {
+    const root = make("div", {});
+    fetched(root, async () => {
+      html ??= await (await asked("GET", url)).text();
+      showHtml(root, html, attachments);
+    });
+    return root;
   };
 }
 
@@ -88,7 +104,7 @@ function actions(letter, email, at, changed) {
   return make("div", { class: "row" }, star, unread, keep, remove);
 }
 
-/** A button that keeps a message from being dropped, or lets go of it. `saved`: "" for none. */
+/** A button that keeps a message from being dropped, or lets go of it. */
 function starButton(letter, at, changed) {
   let starred = Boolean(letter.savedBy);
   const star = make("button", { class: "button-small star", type: "button" });
@@ -97,8 +113,7 @@ function starButton(letter, at, changed) {
     star.setAttribute("aria-pressed", String(starred));
   };
   star.addEventListener("click", () => doing(star, async () => {
-    await request("PUT", at("star"));
-    starred = !starred;
+    starred = Boolean((await request("PUT", at("star"))).savedBy);
     show();
     changed("star");
   }));
@@ -139,7 +154,7 @@ function openDelete(letter, at, changed) {
 async function fetched(root, load) {
   fill(root, loading());
   try {
-    fill(root, await load());
+    await load();
   } catch (error) {
     fill(root, trouble(error, () => fetched(root, load)));
   }
@@ -148,39 +163,6 @@ async function fetched(root, load) {
 function showText(root, url) {
   return fetched(root, async () => {
     const text = await (await asked("GET", url)).text();
-    return text.trim() ? make("pre", { class: "mail-text", tabindex: "0" }, text) : make("p", { class: "soft" }, "There is none.");
+    fill(root, text.trim() ? make("pre", { class: "mail-text", tabindex: "0" }, text) : make("p", { class: "soft" }, "There is none."));
   });
-}
-
-function showHtml(root, url, signal) {
-  return fetched(root, async () => frame(await (await asked("GET", url)).text(), signal));
-}
-
-/** The service has made the HTML safe; the frame has no origin, no key and no network in case it has not. */
-function frame(html, signal) {
-  const inside = make("iframe", { class: "mail-frame", src: "/letter", sandbox: "allow-scripts", title: "The message" });
-  const hand = (event) => {
-    if (event.source === inside.contentWindow && event.data === "ready") {
-      inside.contentWindow.postMessage({ html }, "*");
-    }
-  };
-  addEventListener("message", hand, { signal }); // a tab that is shown again loads its frame again
-  return inside;
-}
-
-function showAttachments(root, at) {
-  return fetched(root, async () => {
-    const found = await request("GET", at("attachments"));
-    if (found.length === 0) {
-      return make("p", { class: "soft" }, "This message has no attachments.");
-    }
-    return make("ul", { class: "files" }, found.map((file) => attachment(file, at)));
-  });
-}
-
-function attachment(file, at) {
-  const name = file.fileName || file.contentId || file.checksum;
-  const keep = button("Download", "download", { class: "button-small", "aria-label": `Download ${name}` });
-  keep.addEventListener("click", () => doing(keep, () => store(at("attachments", file.checksum), name)));
-  return make("li", {}, icon("clip"), make("span", { class: "file-name" }, name), make("span", { class: "small soft" }, `${file.contentType} · ${size(file.length)}`), keep);
 }
