@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -22,30 +22,14 @@ from relay.activity import Journal, Reader, Recorder
 from relay.bus import Bus
 from relay.errors import ConfigError, Unavailable
 from relay.fetches import Fetches
-from relay.inbound import sns
-from relay.inbound.ahasend import AhaSend
-from relay.inbound.brevo import Brevo
-from relay.inbound.cloudmailin import CloudMailin
+from relay.inbound import senders, sns
 from relay.inbound.door import Door as InboundDoor
 from relay.inbound.fetch import Fetcher
 from relay.inbound.fetching import FetchWorker
-from relay.inbound.forwardemail import ForwardEmail
-from relay.inbound.improvmx import ImprovMX
 from relay.inbound.intake import Intake
-from relay.inbound.mailersend import MailerSend
-from relay.inbound.mailgun import Mailgun
-from relay.inbound.mailjet import Mailjet
-from relay.inbound.mailsac import Mailsac
-from relay.inbound.mandrill import Mandrill
-from relay.inbound.oauth import TokenServer
-from relay.inbound.postal import Postal
-from relay.inbound.postmark import Postmark
-from relay.inbound.raw import Raw
-from relay.inbound.resend import Resend
-from relay.inbound.sender import FetchingSender, Sender
+from relay.inbound.sender import Sender
 from relay.inbound.sendgrid import SendGrid
 from relay.inbound.ses import Ses
-from relay.inbound.sparkpost import SparkPost
 from relay.letterbox import Letterbox
 from relay.mailbox import Mailbox
 from relay.metrics import CONTENT_TYPE, Metrics
@@ -53,7 +37,7 @@ from relay.node import Node
 from relay.parked import Parked
 from relay.reference import routes as reference
 from relay.replay import Replay
-from relay.settings import PREFIX, Settings
+from relay.settings import Settings
 from relay.stream.door import Door as StreamDoor
 from relay.waiting.wait import Waiting
 
@@ -64,47 +48,6 @@ _LATELY_MS = 60_000  # longer than any question to Redis, and its answer, may ta
 _CONFIRMATION_TRIES = 3  # of an SNS subscription; it is asked for once only
 _TURN_BYTES = 64 * 1024  # one read of a socket to Redis brings about as much
 
-# Each sender by the name of its setting (RELAY_<NAME>_SECRET) and of its path (/inbound/<name>).
-SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {
-    "raw": Raw,
-    "ahasend": AhaSend,
-    "brevo": Brevo,
-    "cloudmailin": CloudMailin,
-    "forwardemail": ForwardEmail,
-    "improvmx": ImprovMX,
-    "mailersend": MailerSend,
-    "mailgun": Mailgun,
-    "mailjet": Mailjet,
-    "mailsac": Mailsac,
-    "mandrill": Mandrill,
-    "postal": Postal,
-    "postmark": Postmark,
-    "resend": Resend,
-    "sendgrid": SendGrid,
-    "ses": Ses,
-    "sparkpost": SparkPost,
-}
-# Those that are of no use without RELAY_<NAME>_API_KEY: their posts never hold a whole mail.
-NEED_API_KEY = ("brevo", "resend")
-
-
-def senders(settings: Settings) -> dict[str, Sender]:
-    """Those that have a secret, by name."""
-    known = {name: SENDERS[name](secrets) for name, secrets in settings.sender_secrets().items()}
-    if settings.sendgrid_jwks_url and isinstance(sendgrid := known["sendgrid"], SendGrid):
-        named = (settings.sendgrid_oauth_issuer, settings.sendgrid_oauth_audience, settings.sendgrid_oauth_subject)
-        known["sendgrid"] = replace(sendgrid, tokens=TokenServer(settings.sendgrid_jwks_url, *named))
-    return known
-
-
-def _without_api_key(settings: Settings) -> list[str]:
-    """What is wrong with senders that could take posts, and bring no mail."""
-    return [
-        f"{PREFIX}{name.upper()}_API_KEY: must be set beside {PREFIX}{name.upper()}_SECRET: mail is fetched with it"
-        for name in NEED_API_KEY
-        if name in settings.sender_secrets() and name not in settings.api_keys()
-    ]
-
 
 class Service:
     """One process's whole service. ``app`` is the public ASGI application, ``internal`` the operator's."""
@@ -112,7 +55,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         """Connects nothing yet. Raises ConfigError: the accounts file cannot be read, or a sender lacks its API key."""
         self.settings = settings
-        if problems := _without_api_key(settings):
+        if problems := senders.without_api_key(settings):
             raise ConfigError(problems)
         self._declared = accounts_file.read(settings.accounts_file) if settings.accounts_file else None
         self.store = store.connect(
@@ -206,7 +149,7 @@ class Service:
         )
 
     def _senders(self) -> list[Sender]:
-        known = senders(self.settings)
+        known = senders.enabled(self.settings)
         if isinstance(ses := known.get("ses"), Ses):
             confirm = partial(self._fetcher.ask, tries=_CONFIRMATION_TRIES)
             known["ses"] = replace(ses, certificates=self._fetcher.cached, confirm=confirm)
@@ -248,12 +191,11 @@ class Service:
 
     def _fetch_worker(self) -> FetchWorker:
         """For all senders that fetch: what one left in the queue whose secret is gone is fetched as well."""
-        made = {name: make(()) for name, make in SENDERS.items()}
         return FetchWorker(
             self._fetches,
             self._intake,
             self.metrics,
-            senders={name: sender for name, sender in made.items() if isinstance(sender, FetchingSender)},
+            senders=senders.fetching(),
             api_keys=self.settings.api_keys(),
             max_message_bytes=self.settings.max_message_bytes,
         )

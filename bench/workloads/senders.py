@@ -18,9 +18,9 @@ from bench.cost import Reading
 from bench.mail import MAILS
 from bench.results import Plan, Section
 from relay import builders
-from relay.app import SENDERS
 from relay.builders import Built
 from relay.inbound.sender import Delivery, Post, PostHeaders, Sender
+from relay.inbound.senders import SENDERS
 
 _MAIL = "14 KB"
 _TO = "reader@mail.test"

@@ -15,7 +15,6 @@ import typer
 from starlette.datastructures import QueryParams
 
 from relay.activity import Journal, Recorder
-from relay.app import SENDERS
 from relay.bus import Bus
 from relay.cli import exits, table
 from relay.cli.console import abandon_stdout, complain, print_json
@@ -24,6 +23,7 @@ from relay.errors import RelayError, Unavailable
 from relay.fetches import Fetches
 from relay.inbound.intake import Intake, Report
 from relay.inbound.sender import Post, PostHeaders, Sender
+from relay.inbound.senders import SENDERS
 from relay.metrics import Metrics
 from relay.parked import Parked, ParkedPost, is_id
 from relay.settings import Settings

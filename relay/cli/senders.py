@@ -10,11 +10,11 @@ import typer
 from starlette.datastructures import QueryParams
 
 from relay import settings
-from relay.app import NEED_API_KEY, SENDERS
 from relay.cli import table
 from relay.cli.console import complain, print_json
 from relay.errors import Unauthorized
 from relay.inbound.sender import Post, PostHeaders
+from relay.inbound.senders import NEED_API_KEY, SENDERS
 from relay.settings import PREFIX, Settings
 
 _NO_HOST = "https://<host>"

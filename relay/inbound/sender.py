@@ -1,6 +1,6 @@
 """What a sender is to the door: a name, a proof, and a parser. Both are pure: bytes in, values out.
 
-To add one, write a file beside this one and name it in app.py; CONTRIBUTING.md walks through it.
+To add one, write a file beside this one and name it in senders.py; CONTRIBUTING.md walks through it.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.app import NEED_API_KEY, SENDERS
 from relay.cli import credential, exits
+from relay.inbound.senders import NEED_API_KEY, SENDERS
 from tests.cli.command import run
 from tests.cli.conftest import Here
 from tests.cli.service import ADDRESS, MAIL, QUIET_ADDRESS, SECRET, Service

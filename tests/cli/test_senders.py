@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx2
 
-from relay.app import NEED_API_KEY, SENDERS
 from relay.cli import exits
+from relay.inbound.senders import NEED_API_KEY, SENDERS
 from tests.cli.conftest import Here
 from tests.cli.service import ADDRESS, MAIL, SECRET, Service
 

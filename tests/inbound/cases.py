@@ -30,10 +30,10 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import QueryParams
 
-from relay.app import SENDERS
 from relay.errors import BadRequest
 from relay.inbound.oauth import TokenServer
 from relay.inbound.sender import Delivery, Fetch, FetchingSender, Post, PostHeaders, Sender, Unreadable
+from relay.inbound.senders import SENDERS
 from relay.inbound.sendgrid import SendGrid
 from relay.inbound.ses import Ses
 

@@ -9,9 +9,9 @@ import pytest
 from starlette.datastructures import QueryParams
 
 from relay import builders
-from relay.app import SENDERS
 from relay.builders import Built
 from relay.inbound.sender import Delivery, Post, PostHeaders
+from relay.inbound.senders import SENDERS
 from relay.inbound.signature import NotProven
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

@@ -18,10 +18,10 @@ import redis
 import structlog.testing
 
 from relay import mime
-from relay.app import SENDERS
 from relay.errors import BadRequest
 from relay.inbound.intake import MAX_RECIPIENTS
 from relay.inbound.sender import Answers, Delivery, Post, Unreadable
+from relay.inbound.senders import SENDERS
 from relay.inbound.signature import verify_shared_secret
 from tests import harness
 from tests.harness import ADDRESS, MAILSAC_SECRET, Relay

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.app import NEED_API_KEY, SENDERS
 from relay.errors import BadRequest, UnsupportedMediaType
 from relay.inbound.fetch import is_plain_https
 from relay.inbound.sender import Answers, Fetch, FetchingSender, HeadProven, Sender, Unreadable
+from relay.inbound.senders import NEED_API_KEY, SENDERS
 from relay.inbound.signature import NotProven
 from relay.settings import Settings
 from tests.harness import Relay

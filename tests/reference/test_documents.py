@@ -15,8 +15,9 @@ from starlette.routing import Route
 
 from relay import builders
 from relay import settings as relay_settings
-from relay.app import SENDERS, Service
+from relay.app import Service
 from relay.errors import CLOSES
+from relay.inbound.senders import SENDERS
 from relay.reference import NOUNS
 from relay.reference.routes import documents
 from relay.reference.schemas import SCHEMAS, record, ref
