@@ -48,7 +48,7 @@ class Standing:
     """How a socket fares, for who wants to see it."""
 
     opened_us: int  # Unix time in microseconds; no two sockets of a process have the same
-    frames: Literal["message", "envelope", "wait"]  # "wait": a request of the REST API that waits for a mail
+    frames: Literal["message", "envelope"]
     client: str  # its address; "" when the server does not know it
     waiting_bytes: int  # that the client has not taken yet
     delivered: int  # messages (and words of gaps) that were written to it

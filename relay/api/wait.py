@@ -94,8 +94,7 @@ class WaitApi:
                 member="email",
             )
         domain = "" if reservation.owner else domain_of(inbox)
-        client = call.request.client.host if call.request.client else ""
-        return Wait(call.account_id, hash_key(call.key()), inbox, domain, start, wanted, client)
+        return Wait(call.account_id, hash_key(call.key()), inbox, domain, start, wanted)
 
     async def _start(self, inbox: str, values: Sequence[str]) -> Any:
         now_ms = await self._letterbox.now_ms()

@@ -64,7 +64,7 @@ _SOCKET = record(
         "opened": TIME,
         "addresses": texts("it listens to"),
         "domains": texts("it listens to"),
-        "frames": text("`wait`: a request that waits for a mail", enum=["message", "envelope", "wait"]),
+        "frames": text(enum=["message", "envelope"]),
         "client": text("address of the client"),
         "waitingBytes": number("that the client has still to read", minimum=0),
         "delivered": number("messages", minimum=0),

@@ -7,7 +7,6 @@ it stands. So two requests with the cursor of the first miss nothing between the
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -47,7 +46,6 @@ class Wait:
     domain: str  # under which its mail comes when nobody reserved the inbox itself; "" = it is reserved
     start: Start
     wanted: Wanted
-    client: str = ""  # its address; "" = not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +72,16 @@ class _Waiter:
         self.key_hash = wait.key_hash
         self.addresses: Collection[str] = () if wait.domain else (wait.inbox,)
         self.domains: Collection[str] = (wait.domain,) if wait.domain else ()
-        self._client = wait.client
-        self._opened_us = time.time_ns() // 1000
-        self._came = 0
         self._rung = asyncio.Event()
         self._refused: Refused | None = None
         self._inbox = wait.inbox
 
     def deliver(self, letter: Letter | Gap) -> None:
         if letter.inbox == self._inbox:
-            self._came += 1
             self._rung.set()
 
-    def standing(self) -> Standing:
-        return Standing(self._opened_us, "wait", self._client, 0, self._came)
+    def standing(self) -> Standing | None:
+        return None  # it is no socket
 
     def end(self, close: Close, text: str) -> None:
         self._refused = self._refused or Refused(close, text)
