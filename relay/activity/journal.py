@@ -132,10 +132,10 @@ def _event(place: str, fields: dict[bytes, bytes], *, names_accounts: bool) -> d
     try:
         kept: dict[str, Any] = orjson.loads(fields.get(b"e", b""))
         members = {name: value for name, value in kept.items() if value != ""}
-        kind, time_ms = str(members.pop("kind")), int(members.pop("time"))
-    except (ValueError, KeyError, TypeError, AttributeError):
+        kind, when = str(members.pop("kind")), _iso(int(members.pop("time")))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError):
         return None
-    head: dict[str, Any] = {"_id": place, "time": _iso(time_ms), "kind": kind, "text": sentence(kind, members)}
+    head: dict[str, Any] = {"_id": place, "time": when, "kind": kind, "text": sentence(kind, members)}
     account = fields.get(b"a", b"").decode("utf-8", "replace")
     return head | ({"account": account} if names_accounts and account else {}) | members
 

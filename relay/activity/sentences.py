@@ -25,11 +25,11 @@ _GAPS = {
     "epoch": "Redis lost its count: compare what you have with what was sent",
 }
 _CLOSES = {
-    1011: "connect again, with since",
-    1012: "connect again, with since",
-    4401: "use a key that is valid",
-    4403: "reserve the address, or switch its forwarding on",
-    4408: "read faster, and connect again with since",
+    "1011": "connect again, with since",
+    "1012": "connect again, with since",
+    "4401": "use a key that is valid",
+    "4403": "reserve the address, or switch its forwarding on",
+    "4408": "read faster, and connect again with since",
 }
 
 
@@ -87,7 +87,7 @@ def _socket_refused(of: Members) -> str:
 def _socket_closed(of: Members) -> str:
     if not of["code"]:
         return "A socket was closed by its client"
-    advice = _CLOSES.get(of["code"])
+    advice = _CLOSES.get(str(of["code"]))
     return f"A socket was closed with {of['code']}, {of['reason']}" + (f": {advice}" if advice else "")
 
 

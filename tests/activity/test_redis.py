@@ -89,12 +89,14 @@ async def test_what_is_kept_is_capped_in_number_and_age(empty_redis_url: str, tm
     with redis.Redis.from_url(empty_redis_url) as client:
         client.xadd(keys.activity(ACCOUNT), {"a": ACCOUNT, "e": '{"kind":"old","time":1}'}, id="1-0")
         client.xadd(keys.activity(ACCOUNT), {"nonsense": "x"})
+        for nonsense in ("", "[]", "{", '{"kind":"x","time":"now"}', '{"kind":"x","time":1e300}', '{"time":1}'):
+            client.xadd(keys.activity(ACCOUNT), {"e": nonsense})
         client.xadd(keys.activity(ACCOUNT), {"a": ACCOUNT, "e": '{"kind":"of a newer version","time":1}'})
         async with harness.relay(empty_redis_url, tmp_path, keep_seconds=3600) as relay:
             await relay.send("first")
             await until(relay, "unheard")
             assert (await events(relay))[-1]["text"] == "of a newer version."
-            assert client.xlen(keys.activity(ACCOUNT)) == 3
+            assert client.xlen(keys.activity(ACCOUNT)) == 9
             many = [f"a{number}@{DOMAIN}" for number in range(1000)]
             assert len((await relay.post(MAIL, *many)).json()["accepted"]) == 1000
             while len(await events(relay, limit="1000")) < 1000:
