@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import redis
 import structlog
+from playwright.async_api import Browser
 
-from tests import harness, node_packages
+from tests import chromium, harness, node_packages
 from tests.redis_server import RedisServer
 
 _TEST_SECONDS = 40.0
@@ -85,3 +86,10 @@ async def relay(
 def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the packages of clients/node/package.json in its node_modules."""
     return node_packages.install(tmp_path_factory.mktemp("clients") / "node")
+
+
+@pytest.fixture(scope="session")
+async def browser(anyio_backend: Any) -> AsyncIterator[Browser]:
+    """One for all tests that look at a page."""
+    async with chromium.launched() as browser:
+        yield browser

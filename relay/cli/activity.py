@@ -10,7 +10,6 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import httpx2
@@ -44,11 +43,8 @@ def activity(
     url: Annotated[
         str, typer.Option(help="Base URL of the service that is asked, with a key.")
     ] = "http://127.0.0.1:8000",
-    key: Annotated[
-        str | None,
-        typer.Option(envvar="MAILSAC_KEY", help="API key; as an option `ps` shows it to everybody."),
-    ] = None,
-    key_file: Annotated[Path | None, typer.Option(help="File with the API key; wins.")] = None,
+    key: credential.Key = None,
+    key_file: credential.KeyFile = None,
     account: Annotated[str, typer.Option(help="Without a key: only what is of this account.")] = "",
     inbox: Annotated[str, typer.Option(help="Only what is of this address.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=_AT_ONCE, help="Begin with so many, the newest.")] = 50,

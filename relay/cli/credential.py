@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
+
+# The options of every command that asks a service as one of its accounts.
+Key = Annotated[
+    str | None,
+    typer.Option(envvar="MAILSAC_KEY", help="API key; as an option `ps` shows it to everybody."),
+]
+KeyFile = Annotated[Path | None, typer.Option(help="File with the API key; wins.")]
 
 _PEM = "-----BEGIN "
 

@@ -33,11 +33,8 @@ def listen(
     url: Annotated[
         str, typer.Option(help="Base URL of the service, or the whole URL of a socket.")
     ] = "ws://127.0.0.1:8000",
-    key: Annotated[
-        str | None,
-        typer.Option(envvar="MAILSAC_KEY", help="API key; as an option `ps` shows it to everybody."),
-    ] = None,
-    key_file: Annotated[Path | None, typer.Option(help="File with the API key; wins.")] = None,
+    key: credential.Key = None,
+    key_file: credential.KeyFile = None,
     account: Annotated[str, typer.Option(help="Account id; the key's, so it may be left out.")] = "",
     addresses: Annotated[str, typer.Option(help="Comma list of addresses and own domains.")] = "",
     state: Annotated[

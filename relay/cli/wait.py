@@ -7,7 +7,6 @@ Exit codes: 0 it came; 1 not a relay; 2 wrong command line; 3 nothing came in ti
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,11 +28,8 @@ def wait(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="One of the account's addresses.")],
     *,
     url: Annotated[str, typer.Option(help="Base URL of the service.")] = "http://127.0.0.1:8000",
-    key: Annotated[
-        str | None,
-        typer.Option(envvar="MAILSAC_KEY", help="API key; as an option `ps` shows it to everybody."),
-    ] = None,
-    key_file: Annotated[Path | None, typer.Option(help="File with the API key; wins.")] = None,
+    key: credential.Key = None,
+    key_file: credential.KeyFile = None,
     subject: Annotated[str, typer.Option(help="Part of the subject, in any case.")] = "",
     from_: Annotated[str, typer.Option("--from", help="Part of the sender's address or name.")] = "",
     regex: Annotated[str, typer.Option(help="RE2 pattern found in subject, text or HTML.")] = "",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
@@ -21,27 +20,7 @@ pytestmark = pytest.mark.anyio
 
 PAGE = Path(__file__).with_name("page.html")
 COOKIES_PATH = "/cookies"
-_LAUNCH = (
-    "--no-sandbox",  # CI runs as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 _CLOSED = {"event": "close", "code": 4401, "reason": "key unknown or revoked", "wasClean": True}
-
-
-@pytest.fixture(scope="module")
-async def browser(anyio_backend: Any) -> AsyncIterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.fail("install chromium into PATH (Debian: apt-get install chromium)", pytrace=False)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=_LAUNCH)
-        yield browser
-        await browser.close()
 
 
 @dataclass

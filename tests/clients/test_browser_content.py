@@ -9,10 +9,7 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.api.test_content import received
-from tests.clients.test_browser import browser
 from tests.harness import ADDRESS, KEY, Relay
-
-__all__ = ["browser"]  # the fixture
 
 pytestmark = pytest.mark.anyio
 

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, ViewportSize, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, ViewportSize
 
 _SCREENSHOTS = Path(__file__).parent.parent.parent / ".artifacts" / "screenshots"
-_LAUNCH = (
-    "--no-sandbox",  # CI runs as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 _WIDE: ViewportSize = {"width": 1280, "height": 900}
 _NARROW: ViewportSize = {"width": 360, "height": 740}
 _WAIT_MS = 10_000
@@ -35,17 +25,6 @@ Scheme = Literal["light", "dark"]
 def redis_url() -> str:
     """One store is enough here: a page sees no difference."""
     return "memory://"
-
-
-@pytest.fixture(scope="session")
-async def browser(anyio_backend: Any) -> AsyncIterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.fail("install chromium into PATH (Debian: apt-get install chromium)", pytrace=False)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=_LAUNCH)
-        yield browser
-        await browser.close()
 
 
 @dataclass
