@@ -8,7 +8,12 @@ from tests.harness import DOMAIN, Relay
 async def use_messages(relay: Relay, inbox: str) -> None:
     """``inbox`` is of user1's domain, and empty."""
     here = f"/api/addresses/{inbox}/messages"
-    starred, deleted, _ = [await relay.send(subject, inbox) for subject in ("starred", "deleted", "other")]
+    subjects = ("starred", "deleted", "other")
+    async with relay.listen(DOMAIN) as socket:
+        starred, deleted, _ = [await relay.send(subject, inbox) for subject in subjects]
+        # A doorbell that is under way between nodes would bring what has been deleted meanwhile.
+        for subject in subjects:
+            assert await socket.subject() == subject
     for method, path, status in (
         ("PUT", f"{here}/{starred}/star", 200),
         ("PUT", f"{here}/{starred}/labels/mine", 200),
