@@ -317,7 +317,11 @@ async def test_compression_as_clients_ask_for_it(relay: Relay, bits: int | None)
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("said", "told"), [(frame(3), 1002), (frame(1, b"\xff"), 1007), (frame(8), None)])
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [(frame(3), 1002), (frame(1, b"\xff"), 1007), (frame(8), None)],
+    ids=["unknown opcode", "no UTF-8", "close"],  # frames are masked at random
+)
 async def test_a_clients_mistake_is_counted_by_its_code_and_its_close_is_not(
     said: bytes, told: int | None
 ) -> None:
