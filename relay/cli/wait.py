@@ -36,6 +36,9 @@ def wait(
     since: Annotated[
         str, typer.Option(help="Only mail after this _id, age (10m) or time (RFC 3339); else all that is kept.")
     ] = "",
+    mark: Annotated[
+        bool, typer.Option("--mark", help="Print where the inbox stands now, for --since, and wait for nothing.")
+    ] = False,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait.")] = 60.0,
     code: Annotated[bool, typer.Option("--code", help="Print only the one-time code in it.")] = False,
     link: Annotated[
@@ -48,8 +51,8 @@ def wait(
 ) -> None:
     """Wait for one mail, and print it, its code or its link.
 
-    Mail that is there already counts, unless --since says from where on; so
-    take the time before the mail is caused, or use an address once. When
+    Mail that is there already counts, unless --since says from where on: take
+    it by --mark before the mail is caused, or use an address once. When
     nothing comes in time, what came instead, and why it was not it, is told
     on stderr, and the exit code is 3; it is 4 when the mail has no code or
     link.
@@ -69,6 +72,9 @@ def wait(
         raise typer.BadParameter("must be such as http://127.0.0.1:8000", param_hint="--url") from error
     with inbox:
         try:
+            if mark:
+                print(inbox.mark())
+                return
             mail = inbox.wait(subject=subject, sender=from_, regex=regex, timeout_seconds=timeout)
         except NothingCame as nothing:
             complain(str(nothing))

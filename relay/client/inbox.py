@@ -23,6 +23,7 @@ from relay.network import is_loopback, reason_of, split
 _LONGEST_WAIT_SECONDS = 60  # of one request; the service's limit
 _ANSWER_SECONDS = 20.0  # beyond the wait
 _PAUSE_SECONDS = 1.0  # before the next try when the service is away
+_BEGINNING = "1970-01-01T00:00:00Z"
 _PASSING = frozenset((408, 425, 429))
 
 
@@ -87,6 +88,21 @@ class Inbox:
     def close(self) -> None:
         """Ends its connections."""
         self._http.close()
+
+    def mark(self) -> str:
+        """Where the inbox stands now: a ``since`` for which only what comes from here on counts. No clock is asked.
+
+        Raises NotWanted, Unusable.
+        """
+        answer = self._ask("messages", {"limit": "1"})
+        if answer is None:
+            raise Unusable(f"{self._base} cannot be asked: {self._away}", passing=True)
+        try:
+            return str(answer.json()[0]["_id"])
+        except IndexError:
+            return _BEGINNING  # of an empty inbox everything is new
+        except (ValueError, LookupError, TypeError) as error:
+            raise _strange() from error
 
     def wait(self, *, subject: str = "", sender: str = "", regex: str = "", timeout_seconds: float = 30.0) -> Mail:
         """The first mail after the cursor that is so. ``subject`` and ``sender`` are parts of it, in any case;
@@ -156,7 +172,11 @@ def _entries(answer: httpx2.Response) -> list[Mapping[str, Any]]:
             return entries
     except (ValueError, LookupError, TypeError):
         pass
-    raise Unusable("the answer is not relay's; is it the right URL?")
+    raise _strange()
+
+
+def _strange() -> Unusable:
+    return Unusable("the answer is not relay's; is it the right URL?")
 
 
 def _sentence(answer: httpx2.Response) -> str:

@@ -25,6 +25,24 @@ def test_a_mail_that_comes_is_printed(service: Service) -> None:
         assert waiting.out.text == f"{message_id}  ann@sender.test  hi there, Ann"
 
 
+def test_what_came_before_the_mark_does_not_count(service: Service, here: Here) -> None:
+    first = service.post("marked")
+    marked = here(*arguments(service, "--mark"), MAILSAC_KEY=KEY)
+    assert marked.stdout == f"{first}\n"
+    given = arguments(service, "--since", first, "--subject", "marked")
+    assert here(*given, "--timeout", "0", MAILSAC_KEY=KEY).returncode == exits.TIMED_OUT
+    second = service.post("marked")
+    assert here(*given, MAILSAC_KEY=KEY).stdout.startswith(second)
+
+
+def test_an_empty_inbox_has_a_mark_too(service: Service, here: Here) -> None:
+    empty = "nothing-yet@mailsac.com"
+    assert here("address", "add", "user1", empty, **service.settings).returncode == exits.DONE
+    marked = here(*arguments(service, "--mark", address=empty), MAILSAC_KEY=KEY).stdout.strip()
+    waited = here(*arguments(service, "--since", marked, "--timeout", "0", address=empty), MAILSAC_KEY=KEY)
+    assert (waited.returncode, "no mail at all came" in waited.stderr) == (exits.TIMED_OUT, True)
+
+
 def test_json_has_the_text(service: Service, here: Here) -> None:
     message_id = service.post("as JSON")
     done = here(*arguments(service, "--subject", "as JSON", "--json"), MAILSAC_KEY=KEY)
