@@ -113,6 +113,7 @@ class Service:
         )
         replay = Replay(self.letterbox, self.metrics, self._activity, limit=settings.replay_limit)
         self._stream = StreamDoor(self.node, replay, self.metrics, self._activity, settings)
+        self._waiting = Waiting(self.node, self.letterbox)
         self._accounts_loaded = asyncio.Event()
         self._restoring = asyncio.Lock()
         self._leaving = False
@@ -143,9 +144,14 @@ class Service:
         return app
 
     def _rooms(self) -> api.Rooms:
-        waiting = Waiting(self.node, self.letterbox)
         return api.Rooms(
-            self.accounts, self.mailbox, self.letterbox, waiting, self._reader, self._intake, self.node.census
+            self.accounts,
+            self.mailbox,
+            self.letterbox,
+            self._waiting,
+            self._reader,
+            self._intake,
+            self.node.census,
         )
 
     def _senders(self) -> list[Sender]:
@@ -169,6 +175,7 @@ class Service:
             _, late = await asyncio.wait([running], timeout=_END_SECONDS)
             if late:
                 log.error("service.stuck", seconds=_END_SECONDS)
+            self._waiting.close()
             await self.store.close()
 
     def _ended(self, running: asyncio.Task[None]) -> None:
@@ -248,6 +255,7 @@ class Service:
         """Stops being ready, and closes the sockets, spread over ``RELAY_DRAIN_SECONDS`` at most."""
         self._leaving = True
         self._reader.leave()
+        self._waiting.leave()
         await self._stream.leave(seconds=self.settings.drain_seconds)
 
     def _internal_routes(self) -> list[Route]:

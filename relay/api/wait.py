@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
@@ -21,12 +21,13 @@ from relay.api import listing
 from relay.api.rest import Call, Json, route
 from relay.errors import BadRequest, Refused, RelayError, TooManyRequests, Unauthorized, Unavailable
 from relay.history import Since
-from relay.hub import Letter
 from relay.letterbox import Letterbox
 from relay.mailbox import Mailbox
 from relay.message_id import BadMessageId, MessageId
-from relay.waiting.wait import Found, NearMiss, Wait, Waiting
+from relay.waiting.wait import Found, Seen, Wait, Waiting
 from relay.waiting.wanted import Wanted
+
+Result = TypeVar("Result")
 
 MAX_SECONDS = 60
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
@@ -51,33 +52,28 @@ class WaitApi:
     async def wait(self, call: Call) -> Response:
         """200 with at most ``limit`` messages that are wanted, oldest first; 204 when none came in time."""
         asked, seconds, limit = await self._asked(call), _seconds(call), max(listing.limit(call), 1)
-        finding = asyncio.ensure_future(self._waiting.find(asked, seconds=seconds, limit=limit))
-        gone = asyncio.ensure_future(_gone(call.request))
         try:
-            await asyncio.wait([finding, gone], return_when=asyncio.FIRST_COMPLETED)
-            if not finding.done():
-                return Response(status_code=204)  # to nobody
-            found = finding.result()
+            found = await _unless_gone(call.request, self._waiting.find(asked, seconds=seconds, limit=limit))
         except Refused as refused:
             raise _as_error(refused) from refused
-        finally:
-            await _end(finding, gone)
+        if found is None:
+            return Response(status_code=204)  # to nobody
         headers = _links(call, asked.inbox, found)
-        if not found.letters:
+        if not found.mails:
             return Response(status_code=204, headers=headers)
-        return Json(await self._entries(asked, found.letters), headers=headers)
+        return Json(await self._entries(asked, found.mails), headers=headers)
 
     async def near_misses(self, call: Call) -> Response:
         """What came after ``since``, up to ``until``, and was not wanted; the newest, oldest first."""
         asked = await self._asked(call)
-        misses = await self._waiting.near_misses(asked, _until(call))
-        entries = await self._entries(asked, [miss.letter for miss in misses])
-        by_id = {str(miss.letter.id): miss for miss in misses}
+        misses = await _unless_gone(call.request, self._waiting.near_misses(asked, _until(call))) or ()
+        entries = await self._entries(asked, misses)
+        by_id = {str(miss.id): miss for miss in misses}
         shown = [{**entry, **_shown(by_id[entry["_id"]], asked.wanted)} for entry in entries]
         return Json({"inbox": asked.inbox, "nearMisses": shown})
 
-    async def _entries(self, asked: Wait, letters: Sequence[Letter]) -> list[dict[str, Any]]:
-        frames = [letter.frame for letter in letters]
+    async def _entries(self, asked: Wait, mails: Sequence[Seen]) -> list[dict[str, Any]]:
+        frames = [mail.frame for mail in mails]
         return [entry.members for entry in await self._mailbox.entries(asked.account_id, asked.inbox, frames)]
 
     async def _asked(self, call: Call) -> Wait:
@@ -125,17 +121,23 @@ def _until(call: Call) -> MessageId | None:
         raise BadRequest(f"until is {error}", member="until") from None
 
 
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Result | None:
+    """What the work returns; None when the client has hung up: then it is ended, for nobody is left to wait for it."""
+    working = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait([working, gone], return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for task in (working, gone):
+            task.cancel()
+            with suppress(asyncio.CancelledError, RelayError, Refused):
+                await task
+
+
 async def _gone(request: Request) -> None:
-    """Returns when the client has hung up: nobody is left to wait for."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-async def _end(*tasks: asyncio.Future[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-        with suppress(asyncio.CancelledError, RelayError, Refused):
-            await task
 
 
 def _as_error(refused: Refused) -> RelayError:
@@ -158,14 +160,14 @@ def _links(call: Call, inbox: str, found: Found) -> Mapping[str, str]:
     if reached:
         query = urlencode({"wait": given.get("wait", "0"), "since": reached, **conditions})
         links.append(f'<{path}/messages?{query}>; rel="next"')
-    if not found.letters:
+    if not found.mails:
         span = {"since": ",".join(given.getlist("since")), "until": reached}
         query = urlencode({**{name: value for name, value in span.items() if value}, **conditions})
         links.append(f'<{path}/near-misses{"?" if query else ""}{query}>; rel="near-misses"')
     return {"link": ", ".join(links), **({"relay-cursor": reached} if reached else {})}
 
 
-def _shown(miss: NearMiss, wanted: Wanted) -> dict[str, Any]:
+def _shown(miss: Seen, wanted: Wanted) -> dict[str, Any]:
     differs = " and ".join(miss.differs)
     return {
         "differs": miss.differs,

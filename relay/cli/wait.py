@@ -95,7 +95,7 @@ def _pattern(text: str) -> Pattern:
 def _tell(mail: Mail, *, code: bool, pattern: Pattern | None, json: bool) -> int:
     """Prints what is wanted of it; the exit code."""
     if code or pattern:
-        links = (link for link in mail.links if pattern and pattern.search(link))
+        links = (link for link in mail.links if pattern and pattern.found_in(link))
         found = mail.code if code else next(links, None)
         if found is None:
             complain(f"the mail came ({mail.id}), but has no {'code' if code else 'such link'}")

@@ -10,7 +10,7 @@ import orjson
 from relay.errors import BadRequest, NotFound
 from relay.message_id import BadMessageId, MessageId
 
-_NOT_LISTED = ("raw", "rawEncoding", "headers", "text", "html")
+NOT_LISTED = ("raw", "rawEncoding", "headers", "text", "html")
 _NO_FLAGS = "0\ninbox"
 
 
@@ -50,7 +50,7 @@ class Entry:
     def of(cls, inbox: str, frame: bytes, flags: bytes, saved_by: str | None) -> Entry:
         """``frame`` is the message JSON, with or without what lists do not show."""
         members: dict[str, Any] = orjson.loads(frame)
-        for name in _NOT_LISTED:
+        for name in NOT_LISTED:
             members.pop(name, None)
         read, folder, labels = Flags.parse(flags)
         members |= {"folder": folder, "labels": labels, "read": read, "savedBy": saved_by}

@@ -9,21 +9,25 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
+from weakref import WeakValueDictionary
 
 import orjson
 
-from relay.errors import Close, Refused
+from relay.errors import LEAVING, Close, Refused
 from relay.history import After, History, Start
 from relay.hub import Gap, Letter, Listener, Standing
 from relay.letterbox import Letterbox
+from relay.mailbox.kept import NOT_LISTED
 from relay.message_id import MessageId
 from relay.waiting.wanted import Wanted
 
 NEAR_MISSES = 20  # the newest; who waits for one mail wants to see what came instead, not all of it
 _READING_AT_ONCE = 4  # pages of a MiB, as for sockets that resume
-_THREAD_BYTES = 128 * 1024  # a larger message is read, and searched, beside the event loop
+_SEARCHING_AT_ONCE = 2  # threads for messages that take long to look at; an account has one of them at most
+_THREAD_BYTES = 64 * 1024  # larger messages do
 
 
 class Node(Protocol):
@@ -49,19 +53,20 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a wait found."""
+class Seen:
+    """A mail that was looked at. Its text is not held: a thousand of them may be large ones."""
 
-    letters: tuple[Letter, ...]  # those that are wanted, oldest first
-    reached: MessageId | None  # cursor: up to here all mail was looked at; None = there was none
+    id: MessageId
+    frame: bytes  # the message JSON without what lists do not show
+    differs: tuple[str, ...]  # see Wanted.differs; () = it is wanted
 
 
 @dataclass(frozen=True, slots=True)
-class NearMiss:
-    """A mail that came, and was not it."""
+class Found:
+    """What a wait found."""
 
-    letter: Letter
-    differs: tuple[str, ...]  # see Wanted.differs
+    mails: tuple[Seen, ...]  # those that are wanted, oldest first
+    reached: MessageId | None  # cursor: up to here all mail was looked at; None = there was none
 
 
 class _Waiter:
@@ -107,85 +112,123 @@ class Waiting:
         self._node = node
         self._letterbox = letterbox
         self._reading = asyncio.Semaphore(_READING_AT_ONCE)
+        self._searching = Searching()
+        self._leaving = False
 
     async def find(self, wait: Wait, *, seconds: float, limit: int) -> Found:
         """Returns as soon as there is a mail that is wanted, with at most ``limit``; or after so many seconds.
 
-        Raises Refused (also when the caller's right ends meanwhile) and Unavailable.
+        Raises Refused (also when the caller's right ends meanwhile, or the process leaves) and Unavailable.
         """
-        reader = _Reader(self._letterbox, self._reading, wait)
-        letters = await reader.read(limit)
-        if letters or not seconds:
-            return Found(letters, reader.reached)
+        reader = self._reader(wait)
+        mails = await reader.read(limit)
+        if mails or not seconds:
+            return Found(mails, reader.reached)
         until = asyncio.get_running_loop().time() + seconds
         waiter = _Waiter(wait)
         await self._node.admit(waiter, wait.account_id)
         try:
-            while not (letters := await reader.read(limit)) and await waiter.woken(until):
+            # Asked after the admission: who is admitted later is not among those that the door out sends away.
+            if self._leaving:
+                raise Refused(LEAVING, "this process is leaving; ask again")
+            while not (mails := await reader.read(limit)) and await waiter.woken(until):
                 pass
         finally:
             self._node.leave(waiter)
-        return Found(letters, reader.reached)
+        return Found(mails, reader.reached)
 
-    async def near_misses(self, wait: Wait, until: MessageId | None) -> tuple[NearMiss, ...]:
+    async def near_misses(self, wait: Wait, until: MessageId | None) -> tuple[Seen, ...]:
         """The newest that came, up to ``until``, and were not wanted; oldest first. Raises Unavailable."""
-        reader = _Reader(self._letterbox, self._reading, wait)
-        return await reader.misses(until)
+        return await self._reader(wait).misses(until)
+
+    def _reader(self, wait: Wait) -> _Reader:
+        return _Reader(self._letterbox, self._reading, self._searching, wait)
+
+    def leave(self) -> None:
+        """From now on nobody may wait; those that do are sent away like sockets."""
+        self._leaving = True
+
+    def close(self) -> None:
+        """What is looked at in threads is finished; nothing new is begun."""
+        self._searching.close()
+
+
+class Searching:
+    """Looks at messages: small ones at once, others in threads, and of each account one at a time."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_SEARCHING_AT_ONCE, "search")
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def look(self, letter: Letter, wanted: Wanted) -> Seen:
+        """The mail, and in what it differs."""
+        if len(letter.frame) <= _THREAD_BYTES and wanted.is_cheap:
+            await asyncio.sleep(0)  # a page has many, and other requests wait
+            return _look(letter, wanted)
+        turn = self._turns.setdefault(letter.owner, asyncio.Lock())
+        async with turn:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, _look, letter, wanted)
+
+    def close(self) -> None:
+        """Begins nothing new."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _look(letter: Letter, wanted: Wanted) -> Seen:
+    message = orjson.loads(letter.frame)
+    differs = wanted.differs(message)
+    for name in NOT_LISTED:
+        message.pop(name, None)
+    return Seen(letter.id, orjson.dumps(message), differs)
 
 
 class _Reader:
     """Stands at a place of an inbox, and goes on from there."""
 
-    def __init__(self, letterbox: Letterbox, reading: asyncio.Semaphore, wait: Wait) -> None:
+    def __init__(self, letterbox: Letterbox, reading: asyncio.Semaphore, searching: Searching, wait: Wait) -> None:
         self._letterbox = letterbox
         self._reading = reading
+        self._searching = searching
         self._wait = wait
         self._start = wait.start
         self.reached = wait.start.message if isinstance(wait.start, After) else None
 
-    async def read(self, limit: int) -> tuple[Letter, ...]:
+    async def read(self, limit: int) -> tuple[Seen, ...]:
         """Up to ``limit`` that are wanted, of all that is there. Raises Unavailable."""
-        found: list[Letter] = []
+        found: list[Seen] = []
         history = self._history()
-        while len(found) < limit and (letter := await self._next(history)):
-            if not await self._differs(letter):
-                found.append(letter)
+        while len(found) < limit and (seen := await self._next(history)):
+            if not seen.differs:
+                found.append(seen)
         return tuple(found)
 
-    async def misses(self, until: MessageId | None) -> tuple[NearMiss, ...]:
+    async def misses(self, until: MessageId | None) -> tuple[Seen, ...]:
         """See :meth:`Waiting.near_misses`."""
-        found: deque[NearMiss] = deque(maxlen=NEAR_MISSES)
+        found: deque[Seen] = deque(maxlen=NEAR_MISSES)
         history = self._history()
-        while letter := await self._next(history):
-            if until and letter.id.history == until.history and letter.id.seq > until.seq:
+        while seen := await self._next(history):
+            if until and seen.id.history == until.history and seen.id.seq > until.seq:
                 break
-            if differs := await self._differs(letter):
-                found.append(NearMiss(letter, differs))
+            if seen.differs:
+                found.append(seen)
         return tuple(found)
 
     def _history(self) -> History:
         return History(self._letterbox, {self._wait.inbox: self._start})
 
-    async def _next(self, history: History) -> Letter | None:
-        """The account's next letter; what is missing in between cannot be waited for."""
+    async def _next(self, history: History) -> Seen | None:
+        """The account's next mail; what is missing in between cannot be waited for."""
         while True:
             async with self._reading:
                 item = await history.next()
             if item is None:
                 return None
-            reached = item.id if isinstance(item, Letter) else item.reached
-            if reached:
-                self.reached, self._start = reached, After(reached)
             if isinstance(item, Letter) and item.owner == self._wait.account_id:
-                return item
+                seen = await self._searching.look(item, self._wait.wanted)
+                self._stand(item.id)
+                return seen
+            self._stand(item.id if isinstance(item, Letter) else item.reached)
 
-    async def _differs(self, letter: Letter) -> tuple[str, ...]:
-        wanted = self._wait.wanted
-        if len(letter.frame) > _THREAD_BYTES:
-            return await asyncio.to_thread(lambda: wanted.differs(_message(letter)))
-        return wanted.differs(_message(letter))
-
-
-def _message(letter: Letter) -> dict[str, Any]:
-    message: dict[str, Any] = orjson.loads(letter.frame)
-    return message
+    def _stand(self, reached: MessageId | None) -> None:
+        if reached:
+            self.reached, self._start = reached, After(reached)

@@ -19,7 +19,7 @@ class Wanted:
 
     subject: str = ""  # stands in the subject, whatever its case
     sender: str = ""  # stands in an address or a name of From, whatever its case
-    regex: str = ""  # RE2 syntax; matches somewhere in subject, text or HTML
+    regex: str = ""  # RE2 syntax; matches somewhere in subject, text or HTML, see regex.py for how far it looks
     _pattern: Pattern | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -33,6 +33,11 @@ class Wanted:
         except BadRegex as error:
             raise BadRequest(f"regex {error}", member="regex") from None
         return cls(subject.casefold(), sender.casefold(), regex, pattern)
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether to look at a small message takes less than to hand it to a thread."""
+        return self._pattern is None or self._pattern.is_small
 
     def differs(self, message: Mapping[str, Any]) -> tuple[str, ...]:
         """The conditions that a message JSON does not meet: of "subject", "from", "regex"; () = it is wanted."""
@@ -50,7 +55,7 @@ class Wanted:
 
     def _is_found(self, message: Mapping[str, Any]) -> bool:
         pattern = self._pattern
-        return pattern is None or any(pattern.search(_text(message, name)) for name in _SEARCHED)
+        return pattern is None or any(pattern.found_in(_text(message, name)) for name in _SEARCHED)
 
 
 def _text(message: Mapping[str, Any], name: str) -> str:

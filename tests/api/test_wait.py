@@ -143,7 +143,7 @@ async def test_mail_of_an_own_domain_can_be_waited_for(relay: Relay) -> None:
 async def test_a_large_mail_is_found_too(relay: Relay) -> None:
     waiting = asyncio.create_task(wait(relay, wait=LONG, regex="needle"))
     await until_waited_for(relay, 1)
-    await relay.post(b"Subject: large\r\n\r\n" + b"hay\r\n" * 60_000 + b"needle\r\n", ADDRESS)
+    await relay.post(b"Subject: large\r\n\r\nneedle\r\n" + b"hay\r\n" * 60_000, ADDRESS)
     assert subjects(await waiting) == ["large"]
 
 
@@ -152,6 +152,14 @@ async def test_a_right_that_ends_ends_the_wait(relay: Relay) -> None:
     await until_waited_for(relay, 1)
     assert (await relay.rest("DELETE", f"/api/addresses/{ADDRESS}")).status_code == 200
     assert (await waiting).status_code == 401
+
+
+async def test_who_comes_while_the_process_leaves_is_told_to_come_again(relay: Relay) -> None:
+    waiting = asyncio.create_task(wait(relay, wait=LONG))
+    await until_waited_for(relay, 1)
+    await relay.process.service.leave()
+    for answer in (await waiting, await wait(relay, wait=LONG)):
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 
 
 async def test_who_hangs_up_is_not_waited_for(relay: Relay) -> None:
