@@ -4,6 +4,7 @@
 PYTHON       ?= python3
 ARGS         ?=
 COVERAGE_MIN ?= 90
+PROCESSES    ?= 2
 
 VENV  := .venv
 BIN   := $(VENV)/bin
@@ -30,8 +31,8 @@ install: $(STAMP)  ## make .venv with everything that the lock file names
 run: $(STAMP)  ## run the service with a demo account, and say how to try it; ARGS="..." are passed on
 	@$(BIN)/relay demo $(ARGS)
 
-test: $(STAMP)  ## run all tests, with coverage; some of them: make test COVERAGE_MIN=0 ARGS="tests/deploy -k lock"
-	@$(PY) -m pytest --cov --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE_MIN) $(ARGS)
+test: $(STAMP)  ## run all tests, with coverage; some of them: make test PROCESSES=0 COVERAGE_MIN=0 ARGS="tests/deploy -k lock"
+	@$(PY) -m pytest -n $(PROCESSES) --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE_MIN) $(ARGS)
 
 check: $(STAMP)  ## lint, formatting and types; changes nothing
 	@$(PY) -m ruff check

@@ -131,7 +131,7 @@ def test_install_again_when_its_sources_changed(checkout: Path, changed: str) ->
         ("format", ["python -m ruff check --fix-only", "python -m ruff format"]),
         (
             "test",
-            ["python -m pytest --cov --cov-report=term-missing:skip-covered --cov-fail-under=90 --port 1"],
+            ["python -m pytest -n 2 --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-fail-under=90 --port 1"],
         ),
     ],
 )
@@ -180,7 +180,7 @@ def test_ci_is_executable() -> None:
 
 
 def test_ci_installs_nothing_that_is_there(checkout: Path) -> None:
-    done = ci(checkout, "redis-server", "chromium", "apt-get")
+    done = ci(checkout, "redis-server", "curl", "chromium", "apt-get")
     assert done.returncode == 0, done.stderr
     assert "apt-get install" not in done.stdout
     assert [line for line in done.stdout.splitlines() if line.startswith("make ")] == [
@@ -195,6 +195,7 @@ def test_ci_installs_what_is_missing_after_one_update(checkout: Path) -> None:
     assert [line for line in done.stdout.splitlines() if line.startswith("apt-get ")] == [
         "apt-get update -qq",
         "apt-get install -y -qq --no-install-recommends redis-server",
+        "apt-get install -y -qq --no-install-recommends curl",
         "apt-get install -y -qq --no-install-recommends chromium",
     ]
 
@@ -217,7 +218,7 @@ def test_ci_goes_on_where_it_cannot_install(checkout: Path, programs: tuple[str,
 
 
 def test_ci_stops_at_the_first_failure(checkout: Path) -> None:
-    done = ci(checkout, "redis-server", "chromium", make='echo "make $*"; exit 3')
+    done = ci(checkout, "redis-server", "curl", "chromium", make='echo "make $*"; exit 3')
     assert done.returncode == 3
     assert "make check" in done.stdout
     assert "make test" not in done.stdout

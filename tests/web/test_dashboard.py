@@ -81,7 +81,7 @@ class Dashboard:
     def refusals_were_meant(self) -> None:
         """The browser's console tells of each answer that is an error; nothing else may stand there."""
         assert [text for text in self.visitor.complaints if not text.startswith("Failed to load resource")] == []
-        self.visitor.complaints.clear()
+        self.visitor.meant = "Failed to load resource"
 
     async def open(self, where: str = "") -> None:
         await self.page.goto(f"{self.relay.url}/dashboard{where}")
