@@ -38,7 +38,7 @@ Dear customer in plain words,
 --a
 Content-Type: text/html
 
-<p onclick="alert(1)">Dear customer,</p><script src="https://evil.test/x.js"></script>
+<p onclick="alert(1)">Dear <a href="https://shop.test/pay?of=42">customer</a>,</p><script src="https://evil.test/x.js"></script>
 <script>document.body.textContent = "ran"</script><img src="https://evil.test/x.png">
 --a--
 --m
@@ -274,6 +274,12 @@ async def test_a_mail_is_read_starred_and_deleted(dashboard: Dashboard, relay: R
     await expect(letter.get_by_role("tabpanel")).to_contain_text("Dear customer in plain words,")
     await letter.get_by_role("tab", name="Headers").click()
     await expect(letter.get_by_role("tabpanel")).to_contain_text("X-Mark: <b>not markup</b>")
+    await letter.get_by_role("tab", name="Links (3)").click()
+    await expect(letter.get_by_role("tabpanel")).to_contain_text("https://shop.test/pay?of=42")
+    await letter.get_by_role("tab", name="Raw").click()
+    await expect(letter.get_by_role("tabpanel")).to_contain_text("Content-Type: multipart/alternative; boundary=a")
+    await letter.get_by_role("tab", name="JSON").click()
+    await expect(letter.get_by_role("tabpanel")).to_contain_text('"subject": "Your invoice"')
     await letter.get_by_role("tab", name="Attachments (1)").click()
     async with page.expect_download() as downloading:
         await letter.get_by_role("button", name="Download invoice.txt").click()

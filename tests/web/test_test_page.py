@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.web.conftest import Scheme, visit
 pytestmark = pytest.mark.anyio
 
 SCHEMES: tuple[Scheme, ...] = ("dark", "light")
+LINK = "https://shop.test/confirm?token=1234&for=user1"
 EFFECT = "top.document.title='owned';parent.parent.document.title='owned';fetch('http://elsewhere.test/run')"
 HOSTILE = f"""\
 <html><head>
@@ -148,6 +150,26 @@ async def test_the_frame_holds_what_was_not_made_safe(relay: Relay, browser: Bro
             await inside.get_by_text("Go", exact=True).click()  # to nowhere
         assert await page.evaluate("document.querySelector('iframe').contentDocument === null")  # another origin
         visitor.complaints.clear()
+
+
+async def test_links_are_told_and_copied_and_lead_nowhere(relay: Relay, browser: Browser) -> None:
+    async with visit(browser, relay.url) as visitor:
+        page = visitor.page
+        await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        await listen(page)
+        await post_html(relay, "linked", f'<a href="{LINK}">go</a>')
+        await page.get_by_role("tab", name="Links (1)").click()
+        links = page.get_by_role("list", name="Links of the message")
+        await expect(links).to_contain_text(LINK)
+        await expect(links.get_by_role("link")).to_have_count(0)
+        await links.get_by_role("button", name="Copy link 1").click()
+        await expect(page.get_by_text("Copied.")).to_be_visible()
+        assert await page.evaluate("navigator.clipboard.readText()") == LINK
+        await page.get_by_role("tab", name="JSON").click()
+        await page.get_by_role("tabpanel").get_by_role("button", name="Copy").first.click()
+        await page.wait_for_function("navigator.clipboard.readText().then((text) => text.startsWith('{'))")
+        copied = json.loads(await page.evaluate("navigator.clipboard.readText()"))
+        assert (copied["subject"], copied["links"]) == ("linked", [LINK])
 
 
 async def test_a_service_that_was_away_comes_back_without_a_missed_mail(

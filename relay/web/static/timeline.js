@@ -23,7 +23,7 @@ export class Timeline {
 
   /** `text`: its JSON as sent; `key`: of the account that listens; `open`: whether to show it at once. */
   message(message, text, key, open) {
-    this.#put(entry(message, text, key, open), text.length);
+    this.#put(entry(message, key, open), text.length);
   }
 
   /** `kind`: "good", "warn" or "bad"; `more`: what the service said itself, or "". */
@@ -51,7 +51,7 @@ export class Timeline {
   }
 }
 
-function entry(message, text, key, open) {
+function entry(message, key, open) {
   const body = make("div", { class: "message-fold", id: `message-${message._id}`, hidden: !open });
   const head = make(
     "button",
@@ -64,7 +64,7 @@ function entry(message, text, key, open) {
   const element = make("li", { class: "message" }, make("h3", {}, head), body);
   const show = () => {
     element.classList.add("message-seen");
-    body.replaceChildren(messageView(message, text, key));
+    body.replaceChildren(messageView(message, key));
   };
   head.addEventListener("click", () => {
     const opens = body.hidden;
