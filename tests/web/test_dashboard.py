@@ -48,6 +48,8 @@ Content-Disposition: attachment; filename=invoice.txt
 42.00
 --m--
 """.replace(b"\n", b"\r\n")
+ROOMS = Path(__file__).parents[2] / "relay"
+ADVICE = re.compile(r"^ +[^`\n]*\b(?:GET|POST|PUT|DELETE) /api/.*$", re.MULTILINE)  # in sentences of the service
 SCHEMES: tuple[Scheme, ...] = ("dark", "light")
 SECTIONS = ("addresses", "inbox", "domains", "keys", "sockets", "activity")
 BOX = "Forward all incoming emails via web socket"
@@ -172,7 +174,7 @@ async def test_an_address_that_cannot_be_had_says_why(dashboard: Dashboard) -> N
         (OTHER_ADDRESS, "belongs to another account"),
         (ADDRESS, "already"),
         ("no address", "@-sign"),
-        ("x@nobodys.example", "nobodys.example"),
+        ("x@nobodys.example", "add and verify it under Custom Domains, or choose an address on"),
         ("", "Fill in the address"),
     ):
         await adding.get_by_label("Email address").fill(address)
@@ -365,6 +367,23 @@ async def test_activity_is_live_and_of_one_address_when_asked(dashboard: Dashboa
     await page.get_by_label("Events of").select_option(SECOND)
     await expect(events.filter(has_text=ADDRESS)).to_have_count(0)
     await expect(events.filter(has_text=SECOND).first).to_be_visible()
+
+
+async def test_what_was_refused_is_told_in_the_words_of_the_page(dashboard: Dashboard, relay: Relay) -> None:
+    await relay.post(harness.MAIL, QUIET_ADDRESS)
+    await dashboard.go("Recent Activity")
+    event = dashboard.page.get_by_role("list", name="Events").get_by_role("listitem")
+    await expect(event).to_contain_text("choose Settings under Manage Email Addresses and tick the box.")
+
+
+async def test_no_advice_of_the_service_speaks_rest_on_a_page(dashboard: Dashboard) -> None:
+    sources = [path.read_text() for room in ("accounts", "activity", "api") for path in (ROOMS / room).glob("*.py")]
+    said = [text.replace("{{", "{").replace("}}", "}") for source in sources for text in ADVICE.findall(source)]
+    assert len(said) > 6
+    told = await dashboard.page.evaluate(
+        "said => import('/static/words.js').then(({ inWordsOfPages }) => said.map(inWordsOfPages))", said
+    )
+    assert [text for text in told if "/api/" in text] == []
 
 
 async def test_what_an_older_service_lacks_breaks_nothing_else(dashboard: Dashboard) -> None:
