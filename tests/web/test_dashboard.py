@@ -134,16 +134,21 @@ async def test_from_reserving_to_ticking_to_receiving(dashboard: Dashboard, rela
     await expect(dashboard.row(NEW)).to_contain_text("the sign-up test")
     await expect(dashboard.row(NEW)).to_contain_text("off")
     assert (await relay.post(harness.MAIL, NEW)).json()["accepted"] == []
+    told = page.locator(".toast")
+    await expect(told).to_contain_text("choose Settings and tick the box")
     await dashboard.press(f"Settings of {NEW}")
     settings = dashboard.dialog("Settings")
     await settings.get_by_label(BOX).check()
     await dashboard.submit(settings, "Save")
     await expect(page.get_by_role("button", name=f"Settings of {NEW}")).to_be_focused()
+    await expect(told).to_have_count(1)  # what is not true any more is gone
+    await expect(told).to_contain_text("is forwarded from now on")
     await expect(dashboard.row(NEW).get_by_text("on", exact=True)).to_be_visible()
     async with relay.listen(NEW) as socket:
         await relay.send("the first mail", NEW)
         assert await socket.subject() == "the first mail"
     await dashboard.go("Inbox")
+    await expect(told).to_have_count(0)
     await expect(page.get_by_role("link", name="the first mail")).to_contain_text(f"to {NEW}")
 
 
@@ -371,6 +376,19 @@ async def test_activity_is_live_and_of_one_address_when_asked(dashboard: Dashboa
     await page.get_by_label("Events of").select_option(SECOND)
     await expect(events.filter(has_text=ADDRESS)).to_have_count(0)
     await expect(events.filter(has_text=SECOND).first).to_be_visible()
+
+
+async def test_on_a_narrow_screen_a_note_is_alone_and_covers_nothing(dashboard: Dashboard) -> None:
+    page = dashboard.page
+    await page.set_viewport_size({"width": 360, "height": 740})
+    notes = "([kind, text]) => import('/static/toast.js').then(({ toast }) => toast(text, kind))"
+    for kind, text in (("bad", "the first"), ("good", "the second")):
+        await page.evaluate(notes, [kind, text])
+    note = page.locator(".toast")
+    await expect(note).to_have_text("the second")
+    below = await note.evaluate("(note) => note.getBoundingClientRect().bottom")
+    content = await page.locator("main").evaluate("(main) => main.getBoundingClientRect().top")
+    assert 0 < below <= content
 
 
 async def test_what_was_refused_is_told_in_the_words_of_the_page(dashboard: Dashboard, relay: Relay) -> None:
