@@ -53,13 +53,15 @@ export class Timeline {
 
 function entry(message, key, open) {
   const body = make("div", { class: "message-fold", id: `message-${message._id}`, hidden: !open });
+  const chevron = icon("chevron");
+  chevron.classList.add("message-chevron");
   const head = make(
     "button",
     { class: "message-head", type: "button", "aria-expanded": String(open), "aria-controls": body.id },
     make("span", { class: "message-from" }, message.from?.[0]?.name || people(message.from) || "nobody"),
     make("span", { class: "message-subject" }, message.subject.slice(0, SUBJECT_CHARS) || "(no subject)"),
     make("span", { class: "message-inbox" }, message.inbox),
-    make("span", { class: "message-signs" }, message.attachments?.length > 0 && icon("clip"), time(message.received)),
+    make("span", { class: "message-signs" }, message.attachments?.length > 0 && icon("clip"), time(message.received), chevron),
   );
   const element = make("li", { class: "message" }, make("h3", {}, head), body);
   const show = () => {
