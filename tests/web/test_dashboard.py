@@ -274,6 +274,8 @@ async def test_a_mail_is_read_starred_and_deleted(dashboard: Dashboard, relay: R
     await relay.post(MAIL_WITH_ALL, ADDRESS)
     item = page.get_by_role("link", name="Your invoice")  # by itself
     await expect(item).to_contain_text("Unread: Carl")
+    await expect(item).to_contain_text("With attachments")
+    await expect(item.locator("use[href$='#clip']")).to_be_visible()
     await item.press("Enter")
     letter = page.get_by_role("article", name="Your invoice")
     await expect(letter.get_by_role("heading", name="Your invoice")).to_be_focused()
