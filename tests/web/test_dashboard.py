@@ -401,7 +401,9 @@ async def test_what_was_refused_is_told_in_the_words_of_the_page(dashboard: Dash
 
 
 async def test_no_advice_of_the_service_speaks_rest_on_a_page(dashboard: Dashboard) -> None:
-    sources = [path.read_text() for room in ("accounts", "activity", "api") for path in (ROOMS / room).glob("*.py")]
+    sources = [
+        path.read_text() for room in ("accounts", "activity", "api") for path in (ROOMS / room).glob("*.py")
+    ]
     said = [text.replace("{{", "{").replace("}}", "}") for source in sources for text in ADVICE.findall(source)]
     assert len(said) > 6
     told = await dashboard.page.evaluate(
