@@ -10,6 +10,7 @@ from functools import partial
 
 import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -131,9 +132,9 @@ class Service:
             *reference.routes(self.settings.public_url),
             *([] if self.internal else self._internal_routes()),
         ]
-        starlette = Starlette(
-            routes=self.routes, lifespan=self._lifespan, exception_handlers=api.exception_handlers()
-        )
+        handlers = dict(api.exception_handlers())
+        handlers[HTTPException] = web.or_missing(handlers[HTTPException])
+        starlette = Starlette(routes=self.routes, lifespan=self._lifespan, exception_handlers=handlers)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             # Straight to the door: the way through Starlette would cost as much as the proof and the log line.

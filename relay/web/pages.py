@@ -6,7 +6,7 @@ A page is a file in pages/ and a line in ``_PAGES``; scripts, style and pictures
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +23,11 @@ _PAGES: Mapping[str, str] = MappingProxyType(
         "/letter": "letter.html",
     }
 )
+
+# Whose askers are programs, whatever they accept.
+_OF_PROGRAMS = ("/api/", "/inbound/", "/static/")
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 _HERE = Path(__file__).parent
 _MEDIA_TYPES = {
@@ -107,6 +112,24 @@ def _file(name: str, body: bytes) -> _File:
     headers = {**_HEADERS, **_OWN_HEADERS.get(name, {})}
     media_type = _MEDIA_TYPES[Path(name).suffix]
     return _File(body, MappingProxyType({**headers, "content-type": media_type, "etag": etag}))
+
+
+def or_missing(otherwise: Handler) -> Handler:
+    """A handler of HTTPException: a page that leads on for a browser whose path nobody has, else what it was given."""
+    file = _read(_HERE / "pages" / "missing.html")
+    headers = {**file.headers, "cache-control": "no-store"}
+    del headers["etag"]
+
+    async def handler(request: Request, exc: Exception) -> Response:
+        if isinstance(exc, HTTPException) and exc.status_code == 404 and _by_person(request):
+            return Response(file.body, 404, headers)
+        return await otherwise(request, exc)
+
+    return handler
+
+
+def _by_person(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith(_OF_PROGRAMS)
 
 
 def made(path: str, name: str, body: bytes) -> Route:

@@ -38,7 +38,7 @@ Dear customer in plain words,
 --a
 Content-Type: text/html
 
-<p onclick="alert(1)">Dear customer,</p><script src="https://evil.test/x.js"></script>
+<p onclick="alert(1)">Dear <a href="https://shop.test/pay?of=42">customer</a>,</p><script src="https://evil.test/x.js"></script>
 <script>document.body.textContent = "ran"</script><img src="https://evil.test/x.png">
 --a--
 --m
@@ -48,6 +48,8 @@ Content-Disposition: attachment; filename=invoice.txt
 42.00
 --m--
 """.replace(b"\n", b"\r\n")
+ROOMS = Path(__file__).parents[2] / "relay"
+ADVICE = re.compile(r"^ +[^`\n]*\b(?:GET|POST|PUT|DELETE) /api/.*$", re.MULTILINE)  # in sentences of the service
 SCHEMES: tuple[Scheme, ...] = ("dark", "light")
 SECTIONS = ("addresses", "inbox", "domains", "keys", "sockets", "activity")
 BOX = "Forward all incoming emails via web socket"
@@ -132,16 +134,21 @@ async def test_from_reserving_to_ticking_to_receiving(dashboard: Dashboard, rela
     await expect(dashboard.row(NEW)).to_contain_text("the sign-up test")
     await expect(dashboard.row(NEW)).to_contain_text("off")
     assert (await relay.post(harness.MAIL, NEW)).json()["accepted"] == []
+    told = page.locator(".toast")
+    await expect(told).to_contain_text("choose Settings and tick the box")
     await dashboard.press(f"Settings of {NEW}")
     settings = dashboard.dialog("Settings")
     await settings.get_by_label(BOX).check()
     await dashboard.submit(settings, "Save")
     await expect(page.get_by_role("button", name=f"Settings of {NEW}")).to_be_focused()
+    await expect(told).to_have_count(1)  # what is not true any more is gone
+    await expect(told).to_contain_text("is forwarded from now on")
     await expect(dashboard.row(NEW).get_by_text("on", exact=True)).to_be_visible()
     async with relay.listen(NEW) as socket:
         await relay.send("the first mail", NEW)
         assert await socket.subject() == "the first mail"
     await dashboard.go("Inbox")
+    await expect(told).to_have_count(0)
     await expect(page.get_by_role("link", name="the first mail")).to_contain_text(f"to {NEW}")
 
 
@@ -172,7 +179,7 @@ async def test_an_address_that_cannot_be_had_says_why(dashboard: Dashboard) -> N
         (OTHER_ADDRESS, "belongs to another account"),
         (ADDRESS, "already"),
         ("no address", "@-sign"),
-        ("x@nobodys.example", "nobodys.example"),
+        ("x@nobodys.example", "add and verify it under Custom Domains, or choose an address on"),
         ("", "Fill in the address"),
     ):
         await adding.get_by_label("Email address").fill(address)
@@ -237,6 +244,10 @@ async def test_a_key_is_made_and_shown_once_and_used_and_revoked(dashboard: Dash
     shown = dashboard.dialog("Your new API key")
     key = await shown.locator("code").text_content()
     assert key is not None
+    for _ in range(3):
+        await page.keyboard.press("Escape")
+    await expect(shown.get_by_role("status")).to_contain_text("cannot be shown again")
+    await expect(shown.locator("code")).to_have_text(key)
     await dashboard.submit(shown, "I have kept it")
     await expect(page.locator("dialog")).to_have_count(0)
     assert key not in await page.content()
@@ -263,6 +274,8 @@ async def test_a_mail_is_read_starred_and_deleted(dashboard: Dashboard, relay: R
     await relay.post(MAIL_WITH_ALL, ADDRESS)
     item = page.get_by_role("link", name="Your invoice")  # by itself
     await expect(item).to_contain_text("Unread: Carl")
+    await expect(item).to_contain_text("With attachments")
+    await expect(item.locator("use[href$='#clip']")).to_be_visible()
     await item.press("Enter")
     letter = page.get_by_role("article", name="Your invoice")
     await expect(letter.get_by_role("heading", name="Your invoice")).to_be_focused()
@@ -274,6 +287,12 @@ async def test_a_mail_is_read_starred_and_deleted(dashboard: Dashboard, relay: R
     await expect(letter.get_by_role("tabpanel")).to_contain_text("Dear customer in plain words,")
     await letter.get_by_role("tab", name="Headers").click()
     await expect(letter.get_by_role("tabpanel")).to_contain_text("X-Mark: <b>not markup</b>")
+    await letter.get_by_role("tab", name="Links (3)").click()
+    await expect(letter.get_by_role("tabpanel")).to_contain_text("https://shop.test/pay?of=42")
+    await letter.get_by_role("tab", name="Raw").click()
+    await expect(letter.get_by_role("tabpanel")).to_contain_text("Content-Type: multipart/alternative; boundary=a")
+    await letter.get_by_role("tab", name="JSON").click()
+    await expect(letter.get_by_role("tabpanel")).to_contain_text('"subject": "Your invoice"')
     await letter.get_by_role("tab", name="Attachments (1)").click()
     async with page.expect_download() as downloading:
         await letter.get_by_role("button", name="Download invoice.txt").click()
@@ -359,6 +378,38 @@ async def test_activity_is_live_and_of_one_address_when_asked(dashboard: Dashboa
     await page.get_by_label("Events of").select_option(SECOND)
     await expect(events.filter(has_text=ADDRESS)).to_have_count(0)
     await expect(events.filter(has_text=SECOND).first).to_be_visible()
+
+
+async def test_on_a_narrow_screen_a_note_is_alone_and_covers_nothing(dashboard: Dashboard) -> None:
+    page = dashboard.page
+    await page.set_viewport_size({"width": 360, "height": 740})
+    notes = "([kind, text]) => import('/static/toast.js').then(({ toast }) => toast(text, kind))"
+    for kind, text in (("bad", "the first"), ("good", "the second")):
+        await page.evaluate(notes, [kind, text])
+    note = page.locator(".toast")
+    await expect(note).to_have_text("the second")
+    below = await note.evaluate("(note) => note.getBoundingClientRect().bottom")
+    content = await page.locator("main").evaluate("(main) => main.getBoundingClientRect().top")
+    assert 0 < below <= content
+
+
+async def test_what_was_refused_is_told_in_the_words_of_the_page(dashboard: Dashboard, relay: Relay) -> None:
+    await relay.post(harness.MAIL, QUIET_ADDRESS)
+    await dashboard.go("Recent Activity")
+    event = dashboard.page.get_by_role("list", name="Events").get_by_role("listitem")
+    await expect(event).to_contain_text("choose Settings under Manage Email Addresses and tick the box.")
+
+
+async def test_no_advice_of_the_service_speaks_rest_on_a_page(dashboard: Dashboard) -> None:
+    sources = [
+        path.read_text() for room in ("accounts", "activity", "api") for path in (ROOMS / room).glob("*.py")
+    ]
+    said = [text.replace("{{", "{").replace("}}", "}") for source in sources for text in ADVICE.findall(source)]
+    assert len(said) > 6
+    told = await dashboard.page.evaluate(
+        "said => import('/static/words.js').then(({ inWordsOfPages }) => said.map(inWordsOfPages))", said
+    )
+    assert [text for text in told if "/api/" in text] == []
 
 
 async def test_what_an_older_service_lacks_breaks_nothing_else(dashboard: Dashboard) -> None:

@@ -12,9 +12,12 @@ from typing import Any
 
 import httpx2
 import pytest
+from playwright.async_api import Browser, expect
 from starlette.applications import Starlette
 
 from relay import web
+from tests.harness import Relay
+from tests.web.conftest import visit
 
 pytestmark = pytest.mark.anyio
 
@@ -62,6 +65,37 @@ async def test_a_page_is_in_nobodys_frame(http: httpx2.AsyncClient, path: str) -
 @pytest.mark.parametrize("name", ["none.js", "..%2fpages.py", "%2e%2e/pages.py", "../pages/test.html", ""])
 async def test_what_is_no_file_of_ours_is_not_found(http: httpx2.AsyncClient, name: str) -> None:
     assert (await http.get(f"/static/{name}")).status_code == 404
+
+
+async def test_a_browser_that_is_lost_is_led_back(relay: Relay, browser: Browser) -> None:
+    async with visit(browser, f"{relay.url}/dashbord") as visitor:
+        await expect(visitor.page.get_by_role("heading", level=1)).to_have_text("There is no such page")
+        links = visitor.page.locator("main a")
+        assert [await link.get_attribute("href") for link in await links.all()] == ["/", "/dashboard", "/docs"]
+        await visitor.pictures("missing", schemes=("dark", "light"))
+        visitor.complaints.clear()  # of the 404
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "kind"),
+    [
+        ("/dashbord", "text/html,*/*;q=0.8", "text/html"),
+        ("/dashbord", "*/*", "text/plain"),
+        ("/api/dashbord", "text/html", "application/json"),
+        ("/inbound/none", "text/html", "text/plain"),
+        ("/static/none.js", "text/html", "text/plain"),
+    ],
+)
+async def test_only_a_browser_gets_a_page_for_what_is_not_there(
+    relay: Relay, path: str, accept: str, kind: str
+) -> None:
+    answer = await relay.http.get(path, headers={"accept": accept})
+    assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (404, kind)
+    if kind == "text/html":
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert "etag" not in answer.headers
+    else:
+        assert "there is no such path; README.md lists those that are" in answer.text
 
 
 @pytest.mark.parametrize("path", HTML, ids=lambda path: path.name)

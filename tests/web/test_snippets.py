@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 async def running(*command: str, folder: Path) -> AsyncIterator[Process]:
     """A program that is killed in the end; it knows no key but that in its code."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MAILSAC_")}
-    more = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "no_proxy": "*"}
+    more = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "no_proxy": "*", "PATH": f"{folder}:{kept['PATH']}"}
     program = await asyncio.create_subprocess_exec(
         *command, stdin=DEVNULL, stdout=PIPE, cwd=folder, env=kept | more
     )
@@ -78,7 +79,10 @@ async def test_the_code_runs_as_it_stands(
 
 
 async def send_by_shell(code: str, folder: Path) -> None:
-    """Runs what the shell is to do, but for listening."""
+    """Runs what the shell is to do, but for listening, which has no end."""
+    (folder / "relay").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m relay.cli "$@"\n')
+    (folder / "relay").chmod(0o755)
     commands = "\n".join(row for row in code.splitlines() if not row.startswith("relay listen"))
     async with running("sh", "-c", commands.replace("curl ", "curl -sS "), folder=folder) as shell:
         assert json.loads(await line(shell))["accepted"]
+        assert re.fullmatch(r"[\w-]{4,12}", await line(shell))

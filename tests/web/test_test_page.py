@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.web.conftest import Scheme, visit
 pytestmark = pytest.mark.anyio
 
 SCHEMES: tuple[Scheme, ...] = ("dark", "light")
+LINK = "https://shop.test/confirm?token=1234&for=user1"
 EFFECT = "top.document.title='owned';parent.parent.document.title='owned';fetch('http://elsewhere.test/run')"
 HOSTILE = f"""\
 <html><head>
@@ -150,6 +152,26 @@ async def test_the_frame_holds_what_was_not_made_safe(relay: Relay, browser: Bro
         visitor.complaints.clear()
 
 
+async def test_links_are_told_and_copied_and_lead_nowhere(relay: Relay, browser: Browser) -> None:
+    async with visit(browser, relay.url) as visitor:
+        page = visitor.page
+        await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        await listen(page)
+        await post_html(relay, "linked", f'<a href="{LINK}">go</a>')
+        await page.get_by_role("tab", name="Links (1)").click()
+        links = page.get_by_role("list", name="Links of the message")
+        await expect(links).to_contain_text(LINK)
+        await expect(links.get_by_role("link")).to_have_count(0)
+        await links.get_by_role("button", name="Copy link 1").click()
+        await expect(page.get_by_text("Copied.")).to_be_visible()
+        assert await page.evaluate("navigator.clipboard.readText()") == LINK
+        await page.get_by_role("tab", name="JSON").click()
+        await page.get_by_role("tabpanel").get_by_role("button", name="Copy").first.click()
+        await page.wait_for_function("navigator.clipboard.readText().then((text) => text.startsWith('{'))")
+        copied = json.loads(await page.evaluate("navigator.clipboard.readText()"))
+        assert (copied["subject"], copied["links"]) == ("linked", [LINK])
+
+
 async def test_a_service_that_was_away_comes_back_without_a_missed_mail(
     browser: Browser, empty_redis_url: str, tmp_path: Path
 ) -> None:
@@ -202,6 +224,13 @@ async def test_what_is_refused_is_told_in_words(relay: Relay, browser: Browser) 
         page = visitor.page
         await page.get_by_label("Paste your API key").fill("rk_nobody")
         await expect(page.get_by_text("No account has this key")).to_be_visible()
+        await page.get_by_role("button", name="Start listening").click()
+        problem = page.locator("#setup-error")
+        await expect(problem).to_contain_text("No account has this key")
+        await page.get_by_label("Paste your API key").fill("")
+        await expect(problem).to_be_hidden()
+        await page.get_by_role("button", name="Start listening").click()
+        await expect(problem).to_contain_text("paste your API key")
         await paste_key(page)
         await page.get_by_text("Others, or whole domains").click()
         await page.get_by_label("Other addresses").fill(QUIET_ADDRESS)

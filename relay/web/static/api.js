@@ -1,6 +1,7 @@
 // REST calls with the key of this session: in a header, never in a URL.
 
 import * as session from "./session.js";
+import { inWordsOfPages } from "./words.js";
 
 const PATIENCE_MS = 30_000;
 
@@ -67,5 +68,5 @@ async function refusal(response) {
   const said = await response.json().catch(() => ({}));
   const text = said.error || said.message || `The service answered ${response.status}.`;
   const seconds = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
-  return new ApiError(text, response.status, Number.isNaN(seconds) ? null : seconds);
+  return new ApiError(inWordsOfPages(text), response.status, Number.isNaN(seconds) ? null : seconds);
 }

@@ -52,7 +52,8 @@ export async function showAttachments(panel, attachments) {
 
 function table(listed, attachments) {
   const names = ["Name", "Type", "Size"].map((name) => make("th", { scope: "col" }, name));
-  const head = make("thead", {}, make("tr", {}, names, make("td", {})));
+  const last = make("th", { scope: "col" }, make("span", { class: "visually-hidden" }, "To keep"));
+  const head = make("thead", {}, make("tr", {}, names, last));
   const body = make("tbody", {}, listed.map((one) => row(one, attachments)));
   return make("div", { class: "table-scroll" }, make("table", {}, head, body));
 }

@@ -2,6 +2,7 @@
 
 import { fill, make, time } from "./dom.js";
 import { request } from "./dashboard-account.js";
+import { inWordsOfPages } from "./words.js";
 import { badge, empty, head, loading, pause, troubles } from "./dashboard-parts.js";
 
 const WAIT_SECONDS = 25;
@@ -88,6 +89,6 @@ function shown(event) {
     { class: "event" },
     make("span", { class: "event-time small soft" }, time(event.time)),
     badge(kind, name),
-    make("p", { class: "event-text" }, event.text),
+    make("p", { class: "event-text" }, inWordsOfPages(event.text)),
   );
 }

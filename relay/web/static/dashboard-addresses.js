@@ -87,7 +87,7 @@ function openAdd(refresh) {
         throw new Error("Fill in the address to reserve, such as name@example.com.");
       }
       const made = await request("POST", path("addresses", address), { body: { info } });
-      toast(`${made._id} is yours. To get its mail, choose Settings and tick the box.`, "good");
+      toast(`${made._id} is yours. To get its mail, choose Settings and tick the box.`, "good", made._id);
       await refresh();
     },
   });
@@ -105,7 +105,7 @@ function openSettings(address, refresh) {
     submit: "Save",
     work: async ({ enablews, info }) => {
       await request("PUT", path("addresses", address._id), { body: { enablews, info } });
-      toast(enablews ? `Mail to ${address._id} is forwarded from now on.` : `The WebSocket is off for ${address._id}.`, "good");
+      toast(enablews ? `Mail to ${address._id} is forwarded from now on.` : `The WebSocket is off for ${address._id}.`, "good", address._id);
       await refresh();
     },
     more: make("div", { class: "dialog-more" }, release),
@@ -122,7 +122,7 @@ function openRelease(address, refresh, settings) {
     cancel: "Keep it",
     work: async () => {
       await request("DELETE", path("addresses", address._id));
-      toast(`${address._id} was released.`, "good");
+      toast(`${address._id} was released.`, "good", address._id);
       await refresh();
     },
   });

@@ -27,6 +27,23 @@ export function dialog(title, ...content) {
   return box;
 }
 
+/**
+ * A dialog that only its own buttons close, by `close`, because what it shows cannot be had again. `tried` is called,
+ * without arguments, when a person tries it otherwise.
+ */
+export function lastingDialog(title, tried, ...content) {
+  const box = dialog(title, ...content);
+  const stays = (event) => {
+    event.preventDefault();
+    tried();
+  };
+  box.setAttribute("closedby", "none"); // a browser that does not know it asks by `cancel`, but the first time only
+  box.querySelector(".dialog-head button").remove();
+  box.addEventListener("cancel", stays);
+  box.addEventListener("keydown", (event) => event.key === "Escape" && stays(event));
+  return box;
+}
+
 /** The browser does that, unless what opened the dialog was made anew meanwhile; then to what stands in its place. */
 function giveBackFocus(opener) {
   if (opener.isConnected || document.activeElement !== document.body) {

@@ -70,7 +70,7 @@ async function verify(domain, check, refresh) {
   check.disabled = true;
   try {
     const checked = await request("POST", path("domains", domain._id, "verify"));
-    toast(checked.verified ? `${domain._id} is yours.` : `Not yet: ${checked.lastVerificationErrors}.`, checked.verified ? "good" : "plain");
+    toast(checked.verified ? `${domain._id} is yours.` : `Not yet: ${checked.lastVerificationErrors}.`, checked.verified ? "good" : "plain", domain._id);
     await refresh();
   } catch (error) {
     toast(error.message, "bad");
@@ -103,7 +103,7 @@ function openRemove(domain, refresh) {
     cancel: "Keep it",
     work: async () => {
       await request("DELETE", path("domains", domain._id));
-      toast(`${domain._id} was removed.`, "good");
+      toast(`${domain._id} was removed.`, "good", domain._id);
       await refresh();
     },
   });

@@ -5,7 +5,7 @@ import { fill, make } from "./dom.js";
 import { copyable } from "./shell.js";
 import { toast } from "./toast.js";
 import { request } from "./dashboard-account.js";
-import { dialog, field, formDialog } from "./dashboard-dialogs.js";
+import { field, formDialog, lastingDialog } from "./dashboard-dialogs.js";
 import { badge, button, day, head, loading, notice, table, trouble } from "./dashboard-parts.js";
 
 const SOURCES = { file: "accounts file", cli: "relay command", api: "API or dashboard" };
@@ -53,13 +53,16 @@ function openMake(refresh) {
 
 function showOnce(made) {
   const done = button("I have kept it", null, { class: "button-primary" });
-  const box = dialog(
+  const hint = make("p", { class: "field-error", role: "status" });
+  const box = lastingDialog(
     "Your new API key",
+    () => fill(hint, "The key cannot be shown again. Copy it, then press “I have kept it”."),
     make(
       "div",
       { class: "stack" },
       notice("warn", make("p", {}, "Copy it now: it is shown this once. The service keeps only a fingerprint of it.")),
       copyable(make("div", { class: "code code-wrap code-line" }, make("pre", { tabindex: "0" }, make("code", { id: "new-key" }, made.key)))),
+      hint,
       make("div", {}, done),
     ),
   );

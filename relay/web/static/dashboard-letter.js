@@ -9,7 +9,8 @@ import { asked, request } from "./dashboard-account.js";
 import { formDialog } from "./dashboard-dialogs.js";
 import { button, loading, notice, trouble } from "./dashboard-parts.js";
 import { showHtml } from "./html_view.js";
-import { people } from "./message_view.js";
+import { linksTab } from "./links.js";
+import { block, people } from "./message_view.js";
 import { tabbed } from "./tabs.js";
 
 /**
@@ -56,8 +57,11 @@ function view(letter, { email, at, back, changed }) {
     make("div", {}, tabbed("Parts of the message", [
       { name: "Message", show: bodyOf(path("body", email, letter._id), attachments) },
       { name: "Text", show: once((root) => showText(root, path("text", email, letter._id))) },
+      linksTab(letter.links),
       { name: "Headers", show: once((root) => showText(root, `${at("headers")}?messageHeadersFormat=plain`)) },
       letter.attachments?.length > 0 && { name: `Attachments (${letter.attachments.length})`, show: once((root) => showAttachments(root, attachments)) },
+      { name: "Raw", show: once((root) => showRaw(root, path("raw", email, letter._id))) },
+      { name: "JSON", show: () => json(letter) },
     ].filter(Boolean))),
   );
 }
@@ -165,4 +169,15 @@ function showText(root, url) {
     const text = await (await asked("GET", url)).text();
     fill(root, text.trim() ? make("pre", { class: "mail-text", tabindex: "0" }, text) : make("p", { class: "soft" }, "There is none."));
   });
+}
+
+function showRaw(root, url) {
+  return fetched(root, async () => {
+    fill(root, block(await (await asked("GET", url)).text()));
+  });
+}
+
+function json(letter) {
+  const hint = "As the REST API lists it. A WebSocket gets it with text, html, headers and raw.";
+  return [make("p", { class: "soft small" }, hint), block(JSON.stringify(letter, null, 2))];
 }

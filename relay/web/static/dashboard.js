@@ -10,6 +10,7 @@ import { apiKeys } from "./dashboard-keys.js";
 import { domains } from "./dashboard-domains.js";
 import { inbox } from "./dashboard-inbox.js";
 import { sockets } from "./dashboard-sockets.js";
+import { putAway } from "./toast.js";
 
 // Each is called with where to put itself, the parts of the hash after its name, and a signal that says when it is left.
 // It may return a function that is told when only those parts have changed.
@@ -31,6 +32,7 @@ function place() {
 
 function leave() {
   shown.leave.abort();
+  putAway(); // what they tell was told of the section that is left
   shown = { name: "", leave: new AbortController(), moved: null };
   for (const dialog of document.querySelectorAll("dialog")) {
     dialog.close();

@@ -1,6 +1,7 @@
 // A socket that stays: connects, comes back when it was cut off, and resumes where it stood. Knows nothing of the page.
 
 import * as closes from "./closes.js";
+import { inWordsOfPages } from "./words.js";
 
 const PATIENCE_MS = 15_000; // for a handshake
 const FIRST_MS = 1_000; // the first wait is up to this; it doubles from failure to failure
@@ -172,7 +173,7 @@ export class Listener {
     } else if (frame.msg === "Gap") {
       this.#on.gap(frame);
     } else if (frame.error) {
-      this.#said = String(frame.error);
+      this.#said = inWordsOfPages(String(frame.error));
     }
   }
 

@@ -3,24 +3,26 @@
 import { Attachments, showAttachments } from "./attachments.js";
 import { download, icon, make, size } from "./dom.js";
 import { showHtml } from "./html_view.js";
-import { copy, copyable } from "./shell.js";
+import { linksTab } from "./links.js";
+import { copyable } from "./shell.js";
 import { tabbed } from "./tabs.js";
 
 const SHOWN_CHARS = 200_000; // of raw and JSON: more makes the page slow, and nobody reads it
 const ROWS = 500; // of headers
 const PEOPLE = 20;
 
-/** `message`: as the service sent it; `text`: the same as JSON; `key`: of the account that listens. */
-export function messageView(message, text, key) {
+/** `message`: as the service sent it; `key`: of the account that listens. */
+export function messageView(message, key) {
   const attachments = new Attachments(message, key);
   const count = attachments.checksums.length;
   const views = [
     message.html && { name: "HTML", show: (panel) => showHtml(panel, message.html, attachments) },
     { name: "Text", show: () => plain(message.text) },
+    linksTab(message.links),
     { name: "Headers", show: () => headers(message) },
     count > 0 && { name: `Attachments (${count})`, show: (panel) => showAttachments(panel, attachments) },
     { name: "Raw", show: () => raw(message) },
-    { name: "JSON", show: () => json(message, text) },
+    { name: "JSON", show: () => json(message) },
   ];
   return make("div", { class: "message-body" }, facts(message), tabbed("Views of the message", views.filter(Boolean)));
 }
@@ -50,10 +52,11 @@ function plain(text) {
   return text ? block(text, "code-wrap") : make("p", { class: "soft" }, "This mail has no text of its own.");
 }
 
-function block(text, kind = "") {
+/** A box of code with a copy button for all of it; too long a text is cut, and said to be. */
+export function block(text, kind = "") {
   const cut = text.length > SHOWN_CHARS;
   const code = make("code", {}, cut ? text.slice(0, SHOWN_CHARS) : text);
-  const box = copyable(make("div", { class: `code ${kind}` }, make("pre", { tabindex: "0" }, code)));
+  const box = copyable(make("div", { class: `code ${kind}` }, make("pre", { tabindex: "0" }, code)), text);
   const [shown, all] = [SHOWN_CHARS, text.length].map((count) => count.toLocaleString("en"));
   return cut ? [make("p", { class: "soft small" }, `The first ${shown} of ${all} characters.`), box] : box;
 }
@@ -82,9 +85,7 @@ function raw(message) {
   return [make("div", { class: "row view-tools" }, button), block(message.raw ?? "")];
 }
 
-function json(message, text) {
-  const attributes = { class: "button-small", type: "button", onclick: () => copy(text) };
-  const button = make("button", attributes, icon("copy"), "Copy as sent");
-  const hint = make("span", { class: "soft small" }, "Indented for reading; sent on one line.");
-  return [make("div", { class: "row view-tools" }, button, hint), block(JSON.stringify(message, null, 2))];
+function json(message) {
+  const hint = make("p", { class: "soft small view-tools" }, "Indented for reading; sent on one line.");
+  return [hint, block(JSON.stringify(message, null, 2))];
 }

@@ -26,10 +26,10 @@ function switchTheme(button) {
   showTheme(button);
 }
 
-/** Puts a copy button on a `.code` box; what is in its `code` at the time of the click is copied. */
-export function copyable(box) {
+/** Puts a copy button on a `.code` box, for `text`; without it, for what its `code` has at the time of the click. */
+export function copyable(box, text = null) {
   const button = make("button", { class: "button-small code-copy", type: "button" }, icon("copy"), "Copy");
-  button.addEventListener("click", () => copy(box.querySelector("code").textContent));
+  button.addEventListener("click", () => copy(text ?? box.querySelector("code").textContent));
   box.append(button);
   return box;
 }

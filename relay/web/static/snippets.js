@@ -77,16 +77,22 @@ async def main() -> None:
 
 
 asyncio.run(main())
+
+# In pytest: pytest_plugins = ["relay.testing"] in conftest.py, and relay_inbox has a fresh address for each test.
 `;
 }
 
 function shell({ base, given, address, secret }) {
   return `export MAILSAC_KEY=${sh(secret)}
 
+# relay: on the PATH where it is installed, .venv/bin/relay in a checkout of it
 # print each mail as it arrives
 relay listen ${sh(base)} --addresses ${sh(given.join(","))}
 
 # send a sample mail
-curl -X POST -H "Mailsac-Key: $MAILSAC_KEY" ${sh(`${base}/api/addresses/${encodeURIComponent(address)}/sample`)}
+curl -w '\\n' -X POST -H "Mailsac-Key: $MAILSAC_KEY" ${sh(`${base}/api/addresses/${encodeURIComponent(address)}/sample`)}
+
+# wait for a mail, and print the one-time code in it
+relay wait ${sh(address)} --url ${sh(base)} --subject "one-time code" --since 1m --code
 `;
 }

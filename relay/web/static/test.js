@@ -106,8 +106,9 @@ async function start(event) {
   if (key.value.trim() !== tried) {
     await tryKey(); // pasted a moment ago
   }
-  if (!key.value.trim() || key.getAttribute("aria-invalid") === "true") {
-    problem("Step 1 first: paste your API key.");
+  const wrong = key.getAttribute("aria-invalid") === "true" && byId("key-said").textContent;
+  if (!key.value.trim() || wrong) {
+    problem(wrong ? `Step 1: ${wrong}` : "Step 1 first: paste your API key.");
     key.focus();
     return;
   }
@@ -281,6 +282,7 @@ function showSnippets() {
 /* ---- begin ---- */
 
 key.addEventListener("input", () => {
+  problem("");
   clearTimeout(typing);
   typing = setTimeout(tryKey, TYPING_MS);
 });

@@ -23,7 +23,7 @@ export class Timeline {
 
   /** `text`: its JSON as sent; `key`: of the account that listens; `open`: whether to show it at once. */
   message(message, text, key, open) {
-    this.#put(entry(message, text, key, open), text.length);
+    this.#put(entry(message, key, open), text.length);
   }
 
   /** `kind`: "good", "warn" or "bad"; `more`: what the service said itself, or "". */
@@ -51,20 +51,22 @@ export class Timeline {
   }
 }
 
-function entry(message, text, key, open) {
+function entry(message, key, open) {
   const body = make("div", { class: "message-fold", id: `message-${message._id}`, hidden: !open });
+  const chevron = icon("chevron");
+  chevron.classList.add("message-chevron");
   const head = make(
     "button",
     { class: "message-head", type: "button", "aria-expanded": String(open), "aria-controls": body.id },
     make("span", { class: "message-from" }, message.from?.[0]?.name || people(message.from) || "nobody"),
     make("span", { class: "message-subject" }, message.subject.slice(0, SUBJECT_CHARS) || "(no subject)"),
     make("span", { class: "message-inbox" }, message.inbox),
-    make("span", { class: "message-signs" }, message.attachments?.length > 0 && icon("clip"), time(message.received)),
+    make("span", { class: "message-signs" }, message.attachments?.length > 0 && icon("clip"), time(message.received), chevron),
   );
   const element = make("li", { class: "message" }, make("h3", {}, head), body);
   const show = () => {
     element.classList.add("message-seen");
-    body.replaceChildren(messageView(message, text, key));
+    body.replaceChildren(messageView(message, key));
   };
   head.addEventListener("click", () => {
     const opens = body.hidden;

@@ -4,16 +4,23 @@ import { icon, make } from "./dom.js";
 
 const SHOWN_MS = 7_000;
 const AT_ONCE = 3;
+const NARROW = matchMedia("(max-width: 56rem)"); // as in relay.css: the shelf is a part of the head there
 
-/** `kind`: "good", "bad" or "plain". What is bad stays until it is put away. */
-export function toast(text, kind = "plain") {
-  const shelf = document.querySelector(".toasts") ?? document.body.appendChild(shelfOfToasts());
+/**
+ * `kind`: "good", "bad" or "plain". What is bad stays until it is put away. `about`: the name of what has changed, whose
+ * earlier notes are not true any more; "" for none.
+ */
+export function toast(text, kind = "plain", about = "") {
+  const shelf = document.querySelector(".toasts") ?? shelfOfToasts();
   const away = () => note.remove();
   const attributes = { class: "button-quiet button-icon", type: "button", "aria-label": "Put the note away" };
   const button = make("button", { ...attributes, onclick: away }, icon("close"));
-  const note = make("div", { class: `toast toast-${kind}` }, make("p", {}, text), button);
+  const note = make("div", { class: `toast toast-${kind}`, dataset: { about } }, make("p", {}, text), button);
+  if (about) {
+    putAway((one) => one.dataset.about === about);
+  }
   shelf.append(note);
-  while (shelf.children.length > AT_ONCE) {
+  while (shelf.children.length > (NARROW.matches ? 1 : AT_ONCE)) {
     shelf.firstElementChild.remove();
   }
   if (kind !== "bad") {
@@ -21,6 +28,13 @@ export function toast(text, kind = "plain") {
   }
 }
 
+/** Removes the notes that are `stale`; all of them without it. */
+export function putAway(stale = () => true) {
+  [...document.querySelectorAll(".toast")].filter(stale).forEach((one) => one.remove());
+}
+
 function shelfOfToasts() {
-  return make("div", { class: "toasts", role: "status", "aria-live": "polite" });
+  const shelf = make("div", { class: "toasts", role: "status", "aria-live": "polite" });
+  document.querySelector(".site-head").append(shelf);
+  return shelf;
 }
