@@ -91,10 +91,10 @@ class Recorder:
             missed = reason == "not reserved"
             self._note_stranger(Kind.REFUSED, (reason,), members, inbox=shown(inbox), missed=missed)
 
-    def refused_post(self, door: str, status: int, reason: str, *, client: str = "") -> None:
-        """A whole post is not taken: nobody knows whose mail is in it."""
+    def refused_post(self, door: str, status: int, reason: str, *, client: str = "", known: bool = True) -> None:
+        """A whole post is not taken: nobody knows whose mail is in it. ``known``: there is such a sender."""
         members = {"door": door, "status": status, "reason": shown(reason), "client": client}
-        self._note_stranger(Kind.REFUSED, (door, status), members)
+        self._note_stranger(Kind.REFUSED, (door if known else "", status), members)
 
     def parked(self, door: str, post_id: str, reason: str) -> None:
         """A post, or a part of one, cannot be read."""
