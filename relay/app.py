@@ -24,6 +24,8 @@ from relay.bus import Bus
 from relay.errors import ConfigError, Unavailable
 from relay.fetches import Fetches
 from relay.inbound import senders, sns
+from relay.inbound.closed import PATH as CLOSED_PATH
+from relay.inbound.closed import Closed
 from relay.inbound.door import Door as InboundDoor
 from relay.inbound.fetch import Fetcher
 from relay.inbound.fetching import FetchWorker
@@ -126,6 +128,7 @@ class Service:
         entrances = self._inbound.entrances(self._senders())
         self.routes: list[BaseRoute] = [
             *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in entrances.items()),
+            Route(CLOSED_PATH, Closed(self.metrics, self._activity, entrances)),
             *self._stream.routes(),
             *api.routes(self._rooms()),
             *web.routes(),

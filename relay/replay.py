@@ -122,11 +122,11 @@ class Replay:
                     starts[item.inbox] = After(item.reached)
                 self._tell(listener, item)
         finally:
-            self._activity.replayed(listener.account, allowed - left)
+            self._activity.replayed(listener.account, _names(listener), allowed - left)
 
     def _tell(self, listener: Resuming, gap: Gap) -> None:
         self._metrics.gaps.labels(gap.reason).inc()
-        self._activity.gap(listener.account, gap.inbox, gap.reason)
+        self._activity.gap(listener.account, gap.inbox, gap.reason, listens_to=_names(listener))
         listener.send(gap)
 
     async def _cut_short(self, listener: Resuming, starts: dict[str, Start]) -> None:
@@ -142,6 +142,10 @@ class Replay:
                     continue
             starts[inbox] = After(top.last)
             self._tell(listener, Gap(inbox, after, None, "trimmed", reached=top.last))
+
+
+def _names(listener: Resuming) -> list[str]:
+    return [*listener.addresses, *listener.domains]
 
 
 def _last(starts: Mapping[str, Start]) -> dict[str, MessageId]:

@@ -17,6 +17,7 @@ import orjson
 
 from relay import keys
 from relay.activity.backlog import Entry
+from relay.activity.concerns import concerns
 from relay.activity.sentences import sentence
 from relay.errors import BadRequest, RelayError, Unavailable
 from relay.store import Command, Store
@@ -89,7 +90,8 @@ class Journal:
         """The newest ``limit`` events of an account (None: of all); with ``since``, a cursor, the first ones after it,
         so that who comes back for more misses none.
 
-        ``inbox``: only those of a canonical address. ``names_accounts``: whose each is, is told. Raises BadCursor.
+        ``inbox``: only those that concern a canonical address. ``names_accounts``: whose each is, is told. Raises
+        BadCursor.
         """
         at = f"({_cursor(since)}" if since else "+"
         cursor, found = since or BEGINNING, list[dict[str, Any]]()
@@ -100,7 +102,7 @@ class Journal:
                 cursor = place if since or cursor == BEGINNING else cursor
                 at = f"({place}"
                 event = _event(place, fields, names_accounts=names_accounts)
-                if event and inbox in ("", event.get("inbox")):
+                if event and (not inbox or concerns(inbox, event)):
                     found.append(event)
                     if len(found) == limit:
                         return Page(found[::-1] if since else found, cursor)

@@ -91,10 +91,10 @@ class Recorder:
             missed = reason == "not reserved"
             self._note_stranger(Kind.REFUSED, (reason,), members, inbox=shown(inbox), missed=missed)
 
-    def refused_post(self, door: str, status: int, reason: str, *, client: str = "") -> None:
-        """A whole post is not taken: nobody knows whose mail is in it."""
+    def refused_post(self, door: str, status: int, reason: str, *, client: str = "", known: bool = True) -> None:
+        """A whole post is not taken: nobody knows whose mail is in it. ``known``: there is such a sender."""
         members = {"door": door, "status": status, "reason": shown(reason), "client": client}
-        self._note_stranger(Kind.REFUSED, (door, status), members)
+        self._note_stranger(Kind.REFUSED, (door if known else "", status), members)
 
     def parked(self, door: str, post_id: str, reason: str) -> None:
         """A post, or a part of one, cannot be read."""
@@ -110,27 +110,35 @@ class Recorder:
         """A socket listens."""
         self._note(Kind.SOCKET_OPENED, account, "", {"addresses": _some(listens_to), "client": client})
 
-    def socket_refused(self, account: str, code: int, reason: str, *, client: str) -> None:
-        """A socket may not listen; ``account`` is "" when its key is nobody's. ``code``: of the close, or of HTTP."""
-        members = {"code": code, "reason": shown(reason), "client": client}
+    def socket_refused(
+        self, account: str, code: int, reason: str, *, client: str, asked_for: Collection[str] = ()
+    ) -> None:
+        """A socket may not listen; ``account`` is "" when its key is nobody's. ``code``: of the close, or of HTTP.
+        ``asked_for``: canonical, as far as it got."""
+        members = {"code": code, "reason": shown(reason), "addresses": _some(asked_for), "client": client}
         if account:
             self._note(Kind.SOCKET_REFUSED, account, "", members)
         else:
             self._note_stranger(Kind.SOCKET_REFUSED, (code,), members)
 
-    def socket_closed(self, account: str, close: Close | None, *, client: str) -> None:
+    def socket_closed(
+        self, account: str, listened_to: Collection[str], close: Close | None, *, client: str
+    ) -> None:
         """A socket that listened is no more; ``close`` is None when the client went by itself."""
         members: dict[str, Any] = {"code": close.code, "reason": close.reason} if close else {}
-        self._note(Kind.SOCKET_CLOSED, account, "", members | {"client": client})
+        members |= {"addresses": _some(listened_to), "client": client}
+        self._note(Kind.SOCKET_CLOSED, account, "", members)
 
-    def replayed(self, account: str, messages: int) -> None:
+    def replayed(self, account: str, listens_to: Collection[str], messages: int) -> None:
         """A socket that resumed was sent so many messages; 0 is not worth an event."""
         if messages:
-            self._note(Kind.REPLAYED, account, "", {"messages": messages})
+            self._note(Kind.REPLAYED, account, "", {"messages": messages, "addresses": _some(listens_to)})
 
-    def gap(self, account: str, inbox: str | None, reason: str) -> None:
-        """Listeners of the account were told of a gap; ``inbox`` is None when it is not known any more."""
-        self._note(Kind.GAP, account, inbox or "", {"reason": reason})
+    def gap(self, account: str, inbox: str | None, reason: str, *, listens_to: Collection[str] = ()) -> None:
+        """Listeners of the account were told of a gap; ``inbox`` is None when it is not known any more, and then
+        ``listens_to`` is what can be said."""
+        members = {"reason": reason} if inbox else {"reason": reason, "addresses": _some(listens_to)}
+        self._note(Kind.GAP, account, inbox or "", members)
 
     def _note_stranger(
         self,
@@ -205,7 +213,7 @@ def _missing(dropped: Mapping[str, int]) -> Iterator[Entry]:
 
 
 def _some(names: Collection[str]) -> str:
-    """The first few."""
+    """The first few; concerns.py finds them again."""
     few = sorted(names)[:_SHOWN_NAMES]
     more = len(names) - len(few)
     return ", ".join(few) + (f" and {more} more" if more else "")

@@ -59,7 +59,7 @@ def _refused(of: Members) -> str:
     if of["parked"]:
         return f"A post to {door} is parked, because of {reason}: look at it with relay parked show {of['parked']}"
     if of["status"]:
-        return f"A post to {door} was answered {of['status']}: {reason}"
+        return f"A post{_client(of)} to {door} was answered {of['status']}: {reason}"
     why = _REFUSALS[reason].format_map(of) if reason in _REFUSALS else reason
     return f"Mail{_by(of)} for {of['inbox']} was refused, because {why}"
 
@@ -81,18 +81,18 @@ def _socket_opened(of: Members) -> str:
 
 
 def _socket_refused(of: Members) -> str:
-    return f"A socket was refused with {of['code']}: {of['reason']}"
+    return f"A socket{_client(of)}{_for(of)} was refused with {of['code']}: {of['reason']}"
 
 
 def _socket_closed(of: Members) -> str:
     if not of["code"]:
-        return "A socket was closed by its client"
+        return f"A socket{_for(of)} was closed by its client"
     advice = _CLOSES.get(str(of["code"]))
-    return f"A socket was closed with {of['code']}, {of['reason']}" + (f": {advice}" if advice else "")
+    return f"A socket{_for(of)} was closed with {of['code']}, {of['reason']}" + (f": {advice}" if advice else "")
 
 
 def _replayed(of: Members) -> str:
-    return f"A socket that came back was sent {_count(of['messages'], 'message')} that it had missed"
+    return f"A socket{_for(of)} that came back was sent {_count(of['messages'], 'message')} that it had missed"
 
 
 def _gap(of: Members) -> str:
@@ -110,6 +110,14 @@ def _near_miss(of: Members) -> str:
 
 def _mail(of: Members) -> str:
     return f"Mail{_size(of['size'])}{_by(of)} for {of['inbox']}"
+
+
+def _for(of: Members) -> str:
+    return f" for {of['addresses']}" if of["addresses"] else ""
+
+
+def _client(of: Members) -> str:
+    return f" from {of['client']}" if of["client"] else ""
 
 
 def _by(of: Members) -> str:

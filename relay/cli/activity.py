@@ -9,7 +9,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import httpx2
@@ -46,7 +46,7 @@ def activity(
     key: credential.Key = None,
     key_file: credential.KeyFile = None,
     account: Annotated[str, typer.Option(help="Without a key: only what is of this account.")] = "",
-    inbox: Annotated[str, typer.Option(help="Only what is of this address.")] = "",
+    inbox: Annotated[str, typer.Option(help="Only this address, near misses and sockets included.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=_AT_ONCE, help="Begin with so many, the newest.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens from now on.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print each event as JSON on one line.")] = False,
@@ -68,13 +68,14 @@ def activity(
             raise typer.BadParameter("is for the operator; a key has one account", param_hint="--account")
         proof = credential.read(key, key_file, option="--key", variable="MAILSAC_KEY")
         service = _Service(_base(url), proof, inbox)
-        code = asyncio.run(_until_told(_print(service.page, limit, printer, follow=follow)))
+        code = asyncio.run(_until_told(_print(service.page, limit, printer, of=inbox, follow=follow)))
     else:
 
         async def show(store: Store, loaded: Settings) -> int:
             journal = Journal(store, keep_seconds=loaded.keep_seconds)
             source = _Redis(journal, account or None, inbox)
-            return await _until_told(_print(source.page, limit, printer, follow=follow))
+            whose = " in account ".join(filter(None, (inbox, account))) if inbox else account
+            return await _until_told(_print(source.page, limit, printer, of=whose, follow=follow))
 
         code = on_redis(show, instead="; with --url and a key that process tells what is of an account")
     raise typer.Exit(code)
@@ -109,10 +110,12 @@ async def _until_told(printing: Coroutine[Any, Any, None]) -> int:
 
 
 async def _print(
-    page_of: Callable[[int, str], Awaitable[Page]], limit: int, printer: Printer, *, follow: bool
+    page_of: Callable[[int, str], Awaitable[Page]], limit: int, printer: Printer, *, of: str, follow: bool
 ) -> None:
-    """Raises RelayError: the first look fails, or coming back makes no sense."""
+    """``of``: what was asked for, "" = all. Raises RelayError: the first look fails, or coming back makes no sense."""
     page = await page_of(limit, "")
+    if of and not page.events:
+        complain(f"no events of {of} are kept; is it spelt right?")
     failures = 0
     while True:
         for event in reversed(page.events):
@@ -206,8 +209,8 @@ def _print_line(event: dict[str, Any]) -> None:
 
 
 def _time(text: Any) -> str:
-    """Date and time of day here."""
+    """To the second, in UTC, so that it can be compared with the service's log."""
     try:
-        return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, TypeError):
         return "-"

@@ -62,7 +62,12 @@ NOUN = Noun(
                 Parameter(
                     "since", "query", "a cursor: only what happened after it", text(pattern="^([0-9]+-[0-9]+)?$")
                 ),
-                Parameter("inbox", "query", "only what concerns this address", text()),
+                Parameter(
+                    "inbox",
+                    "query",
+                    "only what concerns this address: mail, near misses, sockets",
+                    text(),
+                ),
                 Parameter(
                     "wait",
                     "query",

@@ -27,7 +27,7 @@ from relay.stream import frames, handshake
 from relay.stream.heartbeat import Wheel
 from relay.stream.portable import PortableListener, say_goodbye
 from relay.stream.refusals import Refusals
-from relay.stream.request import SUBPROTOCOL, ListenRequest, parse
+from relay.stream.request import SUBPROTOCOL, ListenRequest, asked_for, parse
 from relay.stream.waves import Waves
 from relay.stream.wire import Surroundings, Wire
 
@@ -82,11 +82,13 @@ class Door:
             if not refused.close.retry:
                 self._refusals.count(client)
             log.info("socket.refused", code=refused.close.code, error=refused.text, client=client)
-            self._activity.socket_refused(refused.account, refused.close.code, refused.text, client=client)
+            code, names = refused.close.code, self._asked_for(websocket)
+            self._activity.socket_refused(refused.account, code, refused.text, client=client, asked_for=names)
             await self._refuse(websocket, refused)
         except Unavailable as error:
             log.warning("socket.unavailable", error=str(error), client=client)
-            self._activity.socket_refused("", OUR_FAULT.code, str(error), client=client)
+            names = self._asked_for(websocket)
+            self._activity.socket_refused("", OUR_FAULT.code, str(error), client=client, asked_for=names)
             await self._refuse(websocket, Refused(OUR_FAULT, str(error)))
         except WebSocketDisconnect:
             pass  # the client left during the handshake
@@ -146,8 +148,7 @@ class Door:
 
     def _opened(self, listener: Wire | PortableListener) -> None:
         self._metrics.sockets.inc()
-        listens_to = [*listener.addresses, *listener.domains]
-        self._activity.socket_opened(listener.account, listens_to, client=listener.client)
+        self._activity.socket_opened(listener.account, _names(listener), client=listener.client)
         log.info(
             "socket.open",
             account=listener.account,
@@ -162,7 +163,7 @@ class Door:
 
     def _ended(self, listener: Wire | PortableListener, close: Close | None) -> None:
         self._metrics.sockets.dec()
-        self._activity.socket_closed(listener.account, close, client=listener.client)
+        self._activity.socket_closed(listener.account, _names(listener), close, client=listener.client)
         if close is None:
             log.info("socket.left", account=listener.account, client=listener.client)
             return
@@ -184,6 +185,9 @@ class Door:
             max_addresses=self._settings.max_addresses_per_socket,
             now_ms=time.time_ns() // 1_000_000,
         )
+
+    def _asked_for(self, websocket: WebSocket) -> frozenset[str]:
+        return asked_for(websocket, max_addresses=self._settings.max_addresses_per_socket)
 
     async def _refuse(self, websocket: WebSocket, refused: Refused) -> None:
         self._metrics.closed.labels(str(refused.close.code)).inc()
@@ -218,6 +222,10 @@ async def _no_such_socket(websocket: WebSocket) -> None:
 
 def _greeting(request: ListenRequest) -> list[str]:
     return [frames.listening(request.addresses, request.domains)] if request.frames == "envelope" else []
+
+
+def _names(listener: Listener) -> list[str]:
+    return [*listener.addresses, *listener.domains]
 
 
 def _client(websocket: WebSocket) -> str:

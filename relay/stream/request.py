@@ -61,6 +61,20 @@ def parse(connection: HTTPConnection, *, default_frames: Format, max_addresses: 
     )
 
 
+def asked_for(connection: HTTPConnection, *, max_addresses: int) -> frozenset[str]:
+    """What a client that is refused wanted to listen to; nothing where that cannot be read. Canonical.
+
+    Without what could be a key at the wrong place: it is kept with what happened.
+    """
+    if len(connection.scope.get("query_string", b"")) > _MAX_QUERY_CHARS:
+        return frozenset()
+    try:
+        addresses, domains = _listened(connection.query_params.getlist("addresses"), max_addresses)
+    except Refused:
+        return frozenset()
+    return addresses | {domain for domain in domains if "." in domain}
+
+
 def _key(connection: HTTPConnection) -> str:
     """The first key that is given, in the order of the documentation."""
     return next((key for key in _keys(connection) if key), "")

@@ -117,7 +117,9 @@ async def test_posts_that_are_refused_whole_are_the_operators(relay: Relay) -> N
     assert parked.json()["parked"]
     seen = await of_all(relay, *["refused"] * 4)
     assert [event.get("status") for event in seen] == [401, 413, 400, None]
-    assert seen[0]["text"].startswith("A post to /inbound/raw was answered 401: the sender's secret is wrong")
+    assert seen[0]["text"].startswith(
+        "A post from 127.0.0.1 to /inbound/raw was answered 401: the sender's secret is wrong"
+    )
     assert seen[3]["text"].endswith(f": look at it with relay parked show {parked.json()['parked'][0]['id']}.")
     assert not any("account" in event for event in seen)
     for key in (KEY, OTHER_KEY):
@@ -140,7 +142,10 @@ async def test_sockets_that_are_refused(relay: Relay) -> None:
             await socket.closed()
     [mine] = await until(relay, "socket-refused")
     assert (mine["code"], mine["client"]) == (4403, "127.0.0.1")
-    assert mine["text"] == f"A socket was refused with 4403: {OTHER_ADDRESS}: not reserved by this account."
+    assert mine["text"] == (
+        f"A socket from 127.0.0.1 for {OTHER_ADDRESS} was refused with 4403:"
+        f" {OTHER_ADDRESS}: not reserved by this account."
+    )
     seen = await of_all(relay, *["socket-refused"] * 3)
     assert [(event["code"], event.get("account")) for event in seen] == [
         (4403, "user1"),
@@ -176,8 +181,9 @@ async def test_a_socket_that_comes_back(relay: Relay) -> None:
     assert (one(seen, "gap")["inbox"], one(seen, "gap")["reason"]) == (ADDRESS, "trimmed")
     assert said(one(seen, "replayed")) == {
         "kind": "replayed",
-        "text": "A socket that came back was sent 2 messages that it had missed.",
+        "text": f"A socket for {ADDRESS} that came back was sent 2 messages that it had missed.",
         "messages": 2,
+        "addresses": ADDRESS,
     }
 
 

@@ -49,6 +49,29 @@ async def test_pages_forward_miss_nothing(relay: Relay) -> None:
     assert await events(relay, inbox=f"nobody@{DOMAIN}", since="0-0") == []
 
 
+async def test_one_address_brings_what_concerns_it(relay: Relay) -> None:
+    first = await relay.send("before")
+    await relay.send("kept")
+    async with relay.listen(since=first) as socket, relay.listen("second@mailsac.com"):
+        await socket.message()
+    async with relay.listen(f"user2@mailsac.com,{ADDRESS}") as socket:
+        assert (await socket.closed())[0] == 4403
+    await relay.post(harness.MAIL, "user1+shop@mailsac.com")
+    await until(relay, "near-miss", "socket-refused", *["socket-closed"] * 2)
+    seen = await events(relay, inbox=ADDRESS)
+    assert {event["kind"] for event in seen} == {
+        *("unheard", "socket-opened", "replayed", "socket-closed", "socket-refused", "near-miss")
+    }
+    assert all(ADDRESS in event["text"] for event in seen)
+    second = await events(relay, inbox="second@mailsac.com")
+    assert [event["kind"] for event in second] == ["socket-closed", "socket-opened"]
+    async with relay.listen(DOMAIN):
+        pass
+    await until(relay, *["socket-closed"] * 3)
+    of_domain = await events(relay, inbox=f"any@{DOMAIN}")
+    assert [event["kind"] for event in of_domain] == ["socket-closed", "socket-opened"]
+
+
 def place(event_id: str) -> tuple[int, ...]:
     return tuple(map(int, event_id.split("-")))
 

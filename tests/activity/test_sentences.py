@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.activity.concerns import concerns
 from relay.activity.kinds import Kind, shown
 from relay.activity.sentences import sentence
 
@@ -24,6 +25,25 @@ def test_each_event_is_one(kind: str, members: dict[str, Any]) -> None:
 def test_what_strangers_wrote_is_not_a_template(reason: str) -> None:
     text = sentence(Kind.REFUSED, {"inbox": "{reason}@x.test", "reason": reason})
     assert "for {reason}@x.test was refused, because " in text
+
+
+@pytest.mark.parametrize(
+    ("event", "whether"),
+    [
+        ({"inbox": "a@x.test"}, True),
+        ({"inbox": "a+tag@x.test", "near": "a@x.test"}, True),
+        ({"addresses": "b@x.test, a@x.test"}, True),
+        ({"addresses": "x.test"}, True),
+        ({"addresses": "b@x.test, c@x.test and 3 more"}, True),
+        ({"missing": 3}, True),
+        ({"addresses": "aa@x.test, a@x.test.test, sub.x.test"}, False),
+        ({"addresses": ["a@x.test"]}, False),
+        ({"inbox": "b@x.test", "text": "a@x.test"}, False),
+        ({}, False),
+    ],
+)
+def test_what_an_event_concerns(event: dict[str, Any], whether: bool) -> None:
+    assert concerns("a@x.test", event) is whether
 
 
 @given(st.text())

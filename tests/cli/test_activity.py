@@ -36,7 +36,7 @@ def test_an_account_sees_its_own(here: Here, told: Service) -> None:
     assert (shown.returncode, shown.stderr) == (exits.DONE, "")
     lines = [line.split("\t") for line in shown.stdout.splitlines()]
     assert [line[1] for line in lines] == ["unheard", "refused"]
-    assert all(re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d", line[0]) and line[2] == "" for line in lines)
+    assert all(re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", line[0]) and line[2] == "" for line in lines)
     assert lines[1][3].startswith(
         f"Mail from ann@sender.test for {QUIET_ADDRESS} was refused, because forwarding is"
     )
@@ -63,7 +63,7 @@ def test_the_operator_sees_all(here: Here, told: Service, redis: RedisServer) ->
         ["refused", "user1"],
     ]
     person = on_terminal("activity", "--limit", "1", "--inbox", ADDRESS.title(), RELAY_REDIS_URL=redis.url)
-    assert re.fullmatch(rf"[-0-9]{{10}} [:0-9]{{8}}  unheard         user1: Mail .* for {ADDRESS} .*\n", person)
+    assert re.fullmatch(rf"[-0-9]{{10}}T[:0-9]{{8}}Z  unheard         user1: Mail .* for {ADDRESS} .*\n", person)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,21 @@ def test_what_makes_no_sense_is_said(
     ended = here("activity", "--url", told.url, *arguments, MAILSAC_KEY=key)
     assert (ended.returncode, ended.stdout) == (code, "")
     assert said in " ".join(ended.stderr.replace("│", " ").split())
+
+
+def test_an_address_or_account_without_events_is_said(here: Here, told: Service, redis: RedisServer) -> None:
+    for arguments, settings, of in (
+        (("--url", told.url, "--inbox", "ghost@x.test"), {"MAILSAC_KEY": KEY}, "ghost@x.test"),
+        (("--account", "ghost"), {"RELAY_REDIS_URL": redis.url}, "ghost"),
+        (
+            ("--account", "user1", "--inbox", "a@x.test"),
+            {"RELAY_REDIS_URL": redis.url},
+            "a@x.test in account user1",
+        ),
+    ):
+        shown = here("activity", *arguments, **settings)
+        assert (shown.returncode, shown.stdout) == (exits.DONE, "")
+        assert shown.stderr == f"relay: no events of {of} are kept; is it spelt right?\n"
 
 
 def test_what_is_not_there_is_said(here: Here) -> None:

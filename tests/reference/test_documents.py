@@ -17,6 +17,7 @@ from relay import builders
 from relay import settings as relay_settings
 from relay.app import Service
 from relay.errors import CLOSES
+from relay.inbound import closed
 from relay.inbound.senders import SENDERS
 from relay.reference import NOUNS
 from relay.reference.routes import documents
@@ -39,7 +40,8 @@ _CONVERTER = re.compile(r":\w+}")
 def routes() -> set[tuple[str, str]]:
     """Method and path of all that the service answers; every sender has a secret."""
     service = Service(relay_settings.load({}, **SETTINGS))
-    found = [route for route in service.routes if isinstance(route, Route)]
+    # Where no sender is taken there is nothing to document.
+    found = [route for route in service.routes if isinstance(route, Route) and route.path != closed.PATH]
     return {
         (method, _CONVERTER.sub("}", route.path))
         for route in found
