@@ -93,7 +93,7 @@ class Recorder:
 
     def refused_post(self, door: str, status: int, reason: str, *, client: str = "") -> None:
         """A whole post is not taken: nobody knows whose mail is in it."""
-        members = {"door": door, "status": status, "reason": shown(reason), "client": client}
+        members = {"door": door, "status": status, "reason": shown(reason), "client": shown(client)}
         self._note_stranger(Kind.REFUSED, (door, status), members)
 
     def parked(self, door: str, post_id: str, reason: str) -> None:
@@ -108,11 +108,11 @@ class Recorder:
 
     def socket_opened(self, account: str, listens_to: Collection[str], *, client: str) -> None:
         """A socket listens."""
-        self._note(Kind.SOCKET_OPENED, account, "", {"addresses": _some(listens_to), "client": client})
+        self._note(Kind.SOCKET_OPENED, account, "", {"addresses": _some(listens_to), "client": shown(client)})
 
     def socket_refused(self, account: str, code: int, reason: str, *, client: str) -> None:
         """A socket may not listen; ``account`` is "" when its key is nobody's. ``code``: of the close, or of HTTP."""
-        members = {"code": code, "reason": shown(reason), "client": client}
+        members = {"code": code, "reason": shown(reason), "client": shown(client)}
         if account:
             self._note(Kind.SOCKET_REFUSED, account, "", members)
         else:
@@ -121,7 +121,7 @@ class Recorder:
     def socket_closed(self, account: str, close: Close | None, *, client: str) -> None:
         """A socket that listened is no more; ``close`` is None when the client went by itself."""
         members: dict[str, Any] = {"code": close.code, "reason": close.reason} if close else {}
-        self._note(Kind.SOCKET_CLOSED, account, "", members | {"client": client})
+        self._note(Kind.SOCKET_CLOSED, account, "", members | {"client": shown(client)})
 
     def replayed(self, account: str, messages: int) -> None:
         """A socket that resumed was sent so many messages; 0 is not worth an event."""
