@@ -113,7 +113,7 @@ def account(account_id: str) -> str:
 
 
 def account_keys(account_id: str) -> str:
-    """Set: key hashes of an account."""
+    """Set: key hashes of an account; with "-" before them while they are being revoked."""
     return f"{PREFIX}account:{{{account_id}}}:keys"
 
 

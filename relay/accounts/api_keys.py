@@ -22,6 +22,9 @@ from relay.store import Client, Store
 FROM_FILE = "file"  # the source of keys that the accounts file brought, and brings again
 _PREFIX = "rk_"
 _ID_LENGTH = 12
+# Before the hash in the account's set: it is being revoked, and counts as gone. It is listed until it is: a process may
+# end between the two scripts, and a key that works but is not listed could not be revoked by its id.
+_LEAVING = "-"
 _HASHED = re.compile(r"sha256:([0-9a-f]{64})")
 # Visible ASCII, so that it fits in a header and a query. How long a given key is, its giver decides: keys made
 # here have 32 random characters.
@@ -41,6 +44,20 @@ local owner = redis.call('HGET', KEYS[1], 'account')
 if owner then return owner end
 redis.call('HSET', KEYS[1], 'account', ARGV[1], unpack(ARGV, 2))
 return ARGV[1]
+"""
+
+# KEYS: the account's keys. ARGV: key hash, its mark, then the hashes of which one must be left (its own: none must).
+# Replies 0 when none would be. Also who comes second is answered 1: the key has the mark, or is gone.
+_LEAVE = """
+if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 0 then return 1 end
+for i = 3, #ARGV do
+  if redis.call('SISMEMBER', KEYS[1], ARGV[i]) == 1 then
+    redis.call('SREM', KEYS[1], ARGV[1])
+    redis.call('SADD', KEYS[1], ARGV[2])
+    return 1
+  end
+end
+return 0
 """
 
 # KEYS: key. ARGV: account, control channel, notice. Replies 1 when the key was the account's and is gone.
@@ -101,20 +118,18 @@ class ApiKeys:
                 raise BadRequest("this key belongs to another account; each account needs its own", member="key")
         return NewKey(key_hash[:_ID_LENGTH], made)
 
-    async def revoke(self, account_id: str, key: str) -> ApiKey:
+    async def revoke(self, account_id: str, key: str, *, last: bool = True) -> ApiKey:
         """Ends a key of an account, given by its id or whole, and with it every socket that it opened.
 
-        Raises NotFound.
+        ``last``: whether it may be the only one. Raises NotFound; BadRequest: it is, and may not.
         """
         key_hash = hash_key(key)
         async with self._store.call() as client:
-            found = [
-                row for row in await _rows(client, account_id) if key in (row.id, row.hash) or row.hash == key_hash
-            ]
+            rows = await _rows(client, account_id)
+            found = [row for row in rows if key in (row.id, row.hash) or row.hash == key_hash]
             for row in found:
-                notice = Notice(Kind.KEY, row.hash).encode().decode()
-                await script.run(client, _REVOKE, [keys.api_key(row.hash)], account_id, keys.CONTROL, notice)
-                await client.srem(keys.account_keys(account_id), row.hash)
+                others = [other.hash for other in rows if other is not row]
+                await _revoke(client, account_id, row.hash, [row.hash] if last else others)
         if not found:
             raise NotFound(f"account {account_id} has no such key")
         return found[0]
@@ -163,8 +178,21 @@ def hash_of(key: str) -> str:
     return hash_key(key)
 
 
+async def _revoke(client: Client, account_id: str, key_hash: str, left: Sequence[str]) -> None:
+    """``left``: as of the first script, which decides for all who revoke keys of the account at the same time."""
+    listed, mark = [keys.account_keys(account_id)], _LEAVING + key_hash
+    if not await script.run(client, _LEAVE, listed, key_hash, mark, *left):
+        raise BadRequest(
+            "this is the only key of the account; make another first (POST /api/keys), then revoke this one"
+        )
+    notice = Notice(Kind.KEY, key_hash).encode().decode()
+    await script.run(client, _REVOKE, [keys.api_key(key_hash)], account_id, keys.CONTROL, notice)
+    await client.srem(listed[0], mark)
+
+
 async def _rows(client: Client, account_id: str) -> list[ApiKey]:
-    hashes = await script.members(client, keys.account_keys(account_id))
+    members = await script.members(client, keys.account_keys(account_id))
+    hashes = sorted({member.removeprefix(_LEAVING) for member in members})
     async with client.pipeline(transaction=False) as pipe:
         for key_hash in hashes:
             pipe.hgetall(keys.api_key(key_hash))

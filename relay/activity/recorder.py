@@ -93,7 +93,7 @@ class Recorder:
 
     def refused_post(self, door: str, status: int, reason: str, *, client: str = "", known: bool = True) -> None:
         """A whole post is not taken: nobody knows whose mail is in it. ``known``: there is such a sender."""
-        members = {"door": door, "status": status, "reason": shown(reason), "client": client}
+        members = {"door": door, "status": status, "reason": shown(reason), "client": shown(client)}
         self._note_stranger(Kind.REFUSED, (door if known else "", status), members)
 
     def parked(self, door: str, post_id: str, reason: str) -> None:
@@ -108,14 +108,14 @@ class Recorder:
 
     def socket_opened(self, account: str, listens_to: Collection[str], *, client: str) -> None:
         """A socket listens."""
-        self._note(Kind.SOCKET_OPENED, account, "", {"addresses": _some(listens_to), "client": client})
+        self._note(Kind.SOCKET_OPENED, account, "", {"addresses": _some(listens_to), "client": shown(client)})
 
     def socket_refused(
         self, account: str, code: int, reason: str, *, client: str, asked_for: Collection[str] = ()
     ) -> None:
         """A socket may not listen; ``account`` is "" when its key is nobody's. ``code``: of the close, or of HTTP.
         ``asked_for``: canonical, as far as it got."""
-        members = {"code": code, "reason": shown(reason), "addresses": _some(asked_for), "client": client}
+        members = {"code": code, "reason": shown(reason), "addresses": _some(asked_for), "client": shown(client)}
         if account:
             self._note(Kind.SOCKET_REFUSED, account, "", members)
         else:
@@ -126,7 +126,7 @@ class Recorder:
     ) -> None:
         """A socket that listened is no more; ``close`` is None when the client went by itself."""
         members: dict[str, Any] = {"code": close.code, "reason": close.reason} if close else {}
-        members |= {"addresses": _some(listened_to), "client": client}
+        members |= {"addresses": _some(listened_to), "client": shown(client)}
         self._note(Kind.SOCKET_CLOSED, account, "", members)
 
     def replayed(self, account: str, listens_to: Collection[str], messages: int) -> None:

@@ -14,7 +14,7 @@ from relay.activity import Reader
 from relay.activity.reader import MAX_WAIT_SECONDS
 from relay.address import canonical_address
 from relay.api.rest import Call, Json, route
-from relay.errors import BadRequest
+from relay.errors import BadRequest, Unauthorized
 
 _DEFAULT_LIMIT = 50
 _MAX_LIMIT = 1000
@@ -43,9 +43,17 @@ def routes(gate: Gate, reader: Reader) -> list[Route]:
             wait_seconds=query.wait_seconds,
             gone=call.request.is_disconnected,
         )
+        if query.wait_seconds:
+            await _still_lets_in(gate, call)
         return Json({"events": page.events, "cursor": page.cursor}, headers={"cache-control": "no-store"})
 
     return [route("/api/activity", gate, {"GET": read})]
+
+
+async def _still_lets_in(gate: Gate, call: Call) -> None:
+    """Raises Unauthorized: the key was revoked while the request waited."""
+    if await gate.account_of(call.key()) != call.account_id:
+        raise Unauthorized("this API key was revoked")
 
 
 def _parsed(query: Mapping[str, str]) -> _Query:

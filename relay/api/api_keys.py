@@ -11,7 +11,7 @@ from starlette.routing import Route
 from relay.accounts import Accounts, hash_key
 from relay.accounts.api_keys import FROM_FILE, ApiKey
 from relay.api.rest import Body, Call, Json, iso, route
-from relay.errors import BadRequest, NotFound
+from relay.errors import NotFound
 
 KEYS_LIMIT = 100  # of one account, made by REST; an operator may give it more
 _LABEL_LIMIT = 100  # characters
@@ -53,11 +53,7 @@ class KeyApi:
         one, without which nobody could make another."""
         # By its id alone: a whole key does not belong into a URL.
         found = await self._find(call, call.path("key_id"))
-        if len(await self._keys.list(call.account_id)) == 1:
-            raise BadRequest(
-                "this is the only key of the account; make another first (POST /api/keys), then revoke this one"
-            )
-        await self._keys.revoke(call.account_id, found.hash)
+        await self._keys.revoke(call.account_id, found.hash, last=False)
         return Json({"id": found.id, "message": _farewell(found, call)})
 
     async def _find(self, call: Call, key_id: str) -> ApiKey:

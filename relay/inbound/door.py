@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from relay.activity import Recorder
+from relay.activity.kinds import shown
 from relay.errors import BadRequest, RelayError, TooLarge, Unavailable, UnsupportedMediaType
 from relay.inbound.intake import Intake, too_large
 from relay.inbound.sender import ANSWERS, Answers, HeadProven, NotReady, Post, PostHeaders, Sender
@@ -191,7 +192,7 @@ class Entrance:
     def _refused(self, error: RelayError, body: _Body, scope: Scope) -> Response:
         # The bytes that a sender could not prove, or that it wants back, are nobody's mail: not kept.
         name, status = self._sender.name, _status(self._sender.answers, error)
-        client = scope["client"][0] if scope.get("client") else ""
+        client = shown(scope["client"][0]) if scope.get("client") else ""
         self._door.posts(name, str(status)).inc()
         self._door.log.warning("inbound.refused", sender=name, status=status, error=str(error), client=client)
         self._door.activity.refused_post(name, status, str(error), client=client)

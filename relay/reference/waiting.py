@@ -16,7 +16,12 @@ SAYS = (
 _CONDITIONS = (
     Parameter("subject", "query", "text that its subject must have in it", text(examples=["order"])),
     Parameter("from", "query", "text that its sender's address or name must have in it", text()),
-    Parameter("regex", "query", "RE2 regular expression that matches in its subject, text or HTML; the first 64 Ki characters of each are searched", text()),
+    Parameter(
+        "regex",
+        "query",
+        "RE2 regular expression that matches in its subject, text or HTML; the first 64 Ki characters of each are searched",
+        text(),
+    ),
 )
 _SINCE = Parameter(
     "since", "query", "where to begin: an `_id`, an age (`10m`) or a time; all that is kept without", text()

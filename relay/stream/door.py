@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from relay.activity import Recorder
+from relay.activity.kinds import shown
 from relay.errors import LEAVING, OUR_FAULT, Close, Refused, TooManyRequests, Unavailable
 from relay.hub import Listener
 from relay.metrics import Metrics
@@ -229,8 +230,8 @@ def _names(listener: Listener) -> list[str]:
 
 
 def _client(websocket: WebSocket) -> str:
-    """Its address, as far as trusted proxies tell; "" when the server does not know it."""
-    return websocket.client.host if websocket.client else ""
+    """Its address, as far as trusted proxies tell, who may tell anything; "" when the server does not know it."""
+    return shown(websocket.client.host) if websocket.client else ""
 
 
 def _opener(websocket: WebSocket) -> handshake.Open | None:

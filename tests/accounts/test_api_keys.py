@@ -107,6 +107,31 @@ async def test_revoking_ends_the_key_and_tells_every_process(
         await accounts.gate.account_of(GIVEN)
 
 
+async def test_the_last_key_stays_unless_it_is_meant_and_what_nobody_has_is_none(
+    accounts: Accounts, store: Store
+) -> None:
+    only = await accounts.keys.add("ann", GIVEN)
+    # of an addition, and of a revocation, that were cut off
+    await store.client.sadd(redis_keys.account_keys("ann"), hash_key("of nobody"), f"-{hash_key('of nobody too')}")
+    with pytest.raises(BadRequest, match="the only key"):
+        await accounts.keys.revoke("ann", only.id, last=False)
+    assert await accounts.keys.find(GIVEN) == "ann"
+    await accounts.keys.revoke("ann", only.id)
+    assert await accounts.keys.find(GIVEN) is None
+
+
+async def test_a_revocation_that_was_cut_off_can_be_asked_for_again(accounts: Accounts, store: Store) -> None:
+    await accounts.keys.add("ann")
+    await accounts.keys.add("ann", GIVEN)
+    one = hash_key(GIVEN)
+    await store.client.srem(redis_keys.account_keys("ann"), one)
+    await store.client.sadd(redis_keys.account_keys("ann"), f"-{one}")
+    assert one in [row.hash for row in await accounts.keys.list("ann")]
+    await accounts.keys.revoke("ann", one, last=False)
+    assert await accounts.keys.find(GIVEN) is None
+    assert await store.client.scard(redis_keys.account_keys("ann")) == 1
+
+
 async def test_only_the_own_keys_can_be_revoked(accounts: Accounts, control: Control) -> None:
     await accounts.keys.add("ann", GIVEN)
     for name in (GIVEN, hash_key(GIVEN)[:12], "", "\ud800", "x" * 100_000):

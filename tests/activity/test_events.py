@@ -6,6 +6,8 @@ import json
 import re
 
 import pytest
+from structlog.testing import capture_logs
+from websockets.asyncio.client import connect
 
 from tests.activity.events import Events, brief, events, of_all, until
 from tests.harness import (
@@ -167,6 +169,32 @@ async def test_too_many_sockets_and_one_whose_right_ends(relay: Relay) -> None:
     closed = one(seen, "socket-closed")
     assert closed["code"] == 4403
     assert str(closed["text"]).endswith(": reserve the address, or switch its forwarding on.")
+
+
+async def test_what_a_proxy_says_of_a_client_is_short_and_printable(relay: Relay) -> None:
+    told = {"x-forwarded-for": "\x9b" + "9" * 8000}
+    as_bytes = {name.encode(): value.encode() for name, value in told.items()}
+    with capture_logs() as logs:
+        async with connect(relay.socket_url(key=KEY, addresses=ADDRESS), proxy=None, additional_headers=told):
+            [socket] = (await relay.rest("GET", "/api/sockets")).json()
+        await refused(relay, "wrong-key", told)
+        assert (await relay.http.post("/inbound/raw", headers=as_bytes)).status_code == 401
+        seen = await of_all(relay, "socket-opened", "socket-closed", "socket-refused", "refused")
+    for client in [
+        socket["client"],
+        *(event["client"] for event in seen),
+        *(line.get("client", "") for line in logs),
+    ]:
+        assert client.isprintable()
+        assert len(client) <= 320
+    assert len([line for line in logs if "999" in line.get("client", "")]) == 4
+
+
+async def refused(relay: Relay, key: str, headers: dict[str, str]) -> None:
+    async with connect(
+        relay.socket_url(key=key, addresses=ADDRESS), proxy=None, additional_headers=headers
+    ) as socket:
+        await socket.wait_closed()
 
 
 @pytest.mark.settings(keep_messages=2)

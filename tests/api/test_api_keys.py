@@ -44,6 +44,15 @@ async def test_a_key_may_end_itself_but_not_when_it_is_the_last(ann: httpx2.Asyn
     assert (await ann.get("/api/keys")).status_code == 401
 
 
+async def test_keys_that_are_revoked_at_once_leave_one(ann: httpx2.AsyncClient) -> None:
+    made = [(await ann.post("/api/keys")).json()["key"] for _ in range(3)]
+    every = [key["id"] for key in (await ann.get("/api/keys")).json()]
+    answers = await asyncio.gather(*(ann.delete(f"/api/keys/{one}") for one in every))
+    assert [answer.status_code for answer in answers].count(200) <= 3
+    left = [await ann.get("/api/keys", headers={"Mailsac-Key": key}) for key in (ANN_KEY, *made)]
+    assert 200 in {answer.status_code for answer in left}
+
+
 async def test_the_key_in_a_body_makes_a_key_too(anonymous: httpx2.AsyncClient) -> None:
     made = await anonymous.post("/api/keys", json={"_mailsacKey": ANN_KEY, "label": "ci"})
     assert made.json()["label"] == "ci"
