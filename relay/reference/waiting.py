@@ -19,7 +19,7 @@ _CONDITIONS = (
     Parameter(
         "regex",
         "query",
-        "RE2 regular expression that matches in its subject, text or HTML; the first 64 Ki characters of each are searched",
+        "RE2 regular expression found in its subject, text or HTML, in the first 64 Ki characters of each",
         text(),
     ),
 )

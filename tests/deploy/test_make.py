@@ -132,7 +132,8 @@ def test_install_again_when_its_sources_changed(checkout: Path, changed: str) ->
         (
             "test",
             [
-                "python -m pytest -n 2 --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-fail-under=90 --port 1"
+                "python -m pytest -n 2 --dist worksteal"
+                " --cov --cov-report=term-missing:skip-covered --cov-fail-under=90 --port 1"
             ],
         ),
     ],
