@@ -386,7 +386,7 @@ async def test_on_a_narrow_screen_a_note_is_alone_and_covers_nothing(dashboard: 
     notes = "([kind, text]) => import('/static/toast.js').then(({ toast }) => toast(text, kind))"
     for kind, text in (("bad", "the first"), ("good", "the second")):
         await page.evaluate(notes, [kind, text])
-    note = page.locator(".toast")
+    note = page.locator(".toast:visible")
     await expect(note).to_have_text("the second")
     below = await note.evaluate("(note) => note.getBoundingClientRect().bottom")
     content = await page.locator("main").evaluate("(main) => main.getBoundingClientRect().top")

@@ -55,7 +55,7 @@ function table(listed, attachments) {
   const last = make("th", { scope: "col" }, make("span", { class: "visually-hidden" }, "To keep"));
   const head = make("thead", {}, make("tr", {}, names, last));
   const body = make("tbody", {}, listed.map((one) => row(one, attachments)));
-  return make("div", { class: "table-scroll" }, make("table", {}, head, body));
+  return make("div", { class: "table-scroll files" }, make("table", {}, head, body));
 }
 
 function nameless(checksums, why) {

@@ -1,10 +1,10 @@
-// A short note at the edge of the page, read aloud by screen readers, that goes by itself. A few at once at most.
+// A short note at the edge of the page, read aloud by screen readers, that goes by itself. A few at once at most;
+// where it is narrow the shelf is a part of the page's head, and only the newest is seen (relay.css).
 
 import { icon, make } from "./dom.js";
 
 const SHOWN_MS = 7_000;
 const AT_ONCE = 3;
-const NARROW = matchMedia("(max-width: 56rem)"); // as in relay.css: the shelf is a part of the head there
 
 /**
  * `kind`: "good", "bad" or "plain". What is bad stays until it is put away. `about`: the name of what has changed, whose
@@ -20,7 +20,7 @@ export function toast(text, kind = "plain", about = "") {
     putAway((one) => one.dataset.about === about);
   }
   shelf.append(note);
-  while (shelf.children.length > (NARROW.matches ? 1 : AT_ONCE)) {
+  while (shelf.children.length > AT_ONCE) {
     shelf.firstElementChild.remove();
   }
   if (kind !== "bad") {
