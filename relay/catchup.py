@@ -103,8 +103,9 @@ class CatchUp:
                 self._tell(item)
                 continue
             self._positions.advance(item.inbox, item.id)
-            self._metrics.delivered.inc(sockets := self._hub.deliver(item))
-            self._activity.delivered(item.owner, item.inbox, item.id, sockets)
+            handed = self._hub.deliver(item)
+            self._metrics.delivered.inc(handed.sockets)
+            self._activity.delivered(item.owner, item.inbox, item.id, *handed)
             recovered += 1
             delivered_bytes += len(item.frame)
             if delivered_bytes > self._turn_bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from relay import keys
 from relay.address import domain_of
@@ -54,9 +54,17 @@ class Standing:
     delivered: int  # messages (and words of gaps) that were written to it
 
 
-class Listener(Protocol):
-    """One socket, as the hub sees it."""
+class Handed(NamedTuple):
+    """To how many a letter was handed."""
 
+    sockets: int
+    waits: int  # requests that wait for a mail
+
+
+class Listener(Protocol):
+    """One socket, or a request that waits, as the hub sees it."""
+
+    waits_for: str  # inbox that a request waits for; "" = it is a socket
     account: str
     key_hash: str
     addresses: Collection[str]
@@ -146,7 +154,7 @@ class Hub:
         else:
             del self._sockets[account]
 
-    def deliver(self, letter: Letter) -> int:
+    def deliver(self, letter: Letter) -> Handed:
         """Hands a letter to everybody who listens to its inbox or domain and may have it; returns to how many.
 
         The owner is compared here once more: a socket whose right has just ended may still be in the table.
@@ -158,7 +166,9 @@ class Hub:
             wanted += [one for one in of_domain if one.account == owner and inbox not in one.addresses]
         for listener in wanted:
             listener.deliver(letter)
-        return len(wanted)
+        sockets = sum(not listener.waits_for for listener in wanted)
+        waits = 0 if sockets == len(wanted) else sum(listener.waits_for == inbox for listener in wanted)
+        return Handed(sockets, waits)
 
     def tell(self, gap: Gap) -> set[str]:
         """Tells everybody who listens to the inbox, or to its domain, of a gap; returns whose listeners they are."""

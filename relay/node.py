@@ -242,6 +242,7 @@ class Node:
             return 0
         self._positions.advance(doorbell.inbox, doorbell.id)
         letter = Letter(doorbell.owner, doorbell.inbox, doorbell.id, frame)
-        self._metrics.delivered.inc(sockets := self.hub.deliver(letter))
-        self._activity.delivered(letter.owner, letter.inbox, letter.id, sockets)
+        handed = self.hub.deliver(letter)
+        self._metrics.delivered.inc(handed.sockets)
+        self._activity.delivered(letter.owner, letter.inbox, letter.id, *handed)
         return len(frame)

@@ -32,8 +32,8 @@ import pytest
 
 from relay import settings
 from relay.beside import Beside
-from relay.client.inbox import Inbox, Mail, NothingCame
-from relay.network import is_loopback
+from relay.client.inbox import Inbox, Mail, NothingCame, sentence
+from relay.network import is_loopback, reason_of
 
 __all__ = ["Inbox", "Mail", "NothingCame", "RelayService", "TestInbox"]
 
@@ -50,13 +50,20 @@ class RelayService:
     raw_secret: str = field(repr=False)  # of POST /inbound/raw; "" = not known, then nothing can be posted
 
     def call(self, method: str, path: str, **more: Any) -> httpx2.Response:
-        """A REST call with the account's key. Raises httpx2.HTTPStatusError for all but 2xx."""
+        """A REST call with the account's key. Raises httpx2.HTTPStatusError, which says what the service says, for all
+        but 2xx; other httpx2.HTTPError: it cannot be reached."""
+        __tracebackhide__ = True
         return self.request(method, path, {"Mailsac-Key": self.key}, **more)
 
     def request(self, method: str, path: str, headers: Mapping[str, str], **more: Any) -> httpx2.Response:
         """The same without a key."""
+        __tracebackhide__ = True
         with httpx2.Client(timeout=_TIMEOUT_SECONDS, trust_env=not is_loopback(self.url)) as http:
-            return http.request(method, f"{self.url}{path}", headers=headers, **more).raise_for_status()
+            answer = http.request(method, f"{self.url}{path}", headers=headers, **more)
+        if answer.is_success:
+            return answer
+        said = f"{method} {self.url}{path} is answered {answer.status_code}: {sentence(answer)}"
+        raise httpx2.HTTPStatusError(said, request=answer.request, response=answer)
 
 
 class TestInbox(Inbox):
@@ -78,6 +85,7 @@ class TestInbox(Inbox):
 
     def post(self, mail: EmailMessage | bytes) -> None:
         """Hands a mail to the service, as a mail server would. Raises RuntimeError, httpx2.HTTPError."""
+        __tracebackhide__ = True
         if not self._service.raw_secret:
             raise RuntimeError("the secret of /inbound/raw is not known; set RELAY_RAW_SECRET")
         raw = mail if isinstance(mail, bytes) else mail.as_bytes(policy=SMTP)
@@ -120,19 +128,41 @@ def relay_service(pytestconfig: pytest.Config) -> Iterator[RelayService]:
 def relay_inbox(relay_service: RelayService) -> Iterator[TestInbox]:
     """A fresh address; released, with its mail, when the test has ended."""
     with TestInbox(relay_service) as inbox:
-        inbox.reserve()
+        if why := _why_not_reserved(inbox, relay_service.url):
+            pytest.fail(f"no test address: {why}", pytrace=False)
         try:
             yield inbox
         finally:
             inbox.release()
 
 
+def _why_not_reserved(inbox: TestInbox, url: str) -> str:
+    """Reserves its address; "" = it is reserved. Not raised: pytest would show what is behind it, too."""
+    try:
+        inbox.reserve()
+    except httpx2.HTTPStatusError as error:
+        return str(error)
+    except httpx2.HTTPError as error:
+        return f"cannot reach {url}: {reason_of(error)}"
+    return ""
+
+
 def _running_already(config: pytest.Config, url: str) -> RelayService:
     file, domain = _option(config, "relay_key_file"), _option(config, "relay_domain")
-    key = Path(file).read_text(encoding="utf-8").strip() if file else settings.client_key()
+    key = _key_of(file) if file else settings.client_key()
     if not key or not domain:
-        raise pytest.UsageError("--relay-url needs --relay-domain, and a key: MAILSAC_KEY or --relay-key-file")
+        # Not sooner: tests that need no mail run without.
+        needed = "--relay-url needs --relay-domain, and a key: MAILSAC_KEY or --relay-key-file"
+        pytest.fail(f"{needed} with a key in it" if file else needed, pytrace=False)
     return RelayService(url, domain, key, settings.sender_secret("raw").partition(",")[0].strip())
+
+
+def _key_of(file: str) -> str:
+    """ "" = it cannot be read, or is empty."""
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def _option(config: pytest.Config, name: str) -> str:

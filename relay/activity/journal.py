@@ -134,7 +134,7 @@ def _event(place: str, fields: dict[bytes, bytes], *, names_accounts: bool) -> d
     try:
         kept: dict[str, Any] = orjson.loads(fields.get(b"e", b""))
         members = {name: value for name, value in kept.items() if value != ""}
-        kind, when = str(members.pop("kind")), _iso(int(members.pop("time")))
+        kind, when = str(members.pop("kind")), iso(int(members.pop("time")))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError):
         return None
     head: dict[str, Any] = {"_id": place, "time": when, "kind": kind, "text": sentence(kind, members)}
@@ -142,7 +142,8 @@ def _event(place: str, fields: dict[bytes, bytes], *, names_accounts: bool) -> d
     return head | ({"account": account} if names_accounts and account else {}) | members
 
 
-def _iso(unix_ms: int) -> str:
+def iso(unix_ms: int) -> str:
+    """The time of an event as it is shown; such texts compare as their times do."""
     moment = datetime.fromtimestamp(unix_ms // 1000, UTC).replace(microsecond=unix_ms % 1000 * 1000)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

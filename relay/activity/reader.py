@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from relay.activity.journal import Journal, Page
+from relay.activity.journal import MAX_EVENTS, Journal, Page, iso
+from relay.activity.kinds import Kind
 from relay.errors import TooManyRequests
 
 MAX_WAIT_SECONDS = 60
@@ -51,6 +53,17 @@ class Reader:
                 if page.events or left <= 0 or self._leaving or await gone():
                     return page
                 await _rings(bell, min(left, _LOOK_SECONDS))
+
+    async def near_misses(self, account: str, inbox: str, *, since_ms: int, limit: int) -> list[dict[str, Any]]:
+        """The newest events of mail that just missed a canonical address, not older than a Unix time; oldest first."""
+        page = await self._journal.page(account, limit=MAX_EVENTS, inbox=inbox)
+        from_then = iso(since_ms)
+        missed = [
+            event
+            for event in page.events
+            if (event["kind"], event.get("near")) == (Kind.NEAR_MISS, inbox) and event["time"] >= from_then
+        ]
+        return missed[:limit][::-1]
 
     def wake(self, accounts: Collection[str]) -> None:
         """These accounts have new events."""

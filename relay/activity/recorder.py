@@ -101,10 +101,12 @@ class Recorder:
         members = {"door": door, "reason": shown(reason), "parked": post_id}
         self._note_stranger(Kind.REFUSED, (door, "parked"), members)
 
-    def delivered(self, account: str, inbox: str, message_id: MessageId, sockets: int) -> None:
-        """A mail was handed to so many sockets of this process; 0 is not worth an event."""
-        if sockets:
-            self._note(Kind.DELIVERED, account, inbox, {"messageId": str(message_id), "sockets": sockets})
+    def delivered(self, account: str, inbox: str, message_id: MessageId, sockets: int, waits: int) -> None:
+        """A mail was handed to so many sockets of this process, and woke so many requests that wait; to nobody is not
+        worth an event."""
+        if sockets or waits:
+            members = {"messageId": str(message_id), "sockets": sockets}
+            self._note(Kind.DELIVERED, account, inbox, members | ({"waits": waits} if waits else {}))
 
     def socket_opened(self, account: str, listens_to: Collection[str], *, client: str) -> None:
         """A socket listens."""

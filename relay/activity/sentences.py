@@ -65,15 +65,15 @@ def _refused(of: Members) -> str:
 
 
 def _delivered(of: Members) -> str:
-    return f"Mail for {of['inbox']} was handed to {_count(of['sockets'], 'socket')}"
+    waits = "1 request that waits" if of["waits"] == 1 else f"{of['waits']} requests that wait"
+    to = [waits] if of["waits"] else []
+    if of["sockets"] or not to:
+        to.insert(0, _count(of["sockets"], "socket"))
+    return f"Mail for {of['inbox']} was handed to {' and '.join(to)}"
 
 
 def _unheard(of: Members) -> str:
-    inbox = of["inbox"]
-    return (
-        f"{_mail(of)} arrived while nobody listened: connect a WebSocket for {inbox};"
-        " with since it brings what is kept"
-    )
+    return f"{_mail(of)} arrived while nobody listened; it is kept: read it in the inbox, or with since"
 
 
 def _socket_opened(of: Members) -> str:

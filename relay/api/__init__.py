@@ -41,7 +41,7 @@ class Rooms:
 def routes(rooms: Rooms) -> list[Route]:
     """All paths below /api."""
     accounts, mailbox = rooms.accounts, rooms.mailbox
-    waits = wait.WaitApi(accounts, mailbox, rooms.letterbox, rooms.waiting)
+    waits = wait.WaitApi(accounts, mailbox, rooms.letterbox, rooms.waiting, rooms.activity)
     return [
         *addresses.routes(accounts),
         *domains.routes(accounts),

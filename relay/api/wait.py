@@ -16,15 +16,16 @@ from starlette.routing import Route
 from relay import since
 from relay.accounts import Accounts
 from relay.accounts.gate import hash_key
+from relay.activity import Reader
 from relay.address import canonical_address, domain_of
 from relay.api import listing
 from relay.api.rest import Call, Json, route
 from relay.errors import BadRequest, Refused, RelayError, TooManyRequests, Unauthorized, Unavailable
-from relay.history import Since
+from relay.history import After, Since
 from relay.letterbox import Letterbox
 from relay.mailbox import Mailbox
 from relay.message_id import BadMessageId, MessageId
-from relay.waiting.wait import Found, Seen, Wait, Waiting
+from relay.waiting.wait import NEAR_MISSES, Found, Seen, Wait, Waiting
 from relay.waiting.wanted import Wanted
 
 Result = TypeVar("Result")
@@ -32,17 +33,21 @@ Result = TypeVar("Result")
 MAX_SECONDS = 60
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _CONDITIONS = ("subject", "from", "regex")
+_OF_OTHERS = ("inbox", "sender", "time", "text")
 _ASKED_FOR = frozenset(("wait", "since", *_CONDITIONS))
 
 
 class WaitApi:
     """The handlers."""
 
-    def __init__(self, accounts: Accounts, mailbox: Mailbox, letterbox: Letterbox, waiting: Waiting) -> None:
+    def __init__(
+        self, accounts: Accounts, mailbox: Mailbox, letterbox: Letterbox, waiting: Waiting, activity: Reader
+    ) -> None:
         self._addresses = accounts.addresses
         self._mailbox = mailbox
         self._letterbox = letterbox
         self._waiting = waiting
+        self._activity = activity
 
     @staticmethod
     def is_meant(call: Call) -> bool:
@@ -64,13 +69,18 @@ class WaitApi:
         return Json(await self._entries(asked, found.mails), headers=headers)
 
     async def near_misses(self, call: Call) -> Response:
-        """What came after ``since``, up to ``until``, and was not wanted; the newest, oldest first."""
+        """What came after ``since``, up to ``until``, and was not wanted; the newest, oldest first. And what came since
+        then for addresses that look like this one, of which only Recent Activity knows."""
         asked = await self._asked(call)
         misses = await _unless_gone(call.request, self._waiting.near_misses(asked, _until(call))) or ()
         entries = await self._entries(asked, misses)
         by_id = {str(miss.id): miss for miss in misses}
         shown = [{**entry, **_shown(by_id[entry["_id"]], asked.wanted)} for entry in entries]
-        return Json({"inbox": asked.inbox, "nearMisses": shown})
+        others = await self._activity.near_misses(
+            call.account_id, asked.inbox, since_ms=_begins_ms(asked), limit=NEAR_MISSES
+        )
+        told = [{name: event[name] for name in _OF_OTHERS if name in event} for event in others]
+        return Json({"inbox": asked.inbox, "nearMisses": shown, "otherAddresses": told})
 
     async def _entries(self, asked: Wait, mails: Sequence[Seen]) -> list[dict[str, Any]]:
         frames = [mail.frame for mail in mails]
@@ -111,6 +121,11 @@ def _seconds(call: Call) -> float:
     if not _SECONDS.fullmatch(given) or float(given) > MAX_SECONDS:
         raise BadRequest(f"wait is 0 to {MAX_SECONDS} seconds; for longer, ask again with since", member="wait")
     return float(given)
+
+
+def _begins_ms(asked: Wait) -> int:
+    """Unix time from which on mail counts."""
+    return asked.start.message.ms if isinstance(asked.start, After) else asked.start.ms
 
 
 def _until(call: Call) -> MessageId | None:

@@ -43,7 +43,8 @@ def demo(
 
     Makes an account, an API key and an address, all gone when it ends; prints
     how to send and how to listen; sends itself a mail and prints what a
-    listener gets. RELAY_* variables are ignored. Ctrl-C ends it.
+    listener gets (with --once only that). RELAY_* variables are ignored.
+    Ctrl-C ends it.
 
     Example:
       relay demo --once
@@ -120,8 +121,9 @@ async def _show(started: asyncio.Future[Service], loaded: Settings, *, once: boo
     service = await started
     (secret,) = loaded.sender_secrets()["raw"]
     tour = await walkthrough.furnish(service.accounts, authority(loaded.host, loaded.port), secret)
-    print(f"relay serves on http://{tour.authority}, in memory: all is gone when it ends.\n")
-    tour.print()
+    if not once:  # else nothing of it is there any more when somebody could copy it
+        print(f"relay serves on http://{tour.authority}, in memory: all is gone when it ends.\n")
+        tour.print()
     walkthrough.show(await tour.send_one())
     if not once:
         print(f"\nServing until Ctrl-C. The test page: {tour.page}", flush=True)

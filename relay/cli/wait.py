@@ -1,12 +1,14 @@
 """``relay wait``: one mail, for scripts: :class:`relay.client.inbox.Inbox` on the command line.
 
-Exit codes: 0 it came; 1 not a relay; 2 wrong command line; 3 nothing came in time; 4 it came, but has no code or link;
-5 the service says that asking again makes no sense.
+Exit codes: 0 it came; 1 no relay was reached; 2 wrong command line; 3 nothing came in time; 4 it came, but has no code
+or link; 5 the service says that asking again makes no sense.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -15,10 +17,12 @@ from relay.address import BadAddress, canonical_address
 from relay.cli import credential, exits
 from relay.cli.console import complain, print_json, printable
 from relay.client.errors import NotWanted
-from relay.client.inbox import Inbox, Mail, NothingCame
+from relay.client.inbox import Inbox, Mail, NothingCame, Unreached
 from relay.regex import BadRegex, Pattern, compiled
 
 _SCHEME = re.compile(r"\Aws(s?)://")
+
+_LONG_SECONDS = 10.0 * 365 * 86_400  # so that it is a date
 
 app = typer.Typer(add_completion=False)
 
@@ -55,7 +59,7 @@ def wait(
     it by --mark before the mail is caused, or use an address once. When
     nothing comes in time, what came instead, and why it was not it, is told
     on stderr, and the exit code is 3; it is 4 when the mail has no code or
-    link.
+    link, and 1 when the service could not be reached at all.
 
     Example:
       relay wait user1@mailsac.com --subject "verify" --since 1m --code
@@ -65,7 +69,10 @@ def wait(
     pattern = _pattern(link_regex)
     proof = credential.read(key, key_file, option="--key", variable="MAILSAC_KEY")
     try:
-        inbox = Inbox(_SCHEME.sub(r"http\1://", url), key=proof, address=canonical_address(address), since=since)
+        base = _SCHEME.sub(r"http\1://", url)
+        inbox = Inbox(
+            base, key=proof, address=canonical_address(address), since=since, on_away=_teller(base, timeout)
+        )
     except BadAddress as error:
         raise typer.BadParameter(str(error), param_hint="ADDRESS") from error
     except ValueError as error:
@@ -78,11 +85,22 @@ def wait(
             mail = inbox.wait(subject=subject, sender=from_, regex=regex, timeout_seconds=timeout)
         except NothingCame as nothing:
             complain(str(nothing))
-            raise typer.Exit(exits.TIMED_OUT) from nothing
+            raise typer.Exit(exits.FAILED if isinstance(nothing, Unreached) else exits.TIMED_OUT) from nothing
         except NotWanted as refused:
             complain(str(refused))
             raise typer.Exit(exits.REFUSED) from refused
     raise typer.Exit(_tell(mail, code=code, pattern=pattern if link else None, json=json))
+
+
+def _teller(base: str, timeout_seconds: float) -> Callable[[str], None]:
+    """Says that the service is away, and how long that may go on."""
+    until = datetime.now(UTC) + timedelta(seconds=min(timeout_seconds, _LONG_SECONDS))
+
+    def tell(why: str) -> None:
+        if datetime.now(UTC) < until:
+            complain(f"cannot reach {base}: {why}; trying on until {until:%H:%M:%S}Z")
+
+    return tell
 
 
 def _pattern(text: str) -> Pattern:

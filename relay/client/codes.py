@@ -15,10 +15,12 @@ _WORDS = re.compile(
     r"|код|验证码|驗證碼|認証|인증",
     re.IGNORECASE,
 )
-# Digits, or digits in two groups, or capitals and digits. Not a part of a number, an amount, a date, an URL or a word.
+# Digits, in one or two groups or one by one, or capitals and digits. Not a part of a number, an amount, a date, an URL
+# or a word.
 _CODE = re.compile(
     r"(?<![\w.,:/@#=&?%+$€£-])(?:[A-Z]-)?"
-    r"([0-9]{4,10}|[0-9]{3}[ -][0-9]{3}|(?=[A-Z-]{0,9}[0-9])(?=[0-9-]{0,9}[A-Z])[A-Z0-9]{3,10}(?:-[A-Z0-9]{3,10})?)"
+    r"([0-9]{4,10}|[0-9]{3}[ -][0-9]{3}|(?<![0-9][ \u00a0])[0-9](?:[ \u00a0][0-9]){3,9}(?![ \u00a0][0-9])"
+    r"|(?=[A-Z-]{0,9}[0-9])(?=[0-9-]{0,9}[A-Z])[A-Z0-9]{3,10}(?:-[A-Z0-9]{3,10})?)"
     r"(?![\w/@=&?%$€£-]|[.,:][\w])"
 )
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
@@ -26,7 +28,7 @@ _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 
 def code_in(text: str) -> str | None:
     """The code that stands nearest to a word such as "code" or "PIN", else one that has a line of its own; None = there
-    is none. Digits in two groups come without what parts them; so does Google's "G-"."""
+    is none. Digits in two groups or one by one come without what parts them; so does Google's "G-"."""
     text = text[:_CHARACTERS]
     words = [found.span() for found in _WORDS.finditer(text)]
     starts = [start for start, _ in words]
@@ -61,5 +63,5 @@ def _alone(text: str, code: tuple[int, int]) -> bool:
 
 
 def _plain(code: str) -> str:
-    digits = code.replace(" ", "").replace("-", "")
+    digits = code.replace(" ", "").replace("\u00a0", "").replace("-", "")
     return digits if digits.isdecimal() else code

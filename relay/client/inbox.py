@@ -7,7 +7,7 @@ the program does something else, and none is found twice.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import httpx2
 
+from relay.client import instead
 from relay.client.codes import code_in
 from relay.client.errors import NotWanted, Unusable
 from relay.errors import RelayError
@@ -27,12 +28,27 @@ _BEGINNING = "1970-01-01T00:00:00Z"
 _PASSING = frozenset((408, 425, 429))
 
 
-class NothingCame(RelayError):
-    """No mail was what was waited for. ``near_misses`` are those that came: list entries with ``differs``."""
+def _silent(_why: str) -> None:
+    pass
 
-    def __init__(self, text: str, near_misses: tuple[Mapping[str, Any], ...]) -> None:
+
+class NothingCame(RelayError):
+    """No mail was what was waited for. ``near_misses`` are those that came: list entries with ``differs``;
+    ``other_addresses`` tells of mail for addresses that look like it: ``inbox``, ``sender``, ``time`` and ``text``."""
+
+    def __init__(
+        self,
+        text: str,
+        near_misses: tuple[Mapping[str, Any], ...] = (),
+        other_addresses: tuple[Mapping[str, Any], ...] = (),
+    ) -> None:
         self.near_misses = near_misses
+        self.other_addresses = other_addresses
         super().__init__(text)
+
+
+class Unreached(NothingCame):
+    """The service could not be asked, all the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +82,16 @@ class Mail:
 class Inbox:
     """One address of the account whose key it has. Close it, or use it in ``with``."""
 
-    def __init__(self, url: str, *, key: str, address: str, since: str = "") -> None:
+    def __init__(
+        self, url: str, *, key: str, address: str, since: str = "", on_away: Callable[[str], None] = _silent
+    ) -> None:
         """``url``: base URL of the service, http or https. ``since``: a cursor, or a time such as 10m; "" = everything
-        that is kept counts. Raises ValueError: no such URL."""
+        that is kept counts. ``on_away`` is told, when the service cannot be asked, why; once each time. Raises
+        ValueError: no such URL."""
         self.address = address
         self.cursor = since
-        self._away = ""  # why it could not be asked last
+        self._away = ""  # why it cannot be asked; "" = it can
+        self._on_away = on_away
         self._base = split(url, ("http", "https")).geturl().rstrip("/")
         self._http = httpx2.Client(
             headers={"Mailsac-Key": key}, timeout=_ANSWER_SECONDS, trust_env=not is_loopback(url)
@@ -108,18 +128,21 @@ class Inbox:
         """The first mail after the cursor that is so. ``subject`` and ``sender`` are parts of it, in any case;
         ``regex`` (RE2) is searched in subject, text and HTML.
 
-        Raises NothingCame, NotWanted (the key or a value is wrong) and Unusable.
+        Raises NothingCame (Unreached: nor could the service be asked), NotWanted (the key or a value is wrong) and
+        Unusable.
         """
+        __tracebackhide__ = True  # of pytest: the line of the test matters
         conditions = {"subject": subject, "from": sender, "regex": regex}
         wanted = {name: value for name, value in conditions.items() if value}
-        until, since = time.monotonic() + timeout_seconds, self.cursor
+        until, since, reached = time.monotonic() + timeout_seconds, self.cursor, False
         while True:
             seconds = min(max(until - time.monotonic(), 0), _LONGEST_WAIT_SECONDS)
             answer = self._ask("messages", {**wanted, "since": since, "wait": f"{seconds:.3f}", "limit": "1"})
+            reached = reached or answer is not None
             if answer is not None and answer.status_code == 200 and (mail := self._mail(_entries(answer)[0])):
                 return mail
             if time.monotonic() >= until:
-                raise self._nothing(wanted, timeout_seconds)
+                raise self._nothing(wanted, timeout_seconds) if reached else Unreached(self._why_away())
             if answer is None or answer.status_code == 200:  # it was away, or is now
                 time.sleep(min(_PAUSE_SECONDS, max(until - time.monotonic(), 0)))
             else:
@@ -137,19 +160,22 @@ class Inbox:
 
     def _nothing(self, wanted: Mapping[str, str], timeout_seconds: float) -> NothingCame:
         answer = self._ask("near-misses", {**wanted, "since": self.cursor})
+        said = f"nothing came for {self.address} within {timeout_seconds:g} s"
         if answer is None:
-            return NothingCame(f"{self._base} cannot be asked: {self._away}", ())
-        misses = tuple(answer.json().get("nearMisses", ()))
-        came = "; ".join(str(miss.get("text")) for miss in misses[-3:])
-        said = f"{len(misses)} other mail(s) came: {came}" if misses else "no mail at all came"
-        return NothingCame(f"nothing came for {self.address} within {timeout_seconds:g} s; {said}", misses)
+            return NothingCame(f"{said}; {self._why_away()}")
+        misses, others = _listed(answer, "nearMisses"), _listed(answer, "otherAddresses")
+        return NothingCame(f"{said}; {instead.told(misses, others)}", misses, others)
+
+    def _why_away(self) -> str:
+        return f"{self._base} cannot be asked: {self._away}"
 
     def _ask(self, noun: str, query: Mapping[str, str]) -> httpx2.Response | None:
         """None: the service is away, or wants to be asked later. Raises NotWanted."""
+        __tracebackhide__ = True
         answer = self._get(f"/api/addresses/{quote(self.address, safe='@')}/{noun}", query)
         if answer is None or answer.status_code in (200, 204):
             return answer
-        raise NotWanted(f"{self._base} answers {answer.status_code}: {_sentence(answer)}", code=answer.status_code)
+        raise NotWanted(f"{self._base} answers {answer.status_code}: {sentence(answer)}", code=answer.status_code)
 
     def _get(self, path: str, query: Mapping[str, str] = MappingProxyType({})) -> httpx2.Response | None:
         given = {name: value for name, value in query.items() if value}
@@ -157,12 +183,18 @@ class Inbox:
         try:
             answer = self._http.get(f"{self._base}{path}", params=given, timeout=limit_seconds)
         except httpx2.HTTPError as error:
-            self._away = reason_of(error)
+            self._is_away(reason_of(error))
             return None
         if answer.status_code in _PASSING or answer.status_code >= 500:
-            self._away = f"it answers {answer.status_code}: {_sentence(answer)}"
+            self._is_away(f"it answers {answer.status_code}: {sentence(answer)}")
             return None
+        self._away = ""
         return answer
+
+    def _is_away(self, why: str) -> None:
+        first, self._away = not self._away, why
+        if first:
+            self._on_away(why)
 
 
 def _entries(answer: httpx2.Response) -> list[Mapping[str, Any]]:
@@ -179,7 +211,15 @@ def _strange() -> Unusable:
     return Unusable("the answer is not relay's; is it the right URL?")
 
 
-def _sentence(answer: httpx2.Response) -> str:
+def _listed(answer: httpx2.Response, member: str) -> tuple[Mapping[str, Any], ...]:
+    try:
+        return tuple(dict(one) for one in answer.json().get(member) or ())
+    except (ValueError, TypeError, AttributeError):
+        raise Unusable("the answer is not relay's; is it the right URL?") from None
+
+
+def sentence(answer: httpx2.Response) -> str:
+    """What a refusal says for a person; of another service its first line."""
     try:
         return str(answer.json()["error"])
     except (ValueError, LookupError, TypeError):

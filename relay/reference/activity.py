@@ -21,6 +21,7 @@ _EVENT = record(
         "door": text("path segment of the sender"),
         "duplicate": {"const": True},
         "sockets": number("that got it"),
+        "waits": number("requests waiting for mail that it woke"),
         "messages": number("that were replayed"),
         "missing": number("events that are not listed"),
         "addresses": {"description": "what a socket listens to"},

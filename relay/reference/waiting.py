@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from relay.api.wait import MAX_SECONDS
 from relay.reference.addresses import EMAIL
-from relay.reference.schemas import listed, record, text
+from relay.reference.schemas import TIME, listed, record, text
 from relay.reference.vocabulary import Answer, Example, Operation, Parameter
 
 SAYS = (
@@ -57,6 +57,22 @@ EXAMPLES = (
     Example("nothing", f"{_MESSAGES}?wait=0&subject=invoice", "Nothing came that is wanted"),
 )
 
+_OTHER = record(
+    {
+        "inbox": text("address for which the mail was"),
+        "time": TIME,
+        "text": text("what can be done, for a person"),
+    },
+    {"sender": text("address that wrote the mail")},
+)
+_MISSES = record(
+    {
+        "inbox": text(),
+        "nearMisses": listed("NearMiss"),
+        "otherAddresses": {"type": "array", "items": _OTHER},
+    }
+)
+
 OPERATIONS = (
     Operation(
         "GET",
@@ -64,8 +80,9 @@ OPERATIONS = (
         "listNearMisses",
         "What came instead",
         "The newest messages after `since`, up to `until`, that were not wanted, oldest first, and how each differs. "
+        "`otherAddresses` tells of mail that came meanwhile for addresses that look like this one: a +tag, dots. "
         "The `Link` of a wait that found nothing leads here.",
-        (Answer("the messages", record({"inbox": text(), "nearMisses": listed("NearMiss")})),),
+        (Answer("the messages", _MISSES),),
         (
             EMAIL,
             _SINCE,

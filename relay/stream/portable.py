@@ -32,6 +32,7 @@ class PortableListener:
         self.client = client
         self.opened_us = time.time_ns() // 1000
         self.delivered = 0
+        self.waits_for = ""
         self.key_hash = request.key_hash
         self.addresses: Collection[str] = request.addresses
         self.domains: Collection[str] = request.domains

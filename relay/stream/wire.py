@@ -61,6 +61,8 @@ class Surroundings:
 class Wire(asyncio.Protocol):
     """One listening socket, as the hub (Listener), the wheel (Pulse) and the transport (Protocol) see it."""
 
+    waits_for = ""
+
     __slots__ = (
         "_around",
         "_connections",

@@ -74,15 +74,15 @@ class _Waiter:
 
     def __init__(self, wait: Wait) -> None:
         self.account = ""
+        self.waits_for = wait.inbox
         self.key_hash = wait.key_hash
         self.addresses: Collection[str] = () if wait.domain else (wait.inbox,)
         self.domains: Collection[str] = (wait.domain,) if wait.domain else ()
         self._rung = asyncio.Event()
         self._refused: Refused | None = None
-        self._inbox = wait.inbox
 
     def deliver(self, letter: Letter | Gap) -> None:
-        if letter.inbox == self._inbox:
+        if letter.inbox == self.waits_for:
             self._rung.set()
 
     def standing(self) -> Standing | None:

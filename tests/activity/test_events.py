@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 
@@ -72,13 +73,27 @@ async def test_the_way_of_a_mail(relay: Relay) -> None:
     assert await events(relay, key=OTHER_KEY) == []
 
 
+async def test_a_request_that_waits_is_called_one(relay: Relay) -> None:
+    path = f"/api/addresses/{ADDRESS}/messages?wait=25&subject=end"
+    waiting = asyncio.create_task(relay.rest("GET", path))
+    handed = f"Mail for {ADDRESS} was handed to "
+    while f"{handed}1 request that waits." not in {event["text"] for event in await events(relay)}:
+        await relay.send("before it is there, or heard by it alone")
+    async with relay.listen() as socket:
+        await relay.send("the end")
+        await socket.message()
+    assert (await waiting).status_code == 200
+    seen = await until(relay, "socket-closed")
+    assert f"{handed}1 socket and 1 request that waits." in {event["text"] for event in seen}
+
+
 async def test_mail_that_nobody_hears(relay: Relay) -> None:
     await relay.send("alone")
     seen = await until(relay, "unheard")
     assert brief(seen) == [("unheard", ADDRESS)]
     assert seen[0]["text"] == (
-        f"Mail of 24 bytes for {ADDRESS} arrived while nobody listened: connect a WebSocket for {ADDRESS};"
-        " with since it brings what is kept."
+        f"Mail of 24 bytes for {ADDRESS} arrived while nobody listened;"
+        " it is kept: read it in the inbox, or with since."
     )
 
 

@@ -12,13 +12,39 @@ from relay.activity.concerns import concerns
 from relay.activity.kinds import Kind, shown
 from relay.activity.sentences import sentence
 
-NAMES = ("inbox", "sender", "size", "reason", "code", "status", "door", "parked", "sockets", "messages", "missing")
+NAMES = (
+    "inbox",
+    "sender",
+    "size",
+    "reason",
+    "code",
+    "status",
+    "door",
+    "parked",
+    "sockets",
+    "messages",
+    "missing",
+    "waits",
+)
 VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=20), st.lists, max_leaves=3)
 
 
 @given(st.sampled_from([*Kind, "of a newer version"]), st.dictionaries(st.sampled_from(NAMES), VALUES))
 def test_each_event_is_one(kind: str, members: dict[str, Any]) -> None:
     assert sentence(kind, members).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("sockets", "waits", "to"),
+    [
+        (1, 0, "1 socket"),
+        (0, 2, "2 requests that wait"),
+        (2, 1, "2 sockets and 1 request that waits"),
+    ],
+)
+def test_to_whom_a_mail_was_handed(sockets: int, waits: int, to: str) -> None:
+    members = {"inbox": "a@x.test", "sockets": sockets} | ({"waits": waits} if waits else {})
+    assert sentence(Kind.DELIVERED, members) == f"Mail for a@x.test was handed to {to}."
 
 
 @pytest.mark.parametrize("reason", ["not reserved", "forwarding off", "too large", "{inbox.__class__}", "{"])

@@ -9,7 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.harness import ADDRESS, DOMAIN, KEY, OTHER_ADDRESS, QUIET_ADDRESS, Relay
+from tests.activity.events import until
+from tests.harness import ADDRESS, DOMAIN, KEY, MAIL, OTHER_ADDRESS, QUIET_ADDRESS, Relay
 
 pytestmark = pytest.mark.anyio
 
@@ -129,6 +130,23 @@ async def test_near_misses_say_what_differs(relay: Relay) -> None:
 
 async def test_without_any_mail_there_are_no_near_misses(relay: Relay) -> None:
     assert await near_misses(relay, await wait(relay, wait="0", subject="x")) == []
+
+
+async def test_mail_for_addresses_that_look_like_it_is_told(relay: Relay) -> None:
+    first = await relay.send("before")
+    await relay.post(MAIL, "us.er1@mailsac.com", "second+x@mailsac.com")
+    await relay.post(MAIL, "user1+shop@mailsac.com")
+    await until(relay, *["near-miss"] * 3)
+    told = await relay.rest("GET", f"/api/addresses/{ADDRESS}/near-misses", params={"since": first})
+    others = told.json()["otherAddresses"]
+    assert [(one["inbox"], one["sender"]) for one in others] == [
+        ("us.er1@mailsac.com", "ann@sender.test"),
+        ("user1+shop@mailsac.com", "ann@sender.test"),
+    ]
+    assert others[1]["text"].endswith(f"or have mail sent to {ADDRESS}.")
+    later = await relay.send("after")
+    told = await relay.rest("GET", f"/api/addresses/{ADDRESS}/near-misses", params={"since": later})
+    assert told.json()["otherAddresses"] == []
 
 
 async def test_mail_of_an_own_domain_can_be_waited_for(relay: Relay) -> None:

@@ -19,12 +19,7 @@ def message_in(text: str) -> dict[str, Any]:
 def test_once_shows_a_mail_from_door_to_door_and_ends() -> None:
     demo = run("demo", "--once", "--port", "0")
     assert (demo.returncode, demo.stderr) == (0, "")
-    url = next(line for line in demo.stdout.splitlines() if line.startswith("ws://127.0.0.1:"))
-    assert "/incoming-messages?_id=demo&key=rk_" in url
-    assert url.endswith("&addresses=you@demo.test")
-    key = url.partition("&key=")[2].partition("&")[0]
-    page = f"http://{url.split('/')[2]}/"
-    assert {page, key} <= set(demo.stdout.splitlines())  # each on a line of its own, to be copied
+    assert "127.0.0.1" not in demo.stdout  # nothing to be called that is gone by then
     message = message_in(demo.stdout)
     assert message["inbox"] == "you@demo.test"
     assert message["subject"] == "Your first mail"
@@ -43,8 +38,6 @@ def test_a_taken_port_makes_it_choose_another_unless_it_was_asked_for() -> None:
         other = run("demo", "--once")
         asked = run("demo", "--once", "--port", "8000")
     assert other.returncode == 0
-    assert "ws://127.0.0.1:8000/" not in other.stdout
-    assert "ws://127.0.0.1:" in other.stdout
     assert asked.returncode == 2
     assert asked.stderr == "relay: cannot listen on 127.0.0.1 port 8000: Address already in use\n"
     assert asked.stdout == ""
@@ -53,6 +46,12 @@ def test_a_taken_port_makes_it_choose_another_unless_it_was_asked_for() -> None:
 def test_the_printed_commands_work_when_pasted_and_ctrl_c_ends_it() -> None:
     with Running("demo", "--port", "0") as demo:
         demo.out.until("Serving until Ctrl-C")
+        url = demo.out.until(lambda line: line.startswith("ws://127.0.0.1:"))
+        assert "/incoming-messages?_id=demo&key=rk_" in url
+        assert url.endswith("&addresses=you@demo.test")
+        key = url.partition("&key=")[2].partition("&")[0]
+        page = f"http://{url.split('/')[2]}/"
+        assert {page, key} <= set(demo.out.lines)  # each on a line of its own, to be copied
         curl = demo.out.until("| curl")
         listen = demo.out.until(lambda line: " listen http://" in line)
         with Running("-c", f"{listen} --json --count 1", program="sh") as listening:

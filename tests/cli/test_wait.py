@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import httpx2
 import pytest
 
 from relay.cli import exits
 from tests.cli.command import Running
 from tests.cli.conftest import Here
-from tests.cli.service import ADDRESS, KEY, OTHER_ADDRESS, Service
+from tests.cli.service import ADDRESS, KEY, MAIL, OTHER_ADDRESS, SECRET, Service
 
 
 def arguments(service: Service, *more: str, address: str = ADDRESS) -> tuple[str, ...]:
@@ -66,13 +70,52 @@ def test_nothing_in_time_is_exit_code_3_and_names_the_near_misses(service: Servi
     given = arguments(service, "--timeout", "0", "--since", first, "--subject", "third")
     waited = here(*given, MAILSAC_KEY=KEY)
     assert waited.returncode == exits.TIMED_OUT
-    assert "1 other mail(s) came: arrived, but: subject differs" in waited.stderr
+    assert re.fullmatch(
+        rf"relay: nothing came for {ADDRESS} within 0 s; 1 other mail came: "
+        r'"second" from ann@sender\.test at \d\d:\d\d:\d\dZ: arrived, but: subject differs\n',
+        waited.stderr,
+    )
 
 
-def test_a_service_that_is_away_is_waited_for_too(here: Here) -> None:
-    waited = here("wait", ADDRESS, "--url", "http://127.0.0.1:1", "--timeout", "0", MAILSAC_KEY=KEY)
+def test_mail_for_an_address_that_looks_like_it_is_told(service: Service, here: Here) -> None:
+    tagged = ADDRESS.replace("@", "+shop@")
+    headers = {"authorization": f"Bearer {SECRET}", "x-envelope-to": tagged}
+    with httpx2.Client(base_url=service.url, trust_env=False) as http:
+        http.post("/inbound/raw", content=MAIL % "missed", headers=headers)
+        asked = {"since": "0-0", "wait": "20", "inbox": tagged}
+        assert http.get("/api/activity", params=asked, headers={"mailsac-key": KEY}).json()["events"]
+    given = arguments(service, "--timeout", "0", "--since", "1m", "--subject", "missed")
+    waited = here(*given, MAILSAC_KEY=KEY)
     assert waited.returncode == exits.TIMED_OUT
-    assert "refused" in waited.stderr
+    said = rf"; but mail for another address did: {re.escape(tagged)} from ann@sender\.test at \d\d:\d\d:\d\dZ\n"
+    assert re.search(said, waited.stderr)
+
+
+def test_a_service_that_is_never_reached_is_said_at_once_and_is_exit_code_1() -> None:
+    with Running("wait", ADDRESS, "--url", "http://127.0.0.1:1", "--timeout", "1.5", MAILSAC_KEY=KEY) as waiting:
+        waiting.err.until("cannot reach http://127.0.0.1:1: Connection refused; trying on until ")
+        assert waiting.out.lines == []
+        assert waiting.ended() == exits.FAILED
+        assert len(waiting.err.lines) == 2
+        assert waiting.err.lines[1] == "relay: http://127.0.0.1:1 cannot be asked: Connection refused"
+
+
+class Empty(BaseHTTPRequestHandler):
+    """A service without mail."""
+
+    def do_GET(self) -> None:
+        self.send_response(HTTPStatus.NO_CONTENT)
+        self.end_headers()
+
+
+def test_a_service_that_goes_away_meanwhile_is_exit_code_3() -> None:
+    with HTTPServer(("127.0.0.1", 0), Empty) as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        waiting = Running("wait", ADDRESS, "--url", url, "--timeout", "3", MAILSAC_KEY=KEY)
+        server.handle_request()
+    with waiting:
+        waiting.err.until("trying on until")
+        assert waiting.ended() == exits.TIMED_OUT
 
 
 def test_what_makes_no_sense_to_ask_again_is_exit_code_5(service: Service, here: Here) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,10 +48,13 @@ def test_a_wait_goes_on_after_the_last_mail(relay_inbox):
 """
 
 
-def run(folder: Path, *options: str, **settings: str) -> str:
+_ONE = "def test_sign_up(relay_inbox):\n    relay_inbox.wait(timeout_seconds=0)\n"
+
+
+def run(folder: Path, *options: str, tests: str = _TESTS, **settings: str) -> str:
     """What pytest prints."""
     (folder / "conftest.py").write_text(_CONFTEST)
-    (folder / "test_shop.py").write_text(_TESTS)
+    (folder / "test_shop.py").write_text(tests)
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", *options],
         check=False,
@@ -74,4 +78,29 @@ def test_with_a_url_it_is_the_one_that_runs(service: Service, tmp_path: Path) ->
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    assert "--relay-url needs --relay-domain, and a key" in run(tmp_path, "--relay-url", "http://127.0.0.1:1")
+    nowhere = ("--relay-url", "http://127.0.0.1:1")
+    for options, said in (
+        (
+            ("--relay-key-file", "no-such-file"),
+            "--relay-url needs --relay-domain, and a key: MAILSAC_KEY or --relay-",
+        ),
+        (("--relay-domain", "x.test"), "cannot reach http://127.0.0.1:1: Connection refused"),
+    ):
+        printed = run(tmp_path, *nowhere, *options, tests=_ONE, MAILSAC_KEY=KEY)
+        assert said in printed
+        assert "Traceback" not in printed
+        assert not re.search(r"relay/testing\.py|During handling", printed)
+
+
+def test_a_domain_that_is_not_served_is_said_by_the_service(service: Service, tmp_path: Path) -> None:
+    options = ("--relay-url", service.url, "--relay-domain", "elsewhere.test")
+    printed = run(tmp_path, *options, tests=_ONE, MAILSAC_KEY=KEY)
+    assert re.search(r"no test address: POST http\S*@elsewhere\.test is answered 40\d: \S+", printed)
+    assert not re.search(r"relay/testing\.py|During handling", printed)
+
+
+def test_what_fails_in_a_test_is_shown_at_its_own_line(tmp_path: Path) -> None:
+    printed = run(tmp_path, tests=_ONE)
+    assert ">       raise" not in printed
+    assert "NothingCame: nothing came for test-" in printed
+    assert "relay/client/inbox.py" not in printed
