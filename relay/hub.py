@@ -120,8 +120,8 @@ class Hub:
         if count >= self._max_sockets_per_account:
             raise Refused(
                 TOO_MANY_SOCKETS,
-                f"{count} sockets of this account are open here; the limit is {self._max_sockets_per_account}."
-                " Close some, or listen to several addresses on one socket",
+                f"{count} sockets, and requests that wait for mail, of this account are open here; the limit is"
+                f" {self._max_sockets_per_account}. Close some, or listen to several addresses on one socket",
                 account=listener.account,
             )
         self._sockets[listener.account] = count + 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -27,6 +28,7 @@ _MAX_UNDER_WAY = 16  # beyond, what is asked for is not noted: whoever wants it 
 _AGAIN_SECONDS = 20.0  # for what failed; Amazon SNS tries again after 20 s
 _MAX_FAILED = 256
 _PAUSE_SECONDS = 2.0  # between tries, times the number of the try
+_HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")  # in lower case, as it is compared
 
 
 class Fetcher:
@@ -160,14 +162,14 @@ class Fetcher:
 
 
 def is_plain_https(url: str) -> bool:
-    """Whether the URL is https with a host, and without port, user, or characters that programs read differently."""
+    """Whether the URL is https with the name of a host, and without port, user, or what programs read differently."""
     if not url.isascii() or not url.isprintable() or any(character in url for character in ' \\"<>#'):
         return False
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
-    return parts.scheme == "https" and bool(parts.hostname) and parts.netloc == parts.hostname
+    return parts.scheme == "https" and _HOST.fullmatch(parts.netloc) is not None
 
 
 def _cut(kept: OrderedDict[str, Any], most: int) -> None:

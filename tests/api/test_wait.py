@@ -236,6 +236,19 @@ async def test_what_is_anothers_or_nobodys_cannot_be_told_apart(relay: Relay) ->
         assert len(said) == 1
 
 
+@pytest.mark.settings(max_sockets_per_account=1)
+async def test_who_may_not_listen_because_of_requests_that_wait_is_told_of_them(relay: Relay) -> None:
+    waiting = asyncio.create_task(wait(relay, wait=LONG))
+    await until_waited_for(relay, 1)
+    async with relay.listen() as socket:
+        told = await socket.message()
+        assert (told["status"], "sockets, and requests that wait" in told["error"]) == (429, True)
+    refused = await wait(relay, wait=LONG)
+    assert (refused.status_code, refused.json()["error"]) == (429, told["error"])
+    await relay.send("the end of it")
+    assert (await waiting).status_code == 200
+
+
 async def test_a_request_that_waits_is_no_socket(relay: Relay) -> None:
     waiting = asyncio.create_task(wait(relay, wait=LONG))
     await until_waited_for(relay, 1)

@@ -339,12 +339,13 @@ async def test_after_the_time_of_its_sender_it_is_parked(
     assert [letter.reason for letter in await dead_letters(one)] == [f"given up at try 1: {RESEND} answers 500"]
 
 
-async def test_another_host_is_never_asked(apis: Providers, one: Relay) -> None:
+@pytest.mark.parametrize("host", ["evil.example", "evil.example%2f.x.resend.com", "127.0.0.1;.x.cloudfront.net"])
+async def test_another_host_is_never_asked(apis: Providers, one: Relay, host: str) -> None:
     stored, announced = mailgun(), resend()
     stored = replace(stored, body=stored.body.replace(b"mailgun.net", b"mailgun.net.evil.example"))
     apis.answer(
         announced.urls[0],
-        answer(json.dumps({"text": "Hi", "raw": {"download_url": "https://evil.example/"}}).encode()),
+        answer(json.dumps({"text": "Hi", "raw": {"download_url": f"https://{host}/"}}).encode()),
     )
     async with one.listen() as socket:
         assert "message-url" in (await stored.post(one)).json()["parked"][0]["reason"]

@@ -24,7 +24,7 @@ let shown = { name: "", leave: new AbortController(), moved: null };
 function place() {
   try {
     const [name, ...rest] = location.hash.slice(1).split("/").map(decodeURIComponent);
-    return SECTIONS[name] ? { name, rest } : { name: FIRST, rest: [] };
+    return Object.hasOwn(SECTIONS, name) ? { name, rest } : { name: FIRST, rest: [] };
   } catch {
     return { name: FIRST, rest: [] }; // not a hash of ours
   }
