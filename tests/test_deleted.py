@@ -59,7 +59,8 @@ class Model:
         self.kept = []
 
     async def expire(self) -> None:
-        await self.relay.process.service.store.ask(("DEL", keys.letterbox(self.inbox)))
+        names = keys.letterbox(self.inbox), keys.letter_ids(self.inbox)
+        await self.relay.process.service.store.ask(("DEL", *names))
         self.kept = []
 
     async def read(self, start: Start) -> tuple[list[MessageId], bool]:
@@ -99,6 +100,8 @@ async def test_a_gap_is_told_exactly_when_something_is_lost(relay: Relay) -> Non
             assert await model.read(After(message)) == model.expected(after), (seed, after)
         assert await model.read(Since(0)) == model.expected(0), seed
         assert (await model.mailbox.count(ACCOUNT, model.inbox)).messages == len(model.kept)
+        [known] = await relay.process.service.store.ask(("ZRANGE", keys.letter_ids(model.inbox), 0, -1))
+        assert [member.decode() for member in known] == [f"{message} {ACCOUNT}" for message in model.kept]
 
 
 @pytest.mark.settings(keep_messages=4)

@@ -122,7 +122,8 @@ class Inboxes:
 
 def call(script: str, inbox: str, account_id: str, *args: str | int) -> Command:
     """One of scripts.py, as Redis takes it."""
-    names = keys.letterbox(inbox), keys.flags(inbox), keys.starred(inbox), keys.deleted(inbox, "")
+    kinds = (keys.letterbox, keys.flags, keys.starred, keys.letter_ids)
+    names = *(kind(inbox) for kind in kinds), keys.deleted(inbox, "")
     return ("EVAL", script, len(names), *names, account_id, *args)
 
 

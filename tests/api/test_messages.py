@@ -241,7 +241,41 @@ async def test_released_mail_is_gone_with_all_that_was_set(relay: Relay) -> None
     assert (await relay.rest("GET", listed(), key=OTHER_KEY)).json() == []
     assert (await relay.rest("GET", path(message_id), key=OTHER_KEY)).status_code == 404
     store = relay.process.service.store
-    assert await store.ask(("EXISTS", keys.flags(ADDRESS)), ("EXISTS", keys.starred(ADDRESS))) == [0, 0]
+    kinds = (keys.flags, keys.starred, keys.letter_ids)
+    assert await store.ask(("EXISTS", *(kind(ADDRESS) for kind in kinds))) == [0]
+
+
+async def test_what_shows_no_message_reads_none(relay: Relay) -> None:
+    """Redis would copy all of it before it answers anybody else: here there is nothing but ids to look at."""
+    first, second, starred, last = await many(relay, 4)
+    await done(relay, "PUT", path(starred) + "/star")
+    store = relay.process.service.store
+    await store.ask(("XDEL", keys.letterbox(ADDRESS), *(one.split("-", 1)[1] for one in (first, second, starred))))
+    await done(relay, "PUT", path(first) + "/read/true")
+    await done(relay, "PUT", path(first) + "/labels/mine")
+    assert await done(relay, "DELETE", path(first)) is not None
+    assert (await relay.rest("PUT", path(first) + "/read/true")).status_code == 404
+    await done(relay, "PUT", path(starred) + "/star")  # it is not: the letter is not looked for
+    await done(relay, "PUT", path(starred) + "/labels/mine")
+    await done(relay, "DELETE", listed(), 204)
+    known = await store.ask(("ZCARD", keys.letter_ids(ADDRESS)), ("XLEN", keys.letterbox(ADDRESS)))
+    assert (known, (await relay.rest("DELETE", path(last))).status_code) == ([0, 0], 404)
+
+
+async def test_letters_of_before_there_were_ids_beside_them(relay: Relay) -> None:
+    first, second, third, _ = await many(relay, 4)
+    store = relay.process.service.store
+    await store.ask(("DEL", keys.letter_ids(ADDRESS)))
+    await many(relay, 1)
+    await done(relay, "PUT", path(first) + "/read/true")
+    assert (await relay.rest("PUT", path(UNKNOWN) + "/read/true")).status_code == 404
+    await done(relay, "PUT", path(second) + "/star")
+    assert (await got(relay, "/api/inbox"))["unread"] == 4
+    await done(relay, "DELETE", path(third))
+    assert await subjects(relay) == ["0", "3", "1", "0"]
+    await done(relay, "DELETE", listed(), 204)
+    assert await subjects(relay) == ["1"]
+    assert await store.ask(("ZCARD", keys.letter_ids(ADDRESS))) == [0]
 
 
 @pytest.mark.settings(keep_messages=5)
