@@ -372,6 +372,24 @@ async def test_a_domain_that_changed_hands_shows_nothing_of_before(relay: Relay)
     assert await got(relay, "/api/addresses/starred/messages") == []
 
 
+async def test_an_address_that_another_has_in_ones_domain_is_not_ones_own(relay: Relay) -> None:
+    addresses = relay.process.service.accounts.addresses
+    await addresses.declare("user2", IN_DOMAIN, enablews=True)
+    [first, *_] = await many(relay, 3, IN_DOMAIN)
+    await relay.send("mine", f"other@{DOMAIN}")
+    for marked in range(2):
+        assert (await got(relay, "/api/me/stats"))["storedMessages"] == 1
+        assert (await got(relay, "/api/inbox"))["unread"] == 1
+        for where in ("/api/inbox", f"/api/domains/{DOMAIN}/messages"):
+            assert await subjects(relay, where) == ["mine"]
+        answer = await relay.rest("GET", "/api/inbox", key=OTHER_KEY)
+        assert (len(answer.json()["messages"]), answer.json()["unread"]) == (3, 3 - marked)
+        answer = await relay.rest("PUT", path(first, IN_DOMAIN) + "/read/true", key=OTHER_KEY)
+        assert answer.status_code == 200
+    await done(relay, "POST", f"/api/domains/{DOMAIN}/delete-all-domain-mail", 204)
+    assert len((await relay.rest("GET", listed(IN_DOMAIN), key=OTHER_KEY)).json()) == 3
+
+
 async def test_changes_at_once_lose_nothing(relay: Relay) -> None:
     [message_id] = await many(relay, 1)
     await asyncio.gather(*(done(relay, "PUT", path(message_id) + f"/labels/{number}") for number in range(20)))
