@@ -16,7 +16,7 @@ from relay.hub import Gap
 from relay.letterbox import Letterbox
 from relay.mailbox import Mailbox
 from relay.message_id import MessageId
-from tests.harness import ACCOUNT, DOMAIN, Relay
+from tests.harness import ACCOUNT, ADDRESS, DOMAIN, Relay
 
 pytestmark = pytest.mark.anyio
 
@@ -117,6 +117,15 @@ async def test_tombstones_are_few(relay: Relay) -> None:
     [count, left_ms] = await store.ask(("ZCARD", name), ("PTTL", name))
     assert count == 4 + 2
     assert left_ms > 0
+
+
+async def test_where_an_inbox_begins_is_found_without_its_oldest_letter(relay: Relay) -> None:
+    """Which Redis would copy, however large, before it answers anybody else."""
+    service = relay.process.service
+    ids = [MessageId.parse(await relay.send("x")) for _ in range(3)]
+    box = keys.letterbox(ADDRESS)
+    await service.store.ask(("XDEL", box, ids[0].entry), ("XADD", box, f"{ids[2].ms}-9", "o", "", "m", ""))
+    assert await service.letterbox.floor(ADDRESS, ids[2]) == (ids[0].ms, ids[0].seq)
 
 
 @given(st.sets(st.integers(1, 40)), st.integers(1, 40), st.integers(1, 40))
