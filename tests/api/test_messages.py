@@ -414,6 +414,17 @@ async def test_no_answer_looks_at_more_than_it_may_and_says_so(
                 assert answer.status_code == 200
                 assert "narrow the question" in answer.headers[TRUNCATED], where
             assert TRUNCATED not in (await relay.rest("GET", f"{listed()}?limit=1")).headers
+    [[(_, (*_, frame))]] = await relay.process.service.store.ask(
+        ("XREVRANGE", keys.letterbox(ADDRESS), "+", "-", "COUNT", 1)
+    )
+    with monkeypatch.context() as patch:  # each mail is a page, and counts as it is kept
+        patch.setattr(newest, "_PAGE_BYTES", 1)
+        patch.setattr(newest, "READ_BYTES", 2 * len(frame) + 1)
+        answer = await relay.rest("GET", listed())
+        assert [message["subject"] for message in answer.json()] == ["3", "2", "1"]
+        assert "go on with `until`" in answer.headers[TRUNCATED]
+        answer = await relay.rest("GET", f"{listed()}?until={answer.json()[-1]['_id']}")
+        assert [message["subject"] for message in answer.json()] == ["1", "0"]
     with monkeypatch.context() as patch:
         patch.setattr(inboxes, "INBOXES", 1)
         answer = await relay.rest("GET", "/api/inbox")
