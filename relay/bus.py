@@ -136,7 +136,7 @@ class _Names(NamedTuple):
 
     domain: str
     tag: str
-    keys: tuple[str, str, str]  # of the inbox's slot
+    keys: tuple[str, str, str, str]  # of the inbox's slot
     keys_elsewhere: tuple[str, str]
     channels: tuple[str, str]
 
@@ -147,7 +147,7 @@ def _names(inbox: str) -> _Names:
     return _Names(
         domain,
         keys.inbox_tag(inbox),
-        (keys.address(inbox), keys.meta(inbox), keys.letterbox(inbox)),
+        (keys.address(inbox), keys.meta(inbox), keys.letterbox(inbox), keys.letter_ids(inbox)),
         (keys.HISTORY, keys.domain_inboxes(domain)),
         (keys.inbox_channel(inbox), keys.domain_channel(domain)),
     )

@@ -61,6 +61,11 @@ def letterbox(inbox: str) -> str:
     return f"{PREFIX}{{{inbox}}}:letters"
 
 
+def letter_ids(inbox: str) -> str:
+    """Sorted set: ``<_id> <owner>`` of each letter (score: its ``seq``). A stream gives no id without the message."""
+    return f"{PREFIX}{{{inbox}}}:letter-ids"
+
+
 def flags(inbox: str) -> str:
     """Hash: what the owner set on messages, see mailbox/scripts.py; ``<_id>`` -> read, folder and labels."""
     return f"{PREFIX}{{{inbox}}}:flags"

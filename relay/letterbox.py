@@ -50,13 +50,19 @@ class Floor(NamedTuple):
     seq: int
 
 
-# KEYS: letterbox, what was deleted of the newest message's epoch. ARGV: the newest message's seq.
-# Replies ms and seq of the floor; nothing when the newest is lost.
+# KEYS: letterbox, what was deleted of the newest message's epoch, ids of letters. ARGV: the newest message's seq.
+# Replies ms and seq of the floor; nothing when the newest is lost. The oldest letter itself may be 40 MB.
 _FLOOR = """
 local ms, seq = nil, tonumber(ARGV[1]) + 1
-local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+local oldest
+if redis.call('ZCARD', KEYS[3]) == redis.call('XLEN', KEYS[1]) then
+  oldest = string.match(redis.call('ZRANGE', KEYS[3], 0, 0)[1] or '', '%-(%d+%-%d+) ')
+else -- an older version of us put letters there without their ids
+  oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+  oldest = oldest and oldest[1]
+end
 if oldest then
-  ms, seq = string.match(oldest[1], '^(%d+)%-(%d+)$')
+  ms, seq = string.match(oldest, '^(%d+)%-(%d+)$')
   seq = tonumber(seq)
 end
 local below = redis.call('ZREVRANGEBYSCORE', KEYS[2], seq - 1, '-inf', 'LIMIT', 0, 1)[1]
@@ -93,7 +99,7 @@ class Letterbox:
 
     async def floor(self, inbox: str, newest: MessageId) -> Floor | None:
         """Where what is lost of an inbox ends; None when its newest message is lost too."""
-        names = keys.letterbox(inbox), keys.deleted(inbox, newest.epoch)
+        names = keys.letterbox(inbox), keys.deleted(inbox, newest.epoch), keys.letter_ids(inbox)
         [found] = await self._ask(("EVAL", _FLOOR, len(names), *names, newest.seq))
         return Floor(*map(int, found)) if found else None
 

@@ -16,7 +16,7 @@ from relay.hub import Gap
 from relay.letterbox import Letterbox
 from relay.mailbox import Mailbox
 from relay.message_id import MessageId
-from tests.harness import ACCOUNT, DOMAIN, Relay
+from tests.harness import ACCOUNT, ADDRESS, DOMAIN, Relay
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +59,8 @@ class Model:
         self.kept = []
 
     async def expire(self) -> None:
-        await self.relay.process.service.store.ask(("DEL", keys.letterbox(self.inbox)))
+        names = keys.letterbox(self.inbox), keys.letter_ids(self.inbox)
+        await self.relay.process.service.store.ask(("DEL", *names))
         self.kept = []
 
     async def read(self, start: Start) -> tuple[list[MessageId], bool]:
@@ -99,6 +100,8 @@ async def test_a_gap_is_told_exactly_when_something_is_lost(relay: Relay) -> Non
             assert await model.read(After(message)) == model.expected(after), (seed, after)
         assert await model.read(Since(0)) == model.expected(0), seed
         assert (await model.mailbox.count(ACCOUNT, model.inbox)).messages == len(model.kept)
+        [known] = await relay.process.service.store.ask(("ZRANGE", keys.letter_ids(model.inbox), 0, -1))
+        assert [member.decode() for member in known] == [f"{message} {ACCOUNT}" for message in model.kept]
 
 
 @pytest.mark.settings(keep_messages=4)
@@ -114,6 +117,15 @@ async def test_tombstones_are_few(relay: Relay) -> None:
     [count, left_ms] = await store.ask(("ZCARD", name), ("PTTL", name))
     assert count == 4 + 2
     assert left_ms > 0
+
+
+async def test_where_an_inbox_begins_is_found_without_its_oldest_letter(relay: Relay) -> None:
+    """Which Redis would copy, however large, before it answers anybody else."""
+    service = relay.process.service
+    ids = [MessageId.parse(await relay.send("x")) for _ in range(3)]
+    box = keys.letterbox(ADDRESS)
+    await service.store.ask(("XDEL", box, ids[0].entry), ("XADD", box, f"{ids[2].ms}-9", "o", "", "m", ""))
+    assert await service.letterbox.floor(ADDRESS, ids[2]) == (ids[0].ms, ids[0].seq)
 
 
 @given(st.sets(st.integers(1, 40)), st.integers(1, 40), st.integers(1, 40))

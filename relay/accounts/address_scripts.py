@@ -18,16 +18,17 @@ for i = 2, #ARGV do redis.call('ZADD', KEYS[2], ARGV[1], ARGV[i]) end
 return {1, credits, used}
 """
 
-# KEYS: address, letterbox, meta, flags, starred.
+# KEYS: address, letterbox, meta, flags, starred, ids of letters.
 # ARGV: account, Unix ms from which letters may be seen ("": none), members.
 # Letters that came before were somebody else's, whoever left them: a former owner, or the domain's.
 CLAIM = """
 local owner = redis.call('HGET', KEYS[1], 'owner')
 if owner then return owner == ARGV[1] and 'yours' or 'others' end
 if ARGV[2] == '' then
-  redis.call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[5])
+  redis.call('DEL', unpack(KEYS, 2))
 else
   redis.call('XTRIM', KEYS[2], 'MINID', ARGV[2])
+  redis.call('ZREMRANGEBYRANK', KEYS[6], 0, -(redis.call('XLEN', KEYS[2]) + 1))
 end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], unpack(ARGV, 3))
 return 'done'
@@ -53,7 +54,7 @@ end
 return 'done'
 """
 
-# KEYS: address, letterbox, meta, flags, starred. ARGV: account, control channel, notice.
+# KEYS: as of CLAIM. ARGV: account, control channel, notice.
 RELEASE = """
 local owner = redis.call('HGET', KEYS[1], 'owner')
 if owner ~= ARGV[1] then return owner and 'others' or 'free' end

@@ -246,7 +246,7 @@ class Addresses:
 
 def _names(address: str) -> list[str]:
     """The address hash, and all that is kept of its mail."""
-    kinds = (keys.address, keys.letterbox, keys.meta, keys.flags, keys.starred)
+    kinds = (keys.address, keys.letterbox, keys.meta, keys.flags, keys.starred, keys.letter_ids)
     return [kind(address) for kind in kinds]
 
 

@@ -16,6 +16,7 @@ from relay.message_id import BadMessageId, MessageId
 LIMIT, MOST = 20, 1000  # messages of an answer, as Mailsac's
 MOST_SKIPPED = 9000
 TRUNCATED = "Relay-Truncated"  # header of an answer for which not all could be looked at
+_TOO_MUCH = "more mail than can be looked at for one answer; narrow the question, or go on with `until`"
 _DIGITS = re.compile(r"[0-9]{1,9}")
 _UNIX_MS = re.compile(r"[0-9]{11,15}")
 
@@ -86,9 +87,7 @@ def shown(listing: Listing) -> list[dict[str, Any]]:
 
 def answer(content: Any, listing: Listing) -> Response:
     """An answer with messages; a header says when there was too much to look through all."""
-    headers = (
-        {} if listing.whole else {TRUNCATED: "more mail than can be looked at for one answer; narrow the question"}
-    )
+    headers = {} if listing.whole else {TRUNCATED: _TOO_MUCH}
     return Json(content, headers=headers)
 
 

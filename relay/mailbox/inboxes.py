@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from relay import keys
 from relay.address import domain_of
@@ -16,6 +16,8 @@ INBOXES = 5000  # of one account that are looked at for one answer; the others h
 _AT_ONCE = 500  # questions to Redis, some 20 ms
 _WIDE_AT_ONCE = 4
 _CLOCKS_DIFFER_MS = 60_000  # on a cluster our own clock writes the index of a domain
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,9 @@ class Inboxes:
     async def of_domain(self, account_id: str, domain: str) -> Found:
         """Those of a domain, starred ones included, newest mail first. Raises Unauthorized: not the account's."""
         since_ms = await self.check_domain(account_id, domain)
-        found = await self.indexed(domain, 0, INBOXES + 1, since_ms=since_ms)
+        found = await self._mine_of(account_id, domain, since_ms)
         starred = [inbox for inbox in await self.with_stars(account_id) if domain_of(inbox.address) == domain]
-        return _newest([*found, *starred])
+        return _newest([*found.inboxes, *starred], whole=found.all)
 
     async def of_account(self, account_id: str) -> Found:
         """All of an account: of its addresses, of its domains, and those with starred messages."""
@@ -81,10 +83,13 @@ class Inboxes:
         inboxes = await self._reserved(account_id, [member.decode() for member in members])
         names = sorted(name.decode() for name in domains)
         rows = await self.ask(*(("HMGET", keys.domain(name), "owner", "since") for name in names)) if names else []
+        whole = True
         for name, (owner, since) in zip(names, rows, strict=True):
             if (owner or b"").decode() == account_id:
-                inboxes += await self.indexed(name, 0, INBOXES + 1, since_ms=int(since or 0))
-        return _newest([*inboxes, *await self.with_stars(account_id)])
+                found = await self._mine_of(account_id, name, int(since or 0))
+                inboxes += found.inboxes
+                whole = whole and found.all
+        return _newest([*inboxes, *await self.with_stars(account_id)], whole=whole)
 
     async def with_stars(self, account_id: str) -> list[Inbox]:
         """Those in which the account may have starred messages."""
@@ -106,6 +111,19 @@ class Inboxes:
         later_ms = _CLOCKS_DIFFER_MS if self._store.clustered else 0
         return [Inbox(address, ms + later_ms, since_ms) for address, ms in _scored(scored)]
 
+    async def _mine_of(self, account_id: str, domain: str, since_ms: int) -> Found:
+        """Indexed inboxes of an account's domain, without those that others reserved."""
+        indexed = await self.indexed(domain, 0, INBOXES + 1, since_ms=since_ms)
+        found: list[Inbox] = []
+        for some in _groups(indexed):
+            owners_of = await self.ask(*(("HGET", keys.address(inbox.address), "owner") for inbox in some))
+            found += [
+                inbox
+                for inbox, owner in zip(some, owners_of, strict=True)
+                if owner is None or owner.decode() == account_id
+            ]
+        return Found(found, len(indexed) <= INBOXES)
+
     async def _reserved(self, account_id: str, addresses: Sequence[str]) -> list[Inbox]:
         """Those of the addresses that the account has, and that got mail."""
         found: list[Inbox] = []
@@ -122,7 +140,8 @@ class Inboxes:
 
 def call(script: str, inbox: str, account_id: str, *args: str | int) -> Command:
     """One of scripts.py, as Redis takes it."""
-    names = keys.letterbox(inbox), keys.flags(inbox), keys.starred(inbox), keys.deleted(inbox, "")
+    kinds = (keys.letterbox, keys.flags, keys.starred, keys.letter_ids)
+    names = *(kind(inbox) for kind in kinds), keys.deleted(inbox, "")
     return ("EVAL", script, len(names), *names, account_id, *args)
 
 
@@ -143,17 +162,17 @@ def checked(account_id: str, address: str, owner: bytes | None, domain: list[byt
     return Inbox(address, since_ms=int(since or 0) if owner is None else 0)
 
 
-def _groups(addresses: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (addresses[at : at + _AT_ONCE] for at in range(0, len(addresses), _AT_ONCE))
+def _groups(items: Sequence[_Item]) -> Iterable[Sequence[_Item]]:
+    return (items[at : at + _AT_ONCE] for at in range(0, len(items), _AT_ONCE))
 
 
-def _newest(inboxes: Iterable[Inbox]) -> Found:
-    """Each once, newest mail first, and no more than :data:`INBOXES`."""
+def _newest(inboxes: Iterable[Inbox], *, whole: bool) -> Found:
+    """Each once, newest mail first, and no more than :data:`INBOXES`. ``whole``: there are no others."""
     known: dict[str, Inbox] = {}
     for inbox in sorted(inboxes, key=lambda inbox: inbox.newest_ms, reverse=True):
         known.setdefault(inbox.address, inbox)
     found = list(known.values())
-    return Found(found[:INBOXES], len(found) <= INBOXES)
+    return Found(found[:INBOXES], whole and len(found) <= INBOXES)
 
 
 def _scored(reply: list[Any]) -> list[tuple[str, int]]:

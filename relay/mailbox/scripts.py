@@ -1,7 +1,10 @@
 """The Lua of this room. Each script touches the keys of one inbox, and is one atomic step.
 
-KEYS  1 letterbox, 2 flags, 3 copies of starred messages, 4 what names of tombstones begin with
+KEYS  1 letterbox, 2 flags, 3 copies of starred messages, 4 ids of letters, 5 what names of tombstones begin with
 ARGV  1 account, then what the script names
+
+Who reads a letter copies all of it while nobody else gets an answer from Redis, some 150 ms for a mail of 22 MB. So
+what shows no message looks at ids.
 
 Flags are text: "1" when read, else "0"; the folder; the labels; each on a line.
 """
@@ -11,13 +14,19 @@ from __future__ import annotations
 from relay.deleted import BURY
 
 _FIND = """
-local letters, flags, starred, account = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
+local letters, flags, starred, all_ids, account = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1]
 local function id_of(frame) return string.match(frame, '^{"_id":"(%x+%-%d+%-%d+)"') end
 local function copy_of(id) return id .. ' ' .. account end
-local function find(id)
+local function letter(id)
   local entry = string.match(id, '%d+%-%d+$')
   local row = redis.call('XRANGE', letters, entry, entry)[1]
   if row and row[2][2] == account and id_of(row[2][4]) == id then return row[2][4] end
+end
+-- An older version of us put letters there without their ids.
+local function all_have_ids() return redis.call('ZCARD', all_ids) >= redis.call('XLEN', letters) end
+local function find(id)
+  if redis.call('ZSCORE', all_ids, copy_of(id)) then return true end
+  return not all_have_ids() and letter(id) ~= nil
 end
 """
 
@@ -40,10 +49,15 @@ end
 
 # Whether a message is older than all letters.
 _OLDER = """
-local oldest = redis.call('XRANGE', letters, '-', '+', 'COUNT', 1)[1]
+local oldest
+if all_have_ids() then
+  oldest = string.match(redis.call('ZRANGE', all_ids, 0, 0)[1] or '', '%-(%d+%-%d+) ')
+else
+  oldest = redis.call('XRANGE', letters, '-', '+', 'COUNT', 1)[1][1]
+end
 local oldest_ms, oldest_seq
 if oldest then
-  oldest_ms, oldest_seq = string.match(oldest[1], '^(%d+)%-(%d+)$')
+  oldest_ms, oldest_seq = string.match(oldest, '^(%d+)%-(%d+)$')
   oldest_ms, oldest_seq = tonumber(oldest_ms), tonumber(oldest_seq)
 end
 local function older(id)
@@ -60,8 +74,9 @@ _DROP = (
     + """
 local function drop(id, limit, tombs_ms)
   local ms, seq = string.match(id, '%-(%d+)%-(%d+)$')
-  local tombs = KEYS[4] .. string.sub(id, 11, 16)
+  local tombs = KEYS[5] .. string.sub(id, 11, 16)
   redis.call('XDEL', letters, ms .. '-' .. seq)
+  redis.call('ZREM', all_ids, copy_of(id))
   bury(tombs, tonumber(seq), tonumber(ms), limit)
   redis.call('PEXPIRE', tombs, tombs_ms)
   redis.call('HDEL', flags, id)
@@ -191,14 +206,14 @@ STAR = (
     _FIND
     + """
 local field = copy_of(ARGV[2])
-local frame = find(ARGV[2])
+local there = find(ARGV[2])
 if redis.call('HDEL', starred, field) == 1 then
-  if not frame then redis.call('HDEL', flags, ARGV[2]) end
+  if not there then redis.call('HDEL', flags, ARGV[2]) end
   if redis.call('EXISTS', starred) == 0 then redis.call('PEXPIRE', flags, ARGV[5]) end
   return 0
 end
-if not frame then return -1 end
-local count, bytes = 0, #frame
+if not there then return -1 end
+local count, bytes = 0, 0
 for _, other in ipairs(redis.call('HKEYS', starred)) do
   if string.match(other, ' (.*)$') == account then
     count, bytes = count + 1, bytes + redis.call('HSTRLEN', starred, other)
@@ -207,7 +222,9 @@ for _, other in ipairs(redis.call('HKEYS', starred)) do
   end
 end
 if count >= tonumber(ARGV[3]) then return -2 end
-if bytes > tonumber(ARGV[4]) then return -3 end
+local frame = letter(ARGV[2]) -- there is no other way to copy it, so the limits that need no look at it come first
+if not frame then return -1 end
+if bytes + #frame > tonumber(ARGV[4]) then return -3 end
 redis.call('HSET', starred, field, frame)
 redis.call('PERSIST', flags)
 return 1
@@ -235,6 +252,16 @@ DELETE_ALL = (
     + _DROP
     + """
 local at, bytes = ARGV[2], 0
+if all_have_ids() then
+  local after, last = string.match(at, '%-(%d+)$'), string.match(ARGV[3], '%d+$')
+  local some = redis.call('ZRANGEBYSCORE', all_ids, after and '(' .. after or '-inf', last, 'LIMIT', 0, 10)
+  for _, member in ipairs(some) do
+    local id, owner = string.match(member, '^(%S+) (.*)$')
+    at = '(' .. string.match(id, '%d+%-%d+$')
+    if owner == account and redis.call('HEXISTS', starred, member) == 0 then drop(id, tonumber(ARGV[4]), ARGV[5]) end
+  end
+  return #some == 10 and at or ''
+end
 for _ = 1, 200 do
   if bytes >= tonumber(ARGV[6]) then return at end
   local row = redis.call('XRANGE', letters, at, ARGV[3], 'COUNT', 1)[1]

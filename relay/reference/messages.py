@@ -22,7 +22,10 @@ UNTIL = Parameter(
     "nothing that is newer: a date or time (ISO 8601), Unix milliseconds, or the `_id` before which to go on",
     text(),
 )
-TRUNCATED = {"Relay-Truncated": "there when not all mail could be looked at for one answer: narrow the question"}
+TRUNCATED = {
+    "Relay-Truncated": "there when not all mail could be looked at for one answer: narrow the question, or go on "
+    "with `until` where there is one"
+}
 
 _ONE = f"{INBOX}/messages/{MESSAGE}"
 _PATH = "/api/addresses/{email}/messages/{id}"

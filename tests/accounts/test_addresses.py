@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
@@ -182,21 +183,27 @@ async def test_switching_off_and_releasing_are_told_to_every_process(accounts: A
 
 
 async def _letter(store: Store, inbox: str, entry: str = "*") -> None:
-    await store.client.xadd(keys.letterbox(inbox), {"m": b"{}"}, id=entry)
+    entry_id = cast("bytes", await store.client.xadd(keys.letterbox(inbox), {"m": b"{}"}, id=entry))
+    before = await store.client.zcard(keys.letter_ids(inbox))
+    await store.client.zadd(keys.letter_ids(inbox), {b"0123456789abcdef-%b ann" % entry_id: before})
     await store.client.hset(keys.meta(inbox), mapping={"epoch": "e", "seq": "1"})
+
+
+def _of_letters(inbox: str) -> tuple[str, str, str]:
+    return keys.letterbox(inbox), keys.letter_ids(inbox), keys.meta(inbox)
 
 
 async def test_a_release_takes_the_stored_mail_along(accounts: Accounts, store: Store) -> None:
     await accounts.addresses.reserve("ann", USER1, ON)
     await _letter(store, USER1)
     await accounts.addresses.release("ann", USER1)
-    assert await store.client.exists(keys.letterbox(USER1), keys.meta(USER1), keys.address(USER1)) == 0
+    assert await store.client.exists(keys.address(USER1), *_of_letters(USER1)) == 0
 
 
 async def test_mail_from_before_the_reservation_is_never_seen(accounts: Accounts, store: Store) -> None:
     await _letter(store, USER1)
     await accounts.addresses.reserve("ann", USER1)
-    assert await store.client.exists(keys.letterbox(USER1), keys.meta(USER1)) == 0
+    assert await store.client.exists(*_of_letters(USER1)) == 0
 
 
 async def test_on_an_own_domain_the_mail_that_it_caught_stays_and_older_mail_goes(
@@ -209,6 +216,8 @@ async def test_on_an_own_domain_the_mail_that_it_caught_stays_and_older_mail_goe
     await accounts.addresses.reserve("ann", inbox)
     assert await store.client.xlen(keys.letterbox(inbox)) == 1
     assert await store.client.xrange(keys.letterbox(inbox), "1000-1", "1000-1") == []
+    [known] = await store.client.zrange(keys.letter_ids(inbox), 0, -1)
+    assert b"-1000-1 " not in known
     assert await store.client.exists(keys.meta(inbox)) == 1
 
 

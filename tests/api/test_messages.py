@@ -241,7 +241,41 @@ async def test_released_mail_is_gone_with_all_that_was_set(relay: Relay) -> None
     assert (await relay.rest("GET", listed(), key=OTHER_KEY)).json() == []
     assert (await relay.rest("GET", path(message_id), key=OTHER_KEY)).status_code == 404
     store = relay.process.service.store
-    assert await store.ask(("EXISTS", keys.flags(ADDRESS)), ("EXISTS", keys.starred(ADDRESS))) == [0, 0]
+    kinds = (keys.flags, keys.starred, keys.letter_ids)
+    assert await store.ask(("EXISTS", *(kind(ADDRESS) for kind in kinds))) == [0]
+
+
+async def test_what_shows_no_message_reads_none(relay: Relay) -> None:
+    """Redis would copy all of it before it answers anybody else: here there is nothing but ids to look at."""
+    first, second, starred, last = await many(relay, 4)
+    await done(relay, "PUT", path(starred) + "/star")
+    store = relay.process.service.store
+    await store.ask(("XDEL", keys.letterbox(ADDRESS), *(one.split("-", 1)[1] for one in (first, second, starred))))
+    await done(relay, "PUT", path(first) + "/read/true")
+    await done(relay, "PUT", path(first) + "/labels/mine")
+    assert await done(relay, "DELETE", path(first)) is not None
+    assert (await relay.rest("PUT", path(first) + "/read/true")).status_code == 404
+    await done(relay, "PUT", path(starred) + "/star")  # it is not: the letter is not looked for
+    await done(relay, "PUT", path(starred) + "/labels/mine")
+    await done(relay, "DELETE", listed(), 204)
+    known = await store.ask(("ZCARD", keys.letter_ids(ADDRESS)), ("XLEN", keys.letterbox(ADDRESS)))
+    assert (known, (await relay.rest("DELETE", path(last))).status_code) == ([0, 0], 404)
+
+
+async def test_letters_of_before_there_were_ids_beside_them(relay: Relay) -> None:
+    first, second, third, _ = await many(relay, 4)
+    store = relay.process.service.store
+    await store.ask(("DEL", keys.letter_ids(ADDRESS)))
+    await many(relay, 1)
+    await done(relay, "PUT", path(first) + "/read/true")
+    assert (await relay.rest("PUT", path(UNKNOWN) + "/read/true")).status_code == 404
+    await done(relay, "PUT", path(second) + "/star")
+    assert (await got(relay, "/api/inbox"))["unread"] == 4
+    await done(relay, "DELETE", path(third))
+    assert await subjects(relay) == ["0", "3", "1", "0"]
+    await done(relay, "DELETE", listed(), 204)
+    assert await subjects(relay) == ["1"]
+    assert await store.ask(("ZCARD", keys.letter_ids(ADDRESS))) == [0]
 
 
 @pytest.mark.settings(keep_messages=5)
@@ -338,6 +372,24 @@ async def test_a_domain_that_changed_hands_shows_nothing_of_before(relay: Relay)
     assert await got(relay, "/api/addresses/starred/messages") == []
 
 
+async def test_an_address_that_another_has_in_ones_domain_is_not_ones_own(relay: Relay) -> None:
+    addresses = relay.process.service.accounts.addresses
+    await addresses.declare("user2", IN_DOMAIN, enablews=True)
+    [first, *_] = await many(relay, 3, IN_DOMAIN)
+    await relay.send("mine", f"other@{DOMAIN}")
+    for marked in range(2):
+        assert (await got(relay, "/api/me/stats"))["storedMessages"] == 1
+        assert (await got(relay, "/api/inbox"))["unread"] == 1
+        for where in ("/api/inbox", f"/api/domains/{DOMAIN}/messages"):
+            assert await subjects(relay, where) == ["mine"]
+        answer = await relay.rest("GET", "/api/inbox", key=OTHER_KEY)
+        assert (len(answer.json()["messages"]), answer.json()["unread"]) == (3, 3 - marked)
+        answer = await relay.rest("PUT", path(first, IN_DOMAIN) + "/read/true", key=OTHER_KEY)
+        assert answer.status_code == 200
+    await done(relay, "POST", f"/api/domains/{DOMAIN}/delete-all-domain-mail", 204)
+    assert len((await relay.rest("GET", listed(IN_DOMAIN), key=OTHER_KEY)).json()) == 3
+
+
 async def test_changes_at_once_lose_nothing(relay: Relay) -> None:
     [message_id] = await many(relay, 1)
     await asyncio.gather(*(done(relay, "PUT", path(message_id) + f"/labels/{number}") for number in range(20)))
@@ -362,6 +414,17 @@ async def test_no_answer_looks_at_more_than_it_may_and_says_so(
                 assert answer.status_code == 200
                 assert "narrow the question" in answer.headers[TRUNCATED], where
             assert TRUNCATED not in (await relay.rest("GET", f"{listed()}?limit=1")).headers
+    [[(_, (*_, frame))]] = await relay.process.service.store.ask(
+        ("XREVRANGE", keys.letterbox(ADDRESS), "+", "-", "COUNT", 1)
+    )
+    with monkeypatch.context() as patch:  # each mail is a page, and counts as it is kept
+        patch.setattr(newest, "_PAGE_BYTES", 1)
+        patch.setattr(newest, "READ_BYTES", 2 * len(frame) + 1)
+        answer = await relay.rest("GET", listed())
+        assert [message["subject"] for message in answer.json()] == ["3", "2", "1"]
+        assert "go on with `until`" in answer.headers[TRUNCATED]
+        answer = await relay.rest("GET", f"{listed()}?until={answer.json()[-1]['_id']}")
+        assert [message["subject"] for message in answer.json()] == ["1", "0"]
     with monkeypatch.context() as patch:
         patch.setattr(inboxes, "INBOXES", 1)
         answer = await relay.rest("GET", "/api/inbox")
