@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -52,7 +51,7 @@ class WaitApi:
         """200 with at most ``limit`` messages that are wanted, oldest first; 204 when none came in time."""
         asked, seconds, limit = await self._asked(call), _seconds(call), max(listing.limit(call), 1)
         finding = asyncio.ensure_future(self._waiting.find(asked, seconds=seconds, limit=limit))
-        gone = asyncio.ensure_future(_gone(call.request))
+        gone = asyncio.ensure_future(call.gone())
         try:
             await asyncio.wait([finding, gone], return_when=asyncio.FIRST_COMPLETED)
             if not finding.done():
@@ -123,12 +122,6 @@ def _until(call: Call) -> MessageId | None:
         return MessageId.parse(given) if given else None
     except BadMessageId as error:
         raise BadRequest(f"until is {error}", member="until") from None
-
-
-async def _gone(request: Request) -> None:
-    """Returns when the client has hung up: nobody is left to wait for."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _end(*tasks: asyncio.Future[Any]) -> None:
