@@ -86,12 +86,15 @@ class Mailbox:
 
     async def entry(self, account_id: str, email: str, message_id: str) -> Entry:
         """One message as lists show it. Raises as :meth:`letter`."""
-        kept = await self.letter(account_id, email, message_id)
-        flags, starred = await self._inboxes.ask(
-            ("HGET", keys.flags(email), message_id),
-            ("HEXISTS", keys.starred(email), f"{message_id} {account_id}"),
-        )
-        return Entry.of(email, kept.frame, flags or b"", account_id if starred else None)
+        message = parse_id(message_id)
+        inbox = await self._inboxes.mine(account_id, email)
+        letters = Newest(self._inboxes, account_id, [inbox], count=1, since_ms=message.ms, before=message)
+        copies = Newest(self._inboxes, account_id, [inbox], copies={inbox: [str(message).encode()]})
+        for newest in (letters, copies):  # neither brings its bodies
+            entry = await newest.next()
+            if entry and entry.members["_id"] == message_id:
+                return entry
+        raise missing(email)
 
     async def entries(self, account_id: str, email: str, frames: Sequence[bytes]) -> list[Entry]:
         """The same of messages of an inbox, in any order, whose JSON is known. Who asks has been checked."""
