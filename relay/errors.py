@@ -89,9 +89,13 @@ class TooManyRequests(RelayError):
 
     status = 429
 
+    def __init__(self, text: str, *, retry_seconds: int = 60) -> None:
+        self.retry_seconds = retry_seconds
+        super().__init__(text)
+
     @property
     def headers(self) -> Mapping[str, str]:
-        return {"retry-after": "60"}
+        return {"retry-after": str(self.retry_seconds)}
 
 
 class Unavailable(RelayError):

@@ -13,7 +13,19 @@ HOUSE = Path(__file__).parent.parent / "relay"
 # From the ground up. A file may import from the levels below its own, and from its own room.
 LEVELS = [
     {"errors"},
-    {"address", "deleted", "keys", "message_id", "network", "notices", "logs", "metrics", "redis_url", "regex"},
+    {
+        "address",
+        "deleted",
+        "fair",
+        "keys",
+        "message_id",
+        "network",
+        "notices",
+        "logs",
+        "metrics",
+        "redis_url",
+        "regex",
+    },
     {"settings", "positions", "client"},
     {"store", "message"},
     {"mime", "bus", "letterbox", "parked", "fetches", "hub", "accounts", "activity"},

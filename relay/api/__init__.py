@@ -17,12 +17,16 @@ from relay.api import activity, addresses, api_keys, content, domains, inbox, me
 from relay.api.rest import on_http_error, on_relay_error
 from relay.census import Census
 from relay.errors import RelayError
+from relay.fair import Turns
 from relay.inbound.intake import Intake
 from relay.letterbox import Letterbox
 from relay.mailbox import Mailbox
 from relay.waiting.wait import Waiting
 
 __all__ = ["Rooms", "exception_handlers", "routes"]
+
+_WIDE_AT_ONCE = 4  # answers that look into many inboxes: each takes Redis some seconds at worst
+_WIDE_OF_ACCOUNT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +45,16 @@ class Rooms:
 def routes(rooms: Rooms) -> list[Route]:
     """All paths below /api."""
     accounts, mailbox = rooms.accounts, rooms.mailbox
+    wide = Turns(at_once=_WIDE_AT_ONCE, of_account=_WIDE_OF_ACCOUNT)
     waits = wait.WaitApi(accounts, mailbox, rooms.letterbox, rooms.waiting, rooms.activity)
     return [
         *addresses.routes(accounts),
         *domains.routes(accounts),
         *api_keys.routes(accounts),
         *samples.routes(accounts, rooms.intake),
-        *messages.routes(accounts, mailbox, waits),
-        *inbox.routes(accounts, mailbox),
-        *me.routes(accounts, mailbox),
+        *messages.routes(accounts, mailbox, waits, wide),
+        *inbox.routes(accounts, mailbox, wide),
+        *me.routes(accounts, mailbox, wide),
         *content.routes(accounts, mailbox),
         *wait.routes(accounts, waits),
         *activity.routes(accounts.gate, rooms.activity),

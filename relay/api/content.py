@@ -20,13 +20,15 @@ from relay.address import canonical_address
 from relay.api.pieces import Pieces
 from relay.api.rest import Call, route
 from relay.errors import BadRequest, NotFound
+from relay.fair import Turns
 from relay.mailbox import Mailbox
 from relay.mime.attachments import Attachment
 from relay.rendering import file_names
 from relay.rendering.letter import Letter
 
 _THREAD_BYTES = 16 * 1024  # a larger message is read in a thread: it could take longer than others may wait
-_READ_AT_ONCE = 2  # of the larger ones: each takes several times its size, and a thread that posts need too
+_AT_ONCE = 2  # each takes several times its size, and a thread that posts need too
+_OF_ACCOUNT = 1
 _NOTHING = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'none'; sandbox"
@@ -47,7 +49,7 @@ class ContentApi:
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
-        self._large = asyncio.Semaphore(_READ_AT_ONCE)
+        self._turns = Turns(at_once=_AT_ONCE, of_account=_OF_ACCOUNT)
 
     async def raw(self, call: Call) -> Response:
         raw, charset = await self._of(call, lambda letter: (letter.raw, letter.charset))
@@ -89,10 +91,11 @@ class ContentApi:
         """What ``show`` makes of the message that the path names."""
         _download(call)  # a malformed query is told before anything is read
         email = canonical_address(call.path("email"), member="email")
-        kept = await self._mailbox.letter(call.account_id, email, call.path("id"))
-        if len(kept.frame) <= _THREAD_BYTES:
-            return show(Letter.read(kept.frame))
-        async with self._large:
+        message_id = call.path("id")
+        async with self._turns.turn(call.account_id, call.gone):  # a message that waited would be held meanwhile
+            kept = await self._mailbox.letter(call.account_id, email, message_id)
+            if len(kept.frame) <= _THREAD_BYTES:
+                return show(Letter.read(kept.frame))
             return await asyncio.to_thread(lambda: show(Letter.read(kept.frame)))
 
 

@@ -10,6 +10,7 @@ from relay.address import canonical_domain
 from relay.api import listing
 from relay.api.rest import Call, route
 from relay.errors import BadRequest
+from relay.fair import Turns
 from relay.mailbox import Entry, Mailbox, Wanted
 
 _FOUND = 100  # messages that a search answers, as Mailsac's
@@ -56,15 +57,15 @@ class InboxApi:
         return Response(status_code=204)
 
 
-def routes(accounts: Accounts, mailbox: Mailbox) -> list[Route]:
+def routes(accounts: Accounts, mailbox: Mailbox, wide: Turns) -> list[Route]:
     """The paths of this noun, for app.py."""
     api, gate = InboxApi(mailbox), accounts.gate
     return [
-        route("/api/inbox", gate, {"GET": api.inbox}),
-        route("/api/inbox-search", gate, {"GET": api.search}),
-        route("/api/inbox-filter", gate, {"GET": api.filter}),
-        route("/api/domains/{domain}/messages", gate, {"GET": api.domain}),
-        route("/api/domains/{domain}/delete-all-domain-mail", gate, {"POST": api.empty_domain}),
+        route("/api/inbox", gate, {"GET": api.inbox}, turns=wide),
+        route("/api/inbox-search", gate, {"GET": api.search}, turns=wide),
+        route("/api/inbox-filter", gate, {"GET": api.filter}, turns=wide),
+        route("/api/domains/{domain}/messages", gate, {"GET": api.domain}, turns=wide),
+        route("/api/domains/{domain}/delete-all-domain-mail", gate, {"POST": api.empty_domain}, turns=wide),
     ]
 
 

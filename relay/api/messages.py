@@ -11,6 +11,7 @@ from relay.api import listing
 from relay.api.rest import Call, Json, route
 from relay.api.wait import WaitApi
 from relay.errors import BadRequest
+from relay.fair import Turns
 from relay.mailbox import Mailbox
 
 FOLDERS = ("inbox", "all", "spam", "trash")
@@ -82,13 +83,13 @@ class MessageApi:
         return Json({"_id": call.path("id"), "labels": flags.labels})
 
 
-def routes(accounts: Accounts, mailbox: Mailbox, waits: WaitApi) -> list[Route]:
+def routes(accounts: Accounts, mailbox: Mailbox, waits: WaitApi, wide: Turns) -> list[Route]:
     """The paths of this noun, for app.py; after those of addresses, which say what an ``email`` in a path is."""
     api, gate = MessageApi(mailbox, waits), accounts.gate
     inbox = "/api/addresses/{email:email}"
     one = f"{inbox}/messages/{{id}}"
     return [
-        route("/api/addresses/starred/messages", gate, {"GET": api.list_starred}),
+        route("/api/addresses/starred/messages", gate, {"GET": api.list_starred}, turns=wide),
         route(f"{inbox}/message-count", gate, {"GET": api.count}),
         route(f"{inbox}/messages", gate, {"GET": api.list, "DELETE": api.delete_all}),
         route(one, gate, {"GET": api.get, "DELETE": api.delete}),

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from relay.accounts.gate import Gate
 from relay.errors import BadRequest, RelayError, TooLarge
+from relay.fair import Turns
 
 BODY_LIMIT_BYTES = 64 * 1024
 BODY_KEY = "_mailsacKey"  # the API key as a member of the body or of the query, as Mailsac's clients may send it
@@ -73,6 +74,11 @@ class Call:
         """The API key of the headers or the query; "" when it came in the body."""
         return _key_outside(self.request)
 
+    async def gone(self) -> None:
+        """Returns when the client has hung up: nobody is left to answer."""
+        while (await self.request.receive())["type"] != "http.disconnect":
+            pass
+
     def body(self, model: type[AnyBody]) -> AnyBody:
         """The body, read as ``model``. Raises InvalidBody."""
         try:
@@ -84,12 +90,19 @@ class Call:
 Handler = Callable[[Call], Awaitable[Response]]
 
 
-def route(path: str, gate: Gate, handlers: Mapping[str, Handler]) -> Route:
-    """A path with a handler for each of its methods; one route, so that a 405 can name them all."""
+def route(path: str, gate: Gate, handlers: Mapping[str, Handler], *, turns: Turns | None = None) -> Route:
+    """A path with a handler for each of its methods; one route, so that a 405 can name them all.
+
+    ``turns``: what it costs is such that not everybody may have it at once.
+    """
 
     async def endpoint(request: Request) -> Response:
         handler = handlers["GET" if request.method == "HEAD" else request.method]
-        return await handler(await _call(request, gate))
+        call = await _call(request, gate)
+        if turns is None:
+            return await handler(call)
+        async with turns.turn(call.account_id, call.gone):
+            return await handler(call)
 
     return Route(path, endpoint, methods=list(handlers))
 

@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -58,7 +57,7 @@ class WaitApi:
         """200 with at most ``limit`` messages that are wanted, oldest first; 204 when none came in time."""
         asked, seconds, limit = await self._asked(call), _seconds(call), max(listing.limit(call), 1)
         try:
-            found = await _unless_gone(call.request, self._waiting.find(asked, seconds=seconds, limit=limit))
+            found = await _unless_gone(call, self._waiting.find(asked, seconds=seconds, limit=limit))
         except Refused as refused:
             raise _as_error(refused) from refused
         if found is None:
@@ -72,7 +71,7 @@ class WaitApi:
         """What came after ``since``, up to ``until``, and was not wanted; the newest, oldest first. And what came since
         then for addresses that look like this one, of which only Recent Activity knows."""
         asked = await self._asked(call)
-        misses = await _unless_gone(call.request, self._waiting.near_misses(asked, _until(call))) or ()
+        misses = await _unless_gone(call, self._waiting.near_misses(asked, _until(call))) or ()
         entries = await self._entries(asked, misses)
         by_id = {str(miss.id): miss for miss in misses}
         shown = [{**entry, **_shown(by_id[entry["_id"]], asked.wanted)} for entry in entries]
@@ -136,10 +135,10 @@ def _until(call: Call) -> MessageId | None:
         raise BadRequest(f"until is {error}", member="until") from None
 
 
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Result | None:
+async def _unless_gone(call: Call, work: Coroutine[Any, Any, Result]) -> Result | None:
     """What the work returns; None when the client has hung up: then it is ended, for nobody is left to wait for it."""
     working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_gone(request))
+    gone = asyncio.ensure_future(call.gone())
     try:
         await asyncio.wait([working, gone], return_when=asyncio.FIRST_COMPLETED)
         return working.result() if working.done() else None
@@ -148,11 +147,6 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> R
             task.cancel()
             with suppress(asyncio.CancelledError, RelayError, Refused):
                 await task
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _as_error(refused: Refused) -> RelayError:

@@ -70,12 +70,11 @@ class Changes:
         """What has come to any inbox of a domain; starred messages stay."""
         await self._inboxes.check_domain(account_id, domain)
         start = 0
-        async with self._inboxes.wide:
-            # What comes meanwhile moves others back in the order: those are met twice, none is passed over.
-            while some := await self._inboxes.indexed(domain, start, _INBOXES_AT_ONCE):
-                for inbox in some:
-                    await self._empty(account_id, inbox.address)
-                start += len(some)
+        # What comes meanwhile moves others back in the order: those are met twice, none is passed over.
+        while some := await self._inboxes.indexed(domain, start, _INBOXES_AT_ONCE):
+            for inbox in some:
+                await self._empty(account_id, inbox.address)
+            start += len(some)
 
     async def _empty(self, account_id: str, email: str) -> None:
         """Step by step up to the message that is the newest now."""

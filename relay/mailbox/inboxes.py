@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,7 +13,6 @@ from relay.store import Command, Store
 
 INBOXES = 5000  # of one account that are looked at for one answer; the others have older mail, or are not named
 _AT_ONCE = 500  # questions to Redis, some 20 ms
-_WIDE_AT_ONCE = 4
 _CLOCKS_DIFFER_MS = 60_000  # on a cluster our own clock writes the index of a domain
 
 _Item = TypeVar("_Item")
@@ -42,7 +40,6 @@ class Inboxes:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.wide = asyncio.Semaphore(_WIDE_AT_ONCE)  # for answers that look into many inboxes
 
     async def ask(self, *commands: Command) -> list[Any]:
         """The replies to some commands."""

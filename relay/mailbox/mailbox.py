@@ -86,12 +86,15 @@ class Mailbox:
 
     async def entry(self, account_id: str, email: str, message_id: str) -> Entry:
         """One message as lists show it. Raises as :meth:`letter`."""
-        kept = await self.letter(account_id, email, message_id)
-        flags, starred = await self._inboxes.ask(
-            ("HGET", keys.flags(email), message_id),
-            ("HEXISTS", keys.starred(email), f"{message_id} {account_id}"),
-        )
-        return Entry.of(email, kept.frame, flags or b"", account_id if starred else None)
+        message = parse_id(message_id)
+        inbox = await self._inboxes.mine(account_id, email)
+        letters = Newest(self._inboxes, account_id, [inbox], count=1, since_ms=message.ms, before=message)
+        copies = Newest(self._inboxes, account_id, [inbox], copies={inbox: [str(message).encode()]})
+        for newest in (letters, copies):  # neither brings its bodies
+            entry = await newest.next()
+            if entry and entry.members["_id"] == message_id:
+                return entry
+        raise missing(email)
 
     async def entries(self, account_id: str, email: str, frames: Sequence[bytes]) -> list[Entry]:
         """The same of messages of an inbox, in any order, whose JSON is known. Who asks has been checked."""
@@ -133,31 +136,27 @@ class Mailbox:
         wanted: Wanted = _everything,
     ) -> Listing:
         """Messages of all inboxes of a domain."""
-        async with self._inboxes.wide:
-            found = await self._inboxes.of_domain(account_id, domain)
-            return await self._list(account_id, found, limit, skip, wanted, before=before)
+        found = await self._inboxes.of_domain(account_id, domain)
+        return await self._list(account_id, found, limit, skip, wanted, before=before)
 
     async def overview(
         self, account_id: str, *, limit: int, skip: int = 0, since_ms: int = 0
     ) -> tuple[Listing, Counts]:
         """Messages of all inboxes of an account that came at that time (Unix) or later, and what all of them hold."""
-        async with self._inboxes.wide:
-            found = await self._inboxes.of_account(account_id)
-            listing = await self._list(account_id, found, limit, skip, _everything, since_ms=since_ms)
-            return listing, await self._count(account_id, found.inboxes)
+        found = await self._inboxes.of_account(account_id)
+        listing = await self._list(account_id, found, limit, skip, _everything, since_ms=since_ms)
+        return listing, await self._count(account_id, found.inboxes)
 
     async def search(self, account_id: str, wanted: Wanted, *, limit: int) -> Listing:
         """Messages of all inboxes of an account."""
-        async with self._inboxes.wide:
-            found = await self._inboxes.of_account(account_id)
-            return await self._list(account_id, found, limit, 0, wanted)
+        found = await self._inboxes.of_account(account_id)
+        return await self._list(account_id, found, limit, 0, wanted)
 
     async def list_starred(self, account_id: str, *, limit: int, skip: int = 0) -> Listing:
         """Starred messages of an account."""
-        async with self._inboxes.wide:
-            copies = await self.stars.copies(account_id)
-            newest = Newest(self._inboxes, account_id, list(copies), copies=copies)
-            return await _collect(newest, limit, skip, _everything)
+        copies = await self.stars.copies(account_id)
+        newest = Newest(self._inboxes, account_id, list(copies), copies=copies)
+        return await _collect(newest, limit, skip, _everything)
 
     async def _list(
         self,
@@ -181,8 +180,7 @@ class Mailbox:
 
     async def count_account(self, account_id: str) -> Counts:
         """What the inboxes of an account hold."""
-        async with self._inboxes.wide:
-            return await self._count(account_id, (await self._inboxes.of_account(account_id)).inboxes)
+        return await self._count(account_id, (await self._inboxes.of_account(account_id)).inboxes)
 
     async def _count(self, account_id: str, inboxes: Sequence[Inbox]) -> Counts:
         counts = Counts()

@@ -38,7 +38,7 @@ ALL_INBOXES = Noun(
                 SKIP,
                 Parameter("since", "query", "nothing older: a date or time, or Unix milliseconds", text()),
             ),
-            errors=(400,),
+            errors=(400, 429),
             examples=(Example("newest", "/api/inbox?limit=1"),),
         ),
         Operation(
@@ -49,7 +49,7 @@ ALL_INBOXES = Noun(
             "At most 100 messages that have the text in `from`, `to`, `subject` or `inbox`; the case does not matter.",
             (Answer("the messages", record({"query": text(), **_MESSAGES}), headers=TRUNCATED),),
             (_words("query", "the text", required=True),),
-            errors=(400,),
+            errors=(400, 429),
             examples=(Example("order", "/api/inbox-search?query=order"),),
         ),
         Operation(
@@ -64,7 +64,7 @@ ALL_INBOXES = Noun(
                 _words("andFrom", "text in a sender"),
                 _words("andSubjectIncludes", "text in the subject"),
             ),
-            errors=(400,),
+            errors=(400, 429),
             examples=(
                 Example("order", "/api/inbox-filter?andFrom=shop.example&andSubjectIncludes=order"),
                 Example("nothing_given", "/api/inbox-filter", "Nothing is given"),
@@ -78,7 +78,7 @@ ALL_INBOXES = Noun(
             "Newest first.",
             (Answer("the messages", listed("MessageSummary"), headers=TRUNCATED),),
             (DOMAIN, LIMIT, SKIP, UNTIL),
-            errors=(404,),
+            errors=(404, 429),
             examples=(Example("none", "/api/domains/example.com/messages"),),
         ),
         Operation(
@@ -90,7 +90,7 @@ ALL_INBOXES = Noun(
             (Answer("it is gone", status=204),),
             (DOMAIN,),
             Body(record({}, BODY_KEY), required=False),
-            errors=(404,),
+            errors=(404, 429),
             examples=(Example("delete_all", "/api/domains/example.com/delete-all-domain-mail"),),
         ),
     ),
@@ -143,6 +143,7 @@ NOUN = Noun(
                 ),
             ),
             (Parameter("overrideAccountId", "query", "the account's own id, if given", text()),),
+            errors=(429,),
             examples=(Example("stats", "/api/me/stats"),),
         ),
     ),

@@ -25,7 +25,7 @@ def _form(name: str, title: str, says: str, media_type: str) -> Operation:
         says,
         (Answer("as it is in the mail", text(), media_types=(media_type,), headers=_SAVED),),
         (EMAIL, ID, _DOWNLOAD),
-        errors=(404,),
+        errors=(404, 429),
         examples=(Example(name, f"/api/{name}/{_OF}"),),
     )
 
@@ -61,7 +61,7 @@ _HEADERS = Operation(
         ),
         _DOWNLOAD,
     ),
-    errors=(404,),
+    errors=(404, 429),
     examples=(
         Example("json", f"{_ONE}/headers"),
         Example("plain", f"{_ONE}/headers?messageHeadersFormat=plain", "As text"),
@@ -113,7 +113,7 @@ ATTACHMENTS = Noun(
             "In the order of the mail; empty when there is none.",
             (Answer("the attachments", {"type": "array", "items": _ATTACHMENT}, headers=_SAVED),),
             (EMAIL, ID, _DOWNLOAD),
-            errors=(404,),
+            errors=(404, 429),
             examples=(Example("all", f"{_ONE}/attachments"),),
         ),
         Operation(
@@ -136,7 +136,7 @@ ATTACHMENTS = Noun(
                 Parameter("attachment", "path", "`checksum`, `contentId` or `fileName`", text(minLength=1)),
                 _DOWNLOAD,
             ),
-            errors=(404,),
+            errors=(404, 429),
             examples=(Example("file", f"{_ONE}/attachments/{_CHECKSUM}"),),
         ),
     ),

@@ -91,6 +91,7 @@ _STARRED = Operation(
     "List starred messages",
     "Of all your addresses, newest first.",
     (Answer("the messages", listed("MessageSummary"), headers=TRUNCATED),),
+    errors=(429,),
     examples=(Example("starred", "/api/addresses/starred/messages"),),
 )
 _SET_READ = Operation(

@@ -72,6 +72,23 @@ async def test_a_list_and_one_message_are_the_frame_without_its_bodies(relay: Re
         assert await got(relay, path(frame["_id"])) == frame
 
 
+async def test_the_bodies_of_one_message_stay_in_redis(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    message_id = (await relay.post(b"Subject: x\r\n\r\n" + b"x" * 100_000, ADDRESS)).json()["accepted"][0]["_id"]
+    replied: list[Any] = []
+    ask = inboxes.Inboxes.ask
+
+    async def heard(this: inboxes.Inboxes, *commands: Any) -> list[Any]:
+        replies = await ask(this, *commands)
+        replied.extend(replies)
+        return replies
+
+    monkeypatch.setattr(inboxes.Inboxes, "ask", heard)
+    for starred in (None, ACCOUNT):
+        assert (await got(relay, path(message_id)))["savedBy"] == starred
+        assert (await done(relay, "PUT", path(message_id) + "/star"))["savedBy"] != starred
+    assert 0 < len(repr(replied)) < 20_000
+
+
 async def test_newest_first_in_pages(relay: Relay) -> None:
     ids = await many(relay, 25)
     names = [str(number) for number in range(24, -1, -1)]
