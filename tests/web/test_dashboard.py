@@ -247,6 +247,10 @@ async def test_a_key_is_made_and_shown_once_and_used_and_revoked(dashboard: Dash
     for _ in range(3):
         await page.keyboard.press("Escape")
     await expect(shown.get_by_role("status")).to_contain_text("cannot be shown again")
+    await page.go_back()
+    await expect(page).to_have_title(re.compile("Manage Email Addresses"))
+    await page.go_forward()
+    await expect(page).to_have_title(re.compile("API Keys"))
     await expect(shown.locator("code")).to_have_text(key)
     await dashboard.submit(shown, "I have kept it")
     await expect(page.locator("dialog")).to_have_count(0)

@@ -34,7 +34,7 @@ function leave() {
   shown.leave.abort();
   putAway(); // what they tell was told of the section that is left
   shown = { name: "", leave: new AbortController(), moved: null };
-  for (const dialog of document.querySelectorAll("dialog")) {
+  for (const dialog of document.querySelectorAll("dialog:not([closedby=none])")) {
     dialog.close();
   }
 }
