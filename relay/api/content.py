@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import orjson
@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from relay.accounts import Accounts
 from relay.address import canonical_address
-from relay.api.pieces import Pieces
+from relay.api.pieces import Pieces, Unread
 from relay.api.rest import Call, route
 from relay.errors import BadRequest, NotFound
 from relay.fair import Turns
@@ -50,19 +50,22 @@ class ContentApi:
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
         self._turns = Turns(at_once=_AT_ONCE, of_account=_OF_ACCOUNT)
+        self._unread = Unread()
 
     async def raw(self, call: Call) -> Response:
         raw, charset = await self._of(call, lambda letter: (letter.raw, letter.charset))
-        return _answer(call, raw, f"text/plain; charset={charset}", ".eml")
+        return self._answer(call, raw, f"text/plain; charset={charset}", ".eml")
 
     async def text(self, call: Call) -> Response:
-        return _answer(call, await self._of(call, lambda letter: letter.text().encode()), _TEXT, ".txt")
+        return self._answer(call, await self._of(call, lambda letter: letter.text().encode()), _TEXT, ".txt")
 
     async def body(self, call: Call) -> Response:
-        return _answer(call, await self._of(call, lambda letter: letter.safe_html().encode()), _HTML, ".html")
+        return self._answer(call, await self._of(call, lambda letter: letter.safe_html().encode()), _HTML, ".html")
 
     async def dirty(self, call: Call) -> Response:
-        return _answer(call, await self._of(call, lambda letter: letter.dirty_html().encode()), _HTML, ".html")
+        return self._answer(
+            call, await self._of(call, lambda letter: letter.dirty_html().encode()), _HTML, ".html"
+        )
 
     async def headers(self, call: Call) -> Response:
         wanted = call.request.query_params.get("messageHeadersFormat") or "json"
@@ -71,10 +74,10 @@ class ContentApi:
             raise BadRequest(f"{member} is one of {', '.join(_FORMATS)}", member=member)
         content = await self._of(call, lambda letter: _headers(letter, wanted))
         plain = wanted == "plain"
-        return _answer(call, content, _TEXT if plain else _JSON, ".headers.txt" if plain else ".headers.json")
+        return self._answer(call, content, _TEXT if plain else _JSON, ".headers.txt" if plain else ".headers.json")
 
     async def attachments(self, call: Call) -> Response:
-        return _answer(call, await self._of(call, _listed), _JSON, ".attachments.json")
+        return self._answer(call, await self._of(call, _listed), _JSON, ".attachments.json")
 
     async def attachment(self, call: Call) -> Response:
         name = call.path("attachment")
@@ -85,11 +88,12 @@ class ContentApi:
                 "as its list of attachments has them"
             )
         save = file_names.disposition(found.file_name, fallback=f"attachment-{found.checksum[:8]}")
-        return Pieces(found.content, _content_type(found), _SAFE | {"content-disposition": save})
+        return self._pieces(call, found.content, _content_type(found), {"content-disposition": save})
 
     async def _of(self, call: Call, show: Callable[[Letter], Shown]) -> Shown:
         """What ``show`` makes of the message that the path names."""
         _download(call)  # a malformed query is told before anything is read
+        self._unread.check(call.account_id)
         email = canonical_address(call.path("email"), member="email")
         message_id = call.path("id")
         async with self._turns.turn(call.account_id, call.gone):  # a message that waited would be held meanwhile
@@ -97,6 +101,16 @@ class ContentApi:
             if len(kept.frame) <= _THREAD_BYTES:
                 return show(Letter.read(kept.frame))
             return await asyncio.to_thread(lambda: show(Letter.read(kept.frame)))
+
+    def _answer(self, call: Call, content: bytes, content_type: str, suffix: str) -> Response:
+        """To be looked at, or with ``?download=1`` to be saved."""
+        save: dict[str, str] = {}
+        if _download(call):
+            save["content-disposition"] = file_names.disposition(call.path("id") + suffix, fallback="message")
+        return self._pieces(call, content, content_type, save)
+
+    def _pieces(self, call: Call, content: bytes, content_type: str, headers: Mapping[str, str]) -> Response:
+        return Pieces(content, content_type, {**_SAFE, **headers}, account_id=call.account_id, unread=self._unread)
 
 
 def routes(accounts: Accounts, mailbox: Mailbox) -> list[Route]:
@@ -122,14 +136,6 @@ _SAFE = {
     "cross-origin-resource-policy": "same-origin",
     "x-dns-prefetch-control": "off",
 }
-
-
-def _answer(call: Call, content: bytes, content_type: str, suffix: str) -> Response:
-    """To be looked at, or with ``?download=1`` to be saved."""
-    save: dict[str, str] = {}
-    if _download(call):
-        save["content-disposition"] = file_names.disposition(call.path("id") + suffix, fallback="message")
-    return Pieces(content, content_type, _SAFE | save)
 
 
 def _download(call: Call) -> bool:

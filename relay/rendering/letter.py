@@ -46,8 +46,9 @@ class Letter:
         """The HTML as sent, attached images inlined; a simple page when there is none."""
         if not self.own_html.strip():
             return dirty.simple(self.own_text)
-        has_references = "cid:" in self.own_html.lower()
-        return dirty.inlined(self.own_html, self.attachments() if has_references else ())
+        if not dirty.refers(self.own_html):
+            return self.own_html
+        return dirty.inlined(self.own_html, self.attachments(), most=dirty.limit(len(self.raw)))
 
     def attachments(self) -> list[Attachment]:
         """In the order of the mail."""

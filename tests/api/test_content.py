@@ -6,18 +6,21 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import Mapping, MutableMapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx2
 import pytest
 
-from relay.api.pieces import Pieces
+from relay.api.pieces import Pieces, Unread, seconds_for
+from relay.errors import TooManyRequests, Unavailable
 from tests.harness import ADDRESS, KEY, OTHER_ADDRESS, OTHER_KEY, Relay
 
 pytestmark = pytest.mark.anyio
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 PDF = b"%PDF-1.4 \xff\xfe not a text"
+EMPTY = b"\r\n\r\n"
 HTML = (
     '<p style="color:red">Hi <a href="https://x.test/go">there</a></p><script>alert(1)</script>'
     '<img src="cid:logo@x"><img src="https://x.test/pixel.png"><img src=cid:none@x>'
@@ -157,19 +160,74 @@ async def test_a_large_answer_is_sent_as_it_is_read(relay: Relay) -> None:
         assert b"".join([piece async for piece in answer.aiter_raw()]) == mail
 
 
-async def test_who_does_not_read_is_left() -> None:
-    sent: list[Any] = []
+class Reader:
+    """A client that reads the first pieces, and no more."""
 
-    async def stuck(piece: MutableMapping[str, Any]) -> None:
-        sent.append(piece)
-        if len(sent) == 3:
+    def __init__(self, pieces: int) -> None:
+        self.sent: list[Any] = []
+        self.stuck = asyncio.Event()
+        self._pieces = pieces
+
+    async def send(self, piece: MutableMapping[str, Any]) -> None:
+        self.sent.append(piece)
+        if len(self.sent) == self._pieces:
+            self.stuck.set()
             await asyncio.Event().wait()
 
-    async def receive() -> MutableMapping[str, Any]:
-        raise AssertionError("there is no body to read")
+    async def reads(self, size: int, unread: Unread, **limits: float) -> None:
+        async def receive() -> MutableMapping[str, Any]:
+            raise AssertionError("there is no body to read")
 
-    await Pieces(b"x" * 1_000_000, "text/plain", {}, piece_seconds=0.01)({"type": "http"}, receive, stuck)
-    assert [len(piece.get("body", b"")) for piece in sent] == [0, 65_536, 65_536]
+        answer = Pieces(b"x" * size, "text/plain", {}, account_id="a", unread=unread, **limits)
+        await answer({"type": "http"}, receive, self.send)
+
+
+@pytest.mark.parametrize("limits", [{"piece_seconds": 0.01}, {"seconds": 0.01}])
+async def test_who_does_not_read_is_left(limits: dict[str, float]) -> None:
+    reader = Reader(3)
+    await reader.reads(1_000_000, Unread(), **limits)
+    assert [len(piece.get("body", b"")) for piece in reader.sent] == [0, 65_536, 65_536]
+
+
+def test_the_time_for_an_answer_grows_with_it_up_to_some_minutes() -> None:
+    assert [seconds_for(size) for size in (0, 1 << 20, 1 << 30)] == [60, 76, 600]
+
+
+async def test_who_is_left_holds_nothing() -> None:
+    reader, unread = Reader(3), Unread(of_account=1_000_000)
+    reading = asyncio.create_task(reader.reads(1_000_000, unread))
+    await reader.stuck.wait()
+    with pytest.raises(TooManyRequests):
+        unread.check("a")
+    with unread.hold("b", 900_000), pytest.raises(TooManyRequests):
+        unread.check("b", 200_000)
+    reading.cancel()
+    await asyncio.wait([reading])
+    unread.check("a", 2_000_000)  # alone, it may be larger than the limit
+
+
+async def test_all_together_have_a_limit() -> None:
+    unread = Unread(of_account=100, of_all=150)
+    with unread.hold("a", 100):
+        unread.check("b", 50)
+        with pytest.raises(Unavailable):
+            unread.check("b", 51)
+
+
+async def test_answers_that_nobody_reads_have_a_limit(relay: Relay) -> None:
+    path = f"/api/raw/{ADDRESS}/{await received(relay, b'Subject: big' + EMPTY + b'x' * 20_000_000)}"
+    others = f"/api/raw/{OTHER_ADDRESS}/{await relay.send('small', OTHER_ADDRESS)}"
+    async with AsyncExitStack() as unread:
+        for _ in range(3):
+            answer = await unread.enter_async_context(relay.http.stream("GET", path, headers={"mailsac-key": KEY}))
+            assert answer.status_code == 200
+        refused = await relay.rest("GET", path)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
+        assert refused.json()["error"].startswith("answers of 6")
+        assert (await relay.rest("GET", others, key=OTHER_KEY)).status_code == 200
+    # Their connections are closed; the service hears of it soon.
+    while (await relay.rest("HEAD", path)).status_code == 429:
+        pass
 
 
 async def test_a_mail_without_html_gets_a_simple_page(relay: Relay) -> None:
@@ -224,8 +282,8 @@ async def test_an_image_that_is_named_again_and_again_is_not_repeated_for_ever(r
     image = b"--b\r\nContent-Type: image/gif\r\nContent-ID: <a>\r\n\r\n" + b"x" * 1_000_000 + b"\r\n--b--\r\n"
     message_id = await received(relay, head + html + image)
     shown = (await get(relay, f"/api/dirty/{ADDRESS}/{message_id}")).text
-    assert shown.count("data:image/gif;base64,") == 31  # of 1.33 MB each
-    assert shown.count("cid:a") == 1000 - 31
+    assert shown.count("data:image/gif;base64,") == 3  # of 1.33 MB each: four times the mail
+    assert shown.count("cid:a") == 1000 - 3
 
 
 async def test_what_is_anothers_and_what_is_not_there(relay: Relay) -> None:

@@ -98,5 +98,20 @@ def test_the_first_of_a_content_id_counts_as_it_does_when_it_is_asked_for() -> N
 
 
 def test_together_they_have_a_limit() -> None:
-    large = image(content=b"x" * (dirty.MAX_INLINED // 2))
-    assert inlined('<img src="cid:a@x">' * 2, [large]).count("data:") == 1
+    large, small = image(content=b"x" * 3000), image(content_id="b@x")
+    html = '<img src="cid:a@x">' * 2 + '<img src="cid:b@x">'
+    assert inlined(html, [large, small], most=5000).count("data:") == 2  # the small one has room
+
+
+def test_the_limit_grows_with_the_mail() -> None:
+    assert [dirty.limit(size) for size in (0, 1 << 20, 1 << 30)] == [1 << 20, 4 << 20, 40 << 20]
+
+
+def test_so_many_references_are_replaced() -> None:
+    assert inlined("=cid:a@x " * 5000, [image()]).count("data:") == dirty.MAX_REFERENCES
+
+
+@pytest.mark.parametrize("before", range(65_536 - 30, 65_536 + 5))
+def test_a_reference_is_found_wherever_it_is(before: int) -> None:
+    html = "<" * before + "<p style=\"background: url('cid:a@x')\"><img src=cid:a@x>"
+    assert inlined(html, [image()]) == html.replace("cid:a@x", URL)
