@@ -10,7 +10,7 @@ from typing import Any
 
 from relay.errors import BadRequest, TooManyRequests, Unavailable
 
-WAITING_OF_ACCOUNT = 50
+WAITING_OF_ACCOUNT = 100
 _WAITING_OF_ALL = 1000
 _RETRY_SECONDS = 5  # until some of those who wait have had their turn
 

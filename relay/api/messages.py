@@ -16,6 +16,8 @@ from relay.mailbox import Mailbox
 
 FOLDERS = ("inbox", "all", "spam", "trash")
 LABEL_LIMIT = 100  # characters
+_AT_ONCE = 2  # questions about one message: of a large one, each takes Redis as long as some hundred others
+_OF_ACCOUNT = 1
 _READ = {"true": True, "false": False}
 
 
@@ -86,17 +88,20 @@ class MessageApi:
 def routes(accounts: Accounts, mailbox: Mailbox, waits: WaitApi, wide: Turns) -> list[Route]:
     """The paths of this noun, for app.py; after those of addresses, which say what an ``email`` in a path is."""
     api, gate = MessageApi(mailbox, waits), accounts.gate
+    single = Turns(at_once=_AT_ONCE, of_account=_OF_ACCOUNT)
     inbox = "/api/addresses/{email:email}"
     one = f"{inbox}/messages/{{id}}"
     return [
         route("/api/addresses/starred/messages", gate, {"GET": api.list_starred}, turns=wide),
         route(f"{inbox}/message-count", gate, {"GET": api.count}),
         route(f"{inbox}/messages", gate, {"GET": api.list, "DELETE": api.delete_all}),
-        route(one, gate, {"GET": api.get, "DELETE": api.delete}),
-        route(f"{one}/star", gate, {"PUT": api.star}),
-        route(f"{one}/read/{{read}}", gate, {"PUT": api.read}),
-        route(f"{one}/folder/{{folder}}", gate, {"PUT": api.move}),
-        route(f"{one}/labels/{{label:path}}", gate, {"PUT": api.add_label, "DELETE": api.drop_label}),
+        route(one, gate, {"GET": api.get, "DELETE": api.delete}, turns=single),
+        route(f"{one}/star", gate, {"PUT": api.star}, turns=single),
+        route(f"{one}/read/{{read}}", gate, {"PUT": api.read}, turns=single),
+        route(f"{one}/folder/{{folder}}", gate, {"PUT": api.move}, turns=single),
+        route(
+            f"{one}/labels/{{label:path}}", gate, {"PUT": api.add_label, "DELETE": api.drop_label}, turns=single
+        ),
     ]
 
 

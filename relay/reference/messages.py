@@ -56,7 +56,7 @@ _GET = Operation(
     "What is known of it, with its links and the MD5s of its attachments; its content has paths of its own.",
     (Answer("the message", ref("MessageSummary")),),
     (EMAIL, ID),
-    errors=(404,),
+    errors=(404, 429),
     examples=(
         Example("one", _ONE),
         Example("gone", f"{INBOX}/messages/5d6e3b2f0c9a4718-1795262400000-9", "It is not there"),
@@ -81,7 +81,7 @@ _STAR = Operation(
     (Answer("the message, with the star as it is now (`savedBy`)", ref("MessageSummary")),),
     (EMAIL, ID),
     _STATE,
-    errors=(404,),
+    errors=(404, 429),
     examples=(Example("star", f"{_ONE}/star"),),
 )
 _STARRED = Operation(
@@ -103,7 +103,7 @@ _SET_READ = Operation(
     (Answer("how it stands now", record({"_id": MESSAGE_ID, "read": flag()})),),
     (EMAIL, ID, _READ),
     _STATE,
-    errors=(404,),
+    errors=(404, 429),
     examples=(Example("read", f"{_ONE}/read/true"),),
 )
 _MOVE = Operation(
@@ -115,7 +115,7 @@ _MOVE = Operation(
     (Answer("how it stands now", record({"_id": MESSAGE_ID, "folder": text()})),),
     (EMAIL, ID, _FOLDER),
     _STATE,
-    errors=(404,),
+    errors=(404, 429),
     examples=(Example("spam", f"{_ONE}/folder/spam"),),
 )
 _LABELLED = (Answer("how it stands now", record({"_id": MESSAGE_ID, "labels": texts("of the message")})),)
@@ -128,7 +128,7 @@ _ADD_LABEL = Operation(
     _LABELLED,
     (EMAIL, ID, _LABEL),
     _STATE,
-    errors=(404,),
+    errors=(404, 429),
     examples=(Example("label", f"{_ONE}/labels/orders"),),
 )
 _DROP_LABEL = Operation(
@@ -139,7 +139,7 @@ _DROP_LABEL = Operation(
     "One that is not there is no error.",
     _LABELLED,
     (EMAIL, ID, _LABEL),
-    errors=(404,),
+    errors=(404, 429),
     examples=(Example("label", f"{_ONE}/labels/orders"),),
 )
 _DELETE = Operation(
@@ -150,7 +150,7 @@ _DELETE = Operation(
     "Starred or not. A socket that resumes does not get it any more, and is told of no gap.",
     (Answer("it is gone", record({"_id": MESSAGE_ID, "inbox": text(), "message": text()})),),
     (EMAIL, ID),
-    errors=(404,),
+    errors=(404, 429),
     examples=(Example("delete", f"{INBOX}/messages/5d6e3b2f0c9a4718-1795262400000-1"),),
 )
 _DELETE_ALL = Operation(
