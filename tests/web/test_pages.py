@@ -95,7 +95,9 @@ async def test_only_a_browser_gets_a_page_for_what_is_not_there(
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
         assert "etag" not in answer.headers
     else:
-        said = "there is no sender none" if path.startswith("/inbound/") else "there is no such path; README.md lists"
+        said = (
+            "there is no sender none" if path.startswith("/inbound/") else "there is no such path; README.md lists"
+        )
         assert said in answer.text
 
 
