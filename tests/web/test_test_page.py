@@ -208,10 +208,12 @@ async def test_a_gap_is_told_in_words(browser: Browser, tmp_path: Path) -> None:
             await listen(page)
             await first.send("before")
             await expect(heads(page)).to_have_count(1)
+        await expect(page.locator("#hurry")).to_be_visible()
         async with harness.relay(
             "memory://", tmp_path, port=first.port
         ) as again:  # which has forgotten everything
-            await page.locator("#hurry").click()
+            # The page may have come back by itself meanwhile, and have hidden the button.
+            await page.locator("#hurry").dispatch_event("click")
             await again.send("after")
             await expect(heads(page)).to_have_count(2)
             await expect(note(page, "The store lost its count, so nobody can say")).to_contain_text(ADDRESS)
