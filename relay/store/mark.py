@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from redis.asyncio import Connection
-from redis.exceptions import ReadOnlyError
+from redis.exceptions import BusyLoadingError, ReadOnlyError
 
 from relay import keys
 
@@ -22,11 +22,15 @@ _NEVER_PROMOTED = b"-1"  # second_repl_offset of a server that was always the ma
 async def note(connection: Connection) -> None:
     """Writes the mark into the server behind a connection, when it has one that does not stand there yet.
 
-    Raises ReadOnlyError: it is a replica; NoPermissionError: our user may not ask; RedisError, OSError.
+    Raises ReadOnlyError: it is a replica; BusyLoadingError: it has just started; NoPermissionError: our user may not
+    ask; RedisError, OSError.
     """
     info = _fields(await _ask(connection, "INFO"))
     if info.get(b"role") == b"slave":
         raise ReadOnlyError("a replica, where a master was expected")
+    if info.get(b"loading") == b"1":
+        # While it reads its append-only file it says that it has none; the next question may come when it is through.
+        raise BusyLoadingError("it is loading its data")
     mark = _mark(info)
     found = await _ask(connection, "GET", keys.HISTORY)
     # A server that says nothing of itself has the history that its data has, and the mark in them stays.
