@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -82,7 +82,23 @@ class Service:
         journal = Journal(beside, keep_seconds=settings.keep_seconds)
         self._reader = Reader(journal)
         self._activity = Recorder(beside, journal, self.metrics, on_written=self._reader.wake)
-        self.node = Node(
+        self.node = self._made_node()
+        self._fetches = Fetches(self.store)
+        self._fetcher = Fetcher(sns.is_amazon_sns, exactly=[settings.sendgrid_jwks_url])
+        self._intake = self._made_intake()
+        replay = Replay(self.letterbox, self.metrics, self._activity, limit=settings.replay_limit)
+        self._stream = StreamDoor(self.node, replay, self.metrics, self._activity, settings)
+        self._waiting = Waiting(self.node, self.letterbox)
+        self._accounts_loaded = asyncio.Event()
+        self._restoring = asyncio.Lock()
+        self._leaving = False
+        self.failed: asyncio.Future[None] | None = None  # set while running; ends with the error that ended it
+        self.internal = Starlette(routes=self._internal_routes()) if settings.internal_port is not None else None
+        self.app = self._app()
+
+    def _made_node(self) -> Node:
+        settings = self.settings
+        return Node(
             self.bus,
             self.letterbox,
             self.accounts.gate,
@@ -94,38 +110,31 @@ class Service:
             turn_bytes=min(_TURN_BYTES, settings.socket_buffer_bytes // 2),
             probe_seconds=settings.probe_seconds,
         )
-        limit = {"max_message_bytes": settings.max_message_bytes}
-        self._fetches = Fetches(self.store)
-        self._intake = Intake(
+
+    def _made_intake(self) -> Intake:
+        return Intake(
             self.bus,
             Parked(self.store),
             self._fetches,
             self.metrics,
             self._activity,
-            fetched_from=settings.api_keys(),
-            **limit,
+            fetched_from=self.settings.api_keys(),
+            max_message_bytes=self.settings.max_message_bytes,
         )
-        self._fetcher = Fetcher(sns.is_amazon_sns, exactly=[settings.sendgrid_jwks_url])
-        self._inbound = InboundDoor(
+
+    def _entrances(self) -> Mapping[str, ASGIApp]:
+        door = InboundDoor(
             self._intake,
             self.metrics,
             self._activity,
             settled=self._fetcher.settled,
-            public_url=settings.public_url,
-            **limit,
+            public_url=self.settings.public_url,
+            max_message_bytes=self.settings.max_message_bytes,
         )
-        replay = Replay(self.letterbox, self.metrics, self._activity, limit=settings.replay_limit)
-        self._stream = StreamDoor(self.node, replay, self.metrics, self._activity, settings)
-        self._waiting = Waiting(self.node, self.letterbox)
-        self._accounts_loaded = asyncio.Event()
-        self._restoring = asyncio.Lock()
-        self._leaving = False
-        self.failed: asyncio.Future[None] | None = None  # set while running; ends with the error that ended it
-        self.internal = Starlette(routes=self._internal_routes()) if settings.internal_port is not None else None
-        self.app = self._app()
+        return door.entrances(self._senders())
 
     def _app(self) -> ASGIApp:
-        entrances = self._inbound.entrances(self._senders())
+        entrances = self._entrances()
         self.routes: list[BaseRoute] = [
             *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in entrances.items()),
             Route(CLOSED_PATH, Closed(self.metrics, self._activity, entrances)),
