@@ -31,9 +31,9 @@ import httpx2
 import pytest
 
 from relay import settings
-from relay.beside import Beside
 from relay.client.inbox import Inbox, Mail, NothingCame, sentence
 from relay.network import is_loopback, reason_of
+from relay.service.ephemeral import Beside
 
 __all__ = ["Inbox", "Mail", "NothingCame", "RelayService", "TestInbox"]
 

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from relay import fetches, keys, store
+from relay import store
 from relay.errors import TooLarge, Unavailable
-from relay.fetches import Fetches, Lease
-from relay.store import Store
+from relay.queues import fetches
+from relay.queues.fetches import Fetches, Lease
+from relay.store import Store, keys
 
 pytestmark = pytest.mark.anyio
 

@@ -19,8 +19,13 @@ from bench.mail import MAILS
 from bench.results import Plan, Section
 from relay import builders
 from relay.builders import Built
-from relay.inbound.sender import Delivery, Post, PostHeaders, Sender
-from relay.inbound.senders import SENDERS
+from relay.inbound.providers import SENDERS
+from relay.inbound.webhook.provider import (
+    Delivery,
+    Post,
+    PostHeaders,
+    Sender,
+)
 
 _MAIL = "14 KB"
 _TO = "reader@mail.test"

@@ -15,12 +15,11 @@ from typing import Any
 
 import orjson
 
-from relay import keys
 from relay.activity.backlog import Entry
 from relay.activity.concerns import concerns
 from relay.activity.sentences import sentence
 from relay.errors import BadRequest, RelayError, Unavailable
-from relay.store import Command, Store
+from relay.store import Command, Store, keys
 
 # Fixed, because they are no matter of taste: more than a person reads, at some 200 bytes each.
 MAX_EVENTS = 1000  # of an account

@@ -19,7 +19,12 @@ from relay.api.rest import Body, Call, route
 from relay.api.sample_mail import sample_mail
 from relay.errors import TooManyRequests, Unauthorized
 from relay.inbound.intake import Intake
-from relay.inbound.sender import ANSWERS, Answers, Delivery, Post
+from relay.inbound.webhook.provider import (
+    ANSWERS,
+    Answers,
+    Delivery,
+    Post,
+)
 
 MAX_PER_MINUTE = 30  # of one account in one process: enough for whoever presses a button
 _WINDOW_SECONDS = 60.0

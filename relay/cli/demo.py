@@ -15,12 +15,12 @@ import typer
 import uvloop
 
 from relay import logs, settings
-from relay.app import Service
 from relay.cli import exits, walkthrough
 from relay.cli.console import abandon_stdout, complain
 from relay.cli.network import authority
 from relay.errors import ConfigError, RelayError
-from relay.serve import Process, listening_socket
+from relay.service.app import Service
+from relay.service.serve import Process, listening_socket
 from relay.settings import Settings
 
 _PORT = 8000

@@ -15,17 +15,17 @@ import typer
 from starlette.datastructures import QueryParams
 
 from relay.activity import Journal, Recorder
-from relay.bus import Bus
 from relay.cli import exits, table
 from relay.cli.console import abandon_stdout, complain, print_json
 from relay.cli.registry import iso, on_redis
+from relay.delivery.bus import Bus
 from relay.errors import RelayError, Unavailable
-from relay.fetches import Fetches
 from relay.inbound.intake import Intake, Report
-from relay.inbound.sender import Post, PostHeaders, Sender
-from relay.inbound.senders import SENDERS
+from relay.inbound.providers import SENDERS
+from relay.inbound.webhook.provider import Post, PostHeaders, Sender
 from relay.metrics import Metrics
-from relay.parked import Parked, ParkedPost, is_id
+from relay.queues.fetches import Fetches
+from relay.queues.parked import Parked, ParkedPost, is_id
 from relay.settings import Settings
 from relay.store import Store
 

@@ -13,8 +13,8 @@ from relay import settings
 from relay.cli import table
 from relay.cli.console import complain, print_json
 from relay.errors import Unauthorized
-from relay.inbound.sender import Post, PostHeaders
-from relay.inbound.senders import NEED_API_KEY, SENDERS
+from relay.inbound.providers import NEED_API_KEY, SENDERS
+from relay.inbound.webhook.provider import Post, PostHeaders
 from relay.settings import PREFIX, Settings
 
 _NO_HOST = "https://<host>"

@@ -22,8 +22,16 @@ from relay.activity import Recorder
 from relay.activity.kinds import shown
 from relay.errors import BadRequest, RelayError, TooLarge, Unavailable, UnsupportedMediaType
 from relay.inbound.intake import Intake, too_large
-from relay.inbound.sender import ANSWERS, Answers, HeadProven, NotReady, Post, PostHeaders, Sender
-from relay.inbound.signature import NotProven
+from relay.inbound.webhook.provider import (
+    ANSWERS,
+    Answers,
+    HeadProven,
+    NotProven,
+    NotReady,
+    Post,
+    PostHeaders,
+    Sender,
+)
 from relay.metrics import Metrics
 
 # A body that comes more slowly holds memory that other senders need; 25 MiB in it are 3.5 Mbit/s.

@@ -16,17 +16,29 @@ from functools import lru_cache
 import orjson
 import structlog
 
-from relay import parked
 from relay.activity import Recorder
 from relay.address import BadAddress, canonical_address
-from relay.bus import Bus, Event, Published, Unwanted
+from relay.delivery.bus import (
+    Bus,
+    Event,
+    Published,
+    Unwanted,
+)
 from relay.errors import BadRequest, RelayError, TooLarge, UnsupportedMediaType
-from relay.fetches import Fetches
-from relay.inbound.kept_fetch import encode as encode_fetch
-from relay.inbound.sender import Delivery, Fetch, Post, Sender, Unreadable, WrongWebhook
+from relay.inbound.webhook.fetch_codec import encode as encode_fetch
+from relay.inbound.webhook.provider import (
+    Delivery,
+    Fetch,
+    Post,
+    Sender,
+    Unreadable,
+    WrongWebhook,
+)
 from relay.message import Message, address, encode
 from relay.metrics import Metrics
-from relay.parked import Headers, Parked
+from relay.queues import parked
+from relay.queues.fetches import Fetches
+from relay.queues.parked import Headers, Parked
 
 # A recipient list longer than this is a mistake or an attack; RFC 5321 section 4.5.3.1.8 asks for 100.
 MAX_RECIPIENTS = 1000

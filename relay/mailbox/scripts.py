@@ -11,7 +11,7 @@ Flags are text: "1" when read, else "0"; the folder; the labels; each on a line.
 
 from __future__ import annotations
 
-from relay.deleted import BURY
+from relay.delivery.tombstones import BURY
 
 _FIND = """
 local letters, flags, starred, all_ids, account = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1]

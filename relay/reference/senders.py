@@ -1,4 +1,4 @@
-"""The doors in, one path for each sender of relay/inbound/senders.py. A new one is a row of ``_DOORS``."""
+"""The doors in, one path for each sender of relay/inbound/providers/__init__.py. A new one is a row of ``_DOORS``."""
 
 from __future__ import annotations
 

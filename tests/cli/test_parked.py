@@ -14,7 +14,7 @@ import redis as redis_client
 
 from relay import store
 from relay.cli import exits
-from relay.parked import Headers, Parked
+from relay.queues.parked import Headers, Parked
 from tests.cli.command import run
 from tests.cli.conftest import Here
 from tests.cli.service import ADDRESS, QUIET_ADDRESS, Service

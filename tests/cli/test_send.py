@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from relay.cli import credential, exits
-from relay.inbound.senders import NEED_API_KEY, SENDERS
+from relay.inbound.providers import NEED_API_KEY, SENDERS
 from tests.cli.command import run
 from tests.cli.conftest import Here
 from tests.cli.service import ADDRESS, MAIL, QUIET_ADDRESS, SECRET, Service

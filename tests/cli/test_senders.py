@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 
 from relay.cli import exits
-from relay.inbound.senders import NEED_API_KEY, SENDERS
+from relay.inbound.providers import NEED_API_KEY, SENDERS
 from tests.cli.conftest import Here
 from tests.cli.service import ADDRESS, MAIL, SECRET, Service
 

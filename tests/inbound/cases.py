@@ -31,11 +31,19 @@ from urllib.parse import urlsplit
 from starlette.datastructures import QueryParams
 
 from relay.errors import BadRequest
-from relay.inbound.oauth import TokenServer
-from relay.inbound.sender import Delivery, Fetch, FetchingSender, Post, PostHeaders, Sender, Unreadable
-from relay.inbound.senders import SENDERS
-from relay.inbound.sendgrid import SendGrid
-from relay.inbound.ses import Ses
+from relay.inbound.proof.oauth import TokenServer
+from relay.inbound.providers import SENDERS
+from relay.inbound.providers.sendgrid import SendGrid
+from relay.inbound.providers.ses import Ses
+from relay.inbound.webhook.provider import (
+    Delivery,
+    Fetch,
+    FetchingSender,
+    Post,
+    PostHeaders,
+    Sender,
+    Unreadable,
+)
 
 FOLDER = Path(__file__).parent / "cases"
 

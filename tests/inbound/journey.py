@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx2
 from starlette.datastructures import QueryParams
 
-from relay.inbound.sender import Post, PostHeaders
+from relay.inbound.webhook.provider import Post, PostHeaders
 from tests.harness import ADDRESS, Relay
 from tests.inbound.posts import NOW
 

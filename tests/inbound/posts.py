@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 from starlette.datastructures import Headers, QueryParams
 
-from relay.inbound.sender import Post
+from relay.inbound.webhook.provider import Post
 
 NOW = datetime(2026, 9, 1, 12, 0, 0, tzinfo=UTC)
 

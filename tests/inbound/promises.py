@@ -10,9 +10,16 @@ import pytest
 from hypothesis import strategies as st
 
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.kept_fetch import decode, encode
-from relay.inbound.sender import Delivery, Fetch, FetchingSender, Post, Sender, Unreadable
-from relay.inbound.signature import NotProven
+from relay.inbound.webhook.fetch_codec import decode, encode
+from relay.inbound.webhook.provider import (
+    Delivery,
+    Fetch,
+    FetchingSender,
+    NotProven,
+    Post,
+    Sender,
+    Unreadable,
+)
 from tests.harness import Relay
 
 TEXT = st.text(max_size=20) | st.text(st.sampled_from('\r\n\0 \t:"\\<>@,;=?%[]\x85\u2028é😀aX'), max_size=20)

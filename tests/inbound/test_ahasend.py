@@ -15,9 +15,8 @@ from structlog.testing import capture_logs
 from relay import mime
 from relay.builders.ahasend import build
 from relay.errors import BadRequest, NotAMail, UnsupportedMediaType
-from relay.inbound.ahasend import AhaSend
-from relay.inbound.sender import Answers, Delivery
-from relay.inbound.signature import NotProven
+from relay.inbound.providers.ahasend import AhaSend
+from relay.inbound.webhook.provider import Answers, Delivery, NotProven
 from tests.harness import ADDRESS, Relay
 from tests.inbound.cases import FOLDER, read
 from tests.inbound.journey import MAIL, built, filenames, send

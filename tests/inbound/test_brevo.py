@@ -13,10 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.brevo import Brevo
-from relay.inbound.kept_fetch import decode, encode
-from relay.inbound.sender import Delivery, Fetch, Unreadable
-from relay.inbound.signature import NotProven
+from relay.inbound.providers.brevo import Brevo
+from relay.inbound.webhook.fetch_codec import decode, encode
+from relay.inbound.webhook.provider import Delivery, Fetch, NotProven, Unreadable
 from tests.inbound.journey import filenames
 from tests.inbound.json_events import damaged
 from tests.inbound.posts import NOW, header_values, post

@@ -10,9 +10,8 @@ from starlette.datastructures import QueryParams
 
 from relay import builders
 from relay.builders import Built
-from relay.inbound.sender import Delivery, Post, PostHeaders
-from relay.inbound.senders import SENDERS
-from relay.inbound.signature import NotProven
+from relay.inbound.providers import SENDERS
+from relay.inbound.webhook.provider import Delivery, NotProven, Post, PostHeaders
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 TO = "user+tag@example.com"

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 import pytest
 
 from relay.errors import RelayError
-from relay.inbound.sender import Delivery, Fetch, Sender, Unreadable
+from relay.inbound.webhook.provider import (
+    Delivery,
+    Fetch,
+    Sender,
+    Unreadable,
+)
 from tests.inbound.cases import Case, cases, seen
 
 CASES = cases()

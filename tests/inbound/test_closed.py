@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import structlog.testing
 
-from relay.inbound.senders import SENDERS
+from relay.inbound.providers import SENDERS
 from tests.activity.events import of_all
 from tests.harness import KEY, MAIL, SECRET, Relay
 

@@ -20,9 +20,14 @@ import structlog.testing
 from relay import mime
 from relay.errors import BadRequest
 from relay.inbound.intake import MAX_RECIPIENTS
-from relay.inbound.sender import Answers, Delivery, Post, Unreadable
-from relay.inbound.senders import SENDERS
-from relay.inbound.signature import verify_shared_secret
+from relay.inbound.proof.signature import verify_shared_secret
+from relay.inbound.providers import SENDERS
+from relay.inbound.webhook.provider import (
+    Answers,
+    Delivery,
+    Post,
+    Unreadable,
+)
 from tests import harness
 from tests.harness import ADDRESS, MAILSAC_SECRET, Relay
 from tests.inbound.wire import Wire, wire

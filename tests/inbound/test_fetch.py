@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from relay.builders.ses import CERTIFICATE_URL, TOPIC, build
-from relay.inbound.fetch import Fetcher, is_plain_https
-from relay.inbound.ses import Ses
-from relay.inbound.sns import CertificateNotReady, is_amazon_sns
+from relay.inbound.fetching.document_cache import Fetcher
+from relay.inbound.proof.sns import CertificateNotReady, is_amazon_sns
+from relay.inbound.providers.ses import Ses
+from relay.network import is_plain_https
 from tests.harness import ADDRESS, MAIL
 from tests.inbound.posts import post
 

@@ -17,14 +17,17 @@ from urllib.parse import urlencode
 import httpx2
 import pytest
 
-from relay import app, fetches, keys, settings
+from relay import settings
 from relay.errors import ConfigError
-from relay.fetches import Fetches
-from relay.inbound import asking, fetching
-from relay.inbound import resend as resend_sender
-from relay.inbound.kept_fetch import encode
-from relay.inbound.sender import Fetch
-from relay.parked import Parked, ParkedPost
+from relay.inbound.fetching import request, worker
+from relay.inbound.providers import resend as resend_sender
+from relay.inbound.webhook.fetch_codec import encode
+from relay.inbound.webhook.provider import Fetch
+from relay.queues import fetches
+from relay.queues.fetches import Fetches
+from relay.queues.parked import Parked, ParkedPost
+from relay.service import app
+from relay.store import keys
 from tests import harness
 from tests.bad_days.services import Service
 from tests.cli import command
@@ -135,9 +138,9 @@ async def apis(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], anyio_backend: object
 ) -> AsyncIterator[Providers]:
     """Reached by whatever service starts in the test; tries follow each other quickly. The log keeps what is secret."""
-    monkeypatch.setattr(fetching, "_FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(fetching, "_LONGEST_PAUSE_SECONDS", 0.02)
-    monkeypatch.setattr(fetching, "_POLL_SECONDS", 0.2)
+    monkeypatch.setattr(worker, "_FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "_LONGEST_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(worker, "_POLL_SECONDS", 0.2)
     async with providers(tmp_path) as running:
         for name, value in running.environment.items():
             monkeypatch.delenv(name.lower(), raising=False)
@@ -236,7 +239,7 @@ async def test_a_server_that_asks_for_time_gets_it(apis: Providers, one: Relay) 
 async def test_a_slow_answer_is_cut_off_and_asked_for_again(
     apis: Providers, one: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "_SECONDS", 0.1)
+    monkeypatch.setattr(request, "_SECONDS", 0.1)
     post = mailgun()
     will_answer(apis, post)
     apis.go_on.clear()
@@ -272,7 +275,7 @@ async def test_the_second_step_is_tried_again_alone(apis: Providers, one: Relay)
 async def test_the_operator_is_told_once_of_a_key_that_is_refused_and_the_mail_waits(
     apis: Providers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(fetching, "_KEY_PAUSE_SECONDS", 1.0)
+    monkeypatch.setattr(worker, "_KEY_PAUSE_SECONDS", 1.0)
     posts = [resend(1), resend(2)]
     for post in posts:
         will_answer(apis, post)

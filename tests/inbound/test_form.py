@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.form import (
+from relay.inbound.webhook.form import (
     MAX_FIELDS,
     Field,
     Form,

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.builders.forwardemail import build
-from relay.inbound.forwardemail import ForwardEmail
-from relay.inbound.sender import Delivery
+from relay.inbound.providers.forwardemail import ForwardEmail
+from relay.inbound.webhook.provider import Delivery
 from tests.harness import ADDRESS, MAIL, Relay
 from tests.inbound.posts import header_values, post
 from tests.inbound.promises import (

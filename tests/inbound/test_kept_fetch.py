@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relay.errors import BadRequest
-from relay.inbound.kept_fetch import decode, encode
-from relay.inbound.sender import Fetch
+from relay.inbound.webhook.fetch_codec import decode, encode
+from relay.inbound.webhook.provider import Fetch
 from tests.inbound.json_events import damaged
 from tests.inbound.posts import NOW
 

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from relay.builders.mailgun import build
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.mailgun import Mailgun
-from relay.inbound.sender import Delivery, Fetch
-from relay.inbound.signature import NotProven
+from relay.inbound.providers.mailgun import Mailgun
+from relay.inbound.webhook.provider import Delivery, Fetch, NotProven
 from tests.harness import ADDRESS, MAIL, OTHER_ADDRESS, Relay
 from tests.inbound.posts import NOW, header_values, post
 

@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 
 from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.mailsac import Mailsac
-from relay.inbound.rebuild import rebuild
-from relay.inbound.sender import Delivery
-from relay.inbound.signature import NotProven
+from relay.inbound.providers.mailsac import Mailsac
+from relay.inbound.webhook.provider import Delivery, NotProven
+from relay.inbound.webhook.rebuild import rebuild
 from tests.harness import ADDRESS, DOMAIN, MAILSAC_SECRET, SECRET, Relay
 from tests.inbound.posts import NOW, Pairs, post
 

@@ -18,9 +18,8 @@ from hypothesis import strategies as st
 
 from relay.builders.mandrill import build
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.mandrill import Mandrill
-from relay.inbound.sender import Delivery, Unreadable
-from relay.inbound.signature import NotProven
+from relay.inbound.providers.mandrill import Mandrill
+from relay.inbound.webhook.provider import Delivery, NotProven, Unreadable
 from tests.harness import ADDRESS, MAIL, OTHER_ADDRESS, Relay
 from tests.inbound.posts import NOW, header_values, post
 

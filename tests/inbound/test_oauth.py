@@ -24,10 +24,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.builders.sendgrid import build
-from relay.inbound.fetch import Fetcher
-from relay.inbound.oauth import KeysNotReady, TokenServer, verify_token
-from relay.inbound.sendgrid import SendGrid
-from relay.inbound.signature import NotProven
+from relay.inbound.fetching.document_cache import Fetcher
+from relay.inbound.proof.oauth import KeysNotReady, TokenServer, verify_token
+from relay.inbound.providers.sendgrid import SendGrid
+from relay.inbound.webhook.provider import NotProven
 from tests import harness
 from tests.harness import ADDRESS, MAIL, Relay
 from tests.inbound import test_sendgrid

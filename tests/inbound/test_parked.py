@@ -8,10 +8,18 @@ from datetime import UTC, datetime
 import pytest
 from starlette.datastructures import QueryParams
 
-from relay import parked, store
+from relay import store
 from relay.errors import RelayError, TooLarge
-from relay.inbound.sender import Delivery, Fetch, Post, PostHeaders, Sender, Unreadable
-from relay.parked import MAX_BYTES, MAX_ENTRIES, Parked
+from relay.inbound.webhook.provider import (
+    Delivery,
+    Fetch,
+    Post,
+    PostHeaders,
+    Sender,
+    Unreadable,
+)
+from relay.queues import parked
+from relay.queues.parked import MAX_BYTES, MAX_ENTRIES, Parked
 from tests.inbound.cases import Case, cases
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123000, tzinfo=UTC)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from relay.builders.postal import build
 from relay.errors import ConfigError
-from relay.inbound.postal import Postal
-from relay.inbound.sender import Delivery
+from relay.inbound.providers.postal import Postal
+from relay.inbound.webhook.provider import Delivery
 from tests.harness import ADDRESS, MAIL, Relay
 from tests.inbound.posts import header_values, post
 from tests.inbound.promises import (

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.builders.postmark import build
-from relay.inbound.postmark import Postmark
-from relay.inbound.sender import Delivery
+from relay.inbound.providers.postmark import Postmark
+from relay.inbound.webhook.provider import Delivery
 from tests.harness import ADDRESS, MAIL, Relay
 from tests.inbound.posts import header_values, post
 from tests.inbound.promises import (

@@ -10,10 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.fetch import is_plain_https
-from relay.inbound.sender import Answers, Fetch, FetchingSender, HeadProven, Sender, Unreadable
-from relay.inbound.senders import NEED_API_KEY, SENDERS
-from relay.inbound.signature import NotProven
+from relay.inbound.providers import NEED_API_KEY, SENDERS
+from relay.inbound.webhook.provider import (
+    Answers,
+    Fetch,
+    FetchingSender,
+    HeadProven,
+    NotProven,
+    Sender,
+    Unreadable,
+)
+from relay.network import is_plain_https
 from relay.settings import Settings
 from tests.harness import Relay
 from tests.inbound.posts import header_values, post

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay import mime
-from relay.inbound.rebuild import Attachment, rebuild
+from relay.inbound.webhook.rebuild import Attachment, rebuild
 
 EVENT = {"subject": "Files", "text": "See below.\n", "html": "<p>See <img src='cid:a@b'></p>\n"}
 EVIL = "\r\nEvil: 1\r\n\r\n"

@@ -14,10 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.errors import BadRequest, NotAMail, UnsupportedMediaType
-from relay.inbound.kept_fetch import decode, encode
-from relay.inbound.resend import Resend
-from relay.inbound.sender import Delivery, Fetch
-from relay.inbound.signature import NotProven
+from relay.inbound.providers.resend import Resend
+from relay.inbound.webhook.fetch_codec import decode, encode
+from relay.inbound.webhook.provider import Delivery, Fetch, NotProven
 from tests.inbound.json_events import damaged
 from tests.inbound.posts import NOW, header_values, post
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.inbound.sender import Answers
-from relay.inbound.senders import SENDERS
+from relay.inbound.providers import SENDERS
+from relay.inbound.webhook.provider import Answers
 from tests.inbound.cases import Case, cases, mails
 
 FOLDER = Path(__file__).parents[2] / "docs" / "senders"

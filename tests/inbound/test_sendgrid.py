@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from relay.builders.sendgrid import build
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.sender import Delivery
-from relay.inbound.sendgrid import SendGrid
-from relay.inbound.signature import NotProven
+from relay.inbound.providers.sendgrid import SendGrid
+from relay.inbound.webhook.provider import Delivery, NotProven
 from tests.harness import ADDRESS, MAIL, OTHER_ADDRESS, Relay
 from tests.inbound.posts import NOW, header_values, post
 

@@ -16,10 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.builders.ses import CERTIFICATE_URL, TOPIC, build, signed
-from relay.inbound import sns
-from relay.inbound.sender import Delivery
-from relay.inbound.ses import Ses
-from relay.inbound.signature import NotProven
+from relay.inbound.proof import sns
+from relay.inbound.providers.ses import Ses
+from relay.inbound.webhook.provider import Delivery, NotProven
 from tests.harness import ADDRESS, MAIL, Relay
 from tests.inbound.posts import NOW, header_values, post
 from tests.inbound.promises import (

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from relay.builders.sparkpost import build
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.sender import Delivery, Unreadable
-from relay.inbound.signature import NotProven
-from relay.inbound.sparkpost import SparkPost
+from relay.inbound.providers.sparkpost import SparkPost
+from relay.inbound.webhook.provider import Delivery, NotProven, Unreadable
 from tests.harness import ADDRESS, MAIL, OTHER_ADDRESS, Relay
 from tests.inbound.posts import header_values, post
 

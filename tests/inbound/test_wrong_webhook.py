@@ -17,7 +17,7 @@ from urllib.parse import quote_plus
 import pytest
 import structlog.testing
 
-from relay.inbound.senders import SENDERS
+from relay.inbound.providers import SENDERS
 from tests.harness import Relay
 
 pytestmark = pytest.mark.anyio

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from relay.parked import MAX_BYTES, Parked
+from relay.queues.parked import MAX_BYTES, Parked
 from relay.store import Store
 
 

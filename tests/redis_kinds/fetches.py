@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relay.fetches import Fetches, Lease
+from relay.queues.fetches import Fetches, Lease
 from relay.store import Store
 
 

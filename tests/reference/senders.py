@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from relay import builders
-from relay.inbound.senders import NEED_API_KEY, SENDERS
+from relay.inbound.providers import NEED_API_KEY, SENDERS
 
 SETTINGS: dict[str, str] = {f"{name}_secret": builders.pair(name)[1] for name in SENDERS} | {
     f"{name}_api_key": "key-of-no-api" for name in NEED_API_KEY

@@ -15,15 +15,15 @@ from starlette.routing import Route
 
 from relay import builders
 from relay import settings as relay_settings
-from relay.app import Service
 from relay.errors import CLOSES
-from relay.inbound import closed
-from relay.inbound.senders import SENDERS
+from relay.inbound import unserved
+from relay.inbound.providers import SENDERS
 from relay.reference import NOUNS
 from relay.reference.routes import documents
 from relay.reference.schemas import SCHEMAS, record, ref
 from relay.reference.socket import FRAMES
 from relay.reference.vocabulary import Operation
+from relay.service.app import Service
 from tests.harness import ADDRESS, Relay
 from tests.reference.senders import SETTINGS
 from tests.reference.shapes import problems, shape_of
@@ -41,7 +41,7 @@ def routes() -> set[tuple[str, str]]:
     """Method and path of all that the service answers; every sender has a secret."""
     service = Service(relay_settings.load({}, **SETTINGS))
     # Where no sender is taken there is nothing to document.
-    found = [route for route in service.routes if isinstance(route, Route) and route.path != closed.PATH]
+    found = [route for route in service.routes if isinstance(route, Route) and route.path != unserved.PATH]
     return {
         (method, _CONVERTER.sub("}", route.path))
         for route in found
