@@ -37,7 +37,7 @@ class Nothing(Body):
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """The sender ``sample``: no webhook, but the rest of the way is that of all senders."""
+    """The provider ``sample``: no webhook, but the rest of the way is that of all providers."""
 
     recipient: str
     name: str = "sample"
@@ -77,7 +77,7 @@ class _Allowance:
 
 
 class SampleApi:
-    """The handler. Its answer is that of the doors for senders."""
+    """The handler. Its answer is that of the doors for providers."""
 
     def __init__(self, accounts: Accounts, intake: Intake, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._accounts = accounts

@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 MAX_SECONDS = 60
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _CONDITIONS = ("subject", "from", "regex")
-_OF_OTHERS = ("inbox", "sender", "time", "text")
+_OF_OTHERS = ("inbox", "from", "time", "text")
 _ASKED_FOR = frozenset(("wait", "since", *_CONDITIONS))
 
 

@@ -37,10 +37,10 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What a sender calls the thing that it posts, so that a post it repeats is known again."""
+    """What a provider calls the thing that it posts, so that a post it repeats is known again."""
 
-    name: str  # unique among all senders: begins with the sender's name
-    retry_seconds: int  # for which the sender may post it again
+    name: str  # unique among all providers: begins with the provider's name
+    retry_seconds: int  # for which the provider may post it again
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Published:
     """The message is in Redis, under this ``_id`` (message_id.py)."""
 
     message_id: str
-    repeated: bool = False  # it was there already: the sender has posted the event before
+    repeated: bool = False  # it was there already: the provider has posted the event before
     owner: str = ""  # account whose mail it is; "" = not known: it was there already, for the owner of the domain
     heard: bool | None = None  # whether a process listens to the inbox or its domain; None = not known
 

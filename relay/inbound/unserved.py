@@ -1,7 +1,7 @@
-"""What is left of ``/inbound``: a sender whose secret is not set, a name that no sender has, a slash too many.
+"""What is left of ``/inbound``: a provider whose secret is not set, a name that no provider has, a slash too many.
 
-A post there is mail that somebody believes to arrive, so it leaves a trace: for its sender a sentence, for the operator
-a line in the log and an event.
+A post there is mail that somebody believes to arrive. So it leaves a trace: a sentence for its provider, and a line in
+the log and an event for the operator.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from relay.activity import Recorder
 from relay.errors import NotFound
-from relay.inbound.providers import NEED_API_KEY, SENDERS
+from relay.inbound.providers import NEED_API_KEY, PROVIDERS
 from relay.metrics import Metrics
 from relay.settings import PREFIX
 
@@ -44,7 +44,7 @@ class Closed:
         if entrance := self._entrances.get(path):
             if scope["method"] not in _METHODS:
                 raise HTTPException(405, headers={"Allow": ", ".join(_METHODS)})
-            # A redirect would lose the mail at senders that follow none, or follow it without the body.
+            # A redirect would lose the mail at providers that follow none, or follow it without the body.
             return await entrance(scope, receive, send)
         given = path.removeprefix("/inbound").removeprefix("/")
         error = NotFound(_sentence(given))
@@ -54,9 +54,9 @@ class Closed:
         return await JSONResponse(error.body(), error.status)(scope, receive, send)
 
     def _note(self, given: str, error: NotFound, scope: Scope) -> None:
-        name, known, client = _shown(given), given in SENDERS, scope["client"][0] if scope.get("client") else ""
+        name, known, client = _shown(given), given in PROVIDERS, scope["client"][0] if scope.get("client") else ""
         self._posts(name if known else "unknown", str(error.status)).inc()
-        log.warning("inbound.refused", sender=name, status=error.status, error=str(error), client=client)
+        log.warning("inbound.refused", provider=name, status=error.status, error=str(error), client=client)
         self._activity.refused_post(name, error.status, str(error), client=client, known=known)
 
 
@@ -65,8 +65,8 @@ def _shown(given: str) -> str:
 
 
 def _sentence(given: str) -> str:
-    if given not in SENDERS:
-        return f"there is no sender {_shown(given)}: relay senders lists all, and the URL of each"
+    if given not in PROVIDERS:
+        return f"there is no provider {_shown(given)}: relay providers lists all, and the URL of each"
     missing = [f"{PREFIX}{given.upper()}_SECRET"]
     if given in NEED_API_KEY:
         missing.append(f"{PREFIX}{given.upper()}_API_KEY")

@@ -15,7 +15,7 @@ from typing import Any
 from relay.errors import TooLarge, Unavailable
 from relay.store import Command, Store, keys
 
-# Fixed like those of parked.py. An entry is as large as its post, which holds no files. When the API of a sender is
+# Fixed like those of parked.py. An entry is as large as its post, which holds no files. When the API of a provider is
 # away for a day, or its key is wrong, so many wait; who posts more is told to come again.
 MAX_ENTRIES = 10_000
 MAX_BYTES = 64 * 1024 * 1024
@@ -29,7 +29,7 @@ class Lease:
 
     id: str
     token: str
-    sender: str
+    provider: str
     first: bytes  # what was added
     step: bytes  # what :meth:`Fetches.hold` or :meth:`Fetches.put_back` noted last; b"" = nothing
     tries: int  # this one counts
@@ -45,16 +45,16 @@ class Fetches:
         self.changed = asyncio.Event()  # by this process: something may be due sooner; who takes clears it
         self.waiting = 0  # entries, as of the last :meth:`take`
 
-    async def add(self, sender: str, event: str, first: bytes, *, keep_seconds: int) -> tuple[str, bool]:
-        """Keeps one, once for each event of a sender; its id, and whether it is new.
+    async def add(self, provider: str, event: str, first: bytes, *, keep_seconds: int) -> tuple[str, bool]:
+        """Keeps one, once for each event of a provider; its id, and whether it is new.
 
         After ``keep_seconds`` it is overdue. Raises TooLarge: it is more than all may be. Raises Unavailable also
         when the queue is full.
         """
         if len(first) > MAX_BYTES:
             raise TooLarge("the post only announces a mail, and is too large to be kept until that is fetched")
-        fetch_id = hashlib.sha256(f"{sender}\n{event}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        arguments = (MAX_ENTRIES, MAX_BYTES, fetch_id, sender, keep_seconds * 1000, first)
+        fetch_id = hashlib.sha256(f"{provider}\n{event}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        arguments = (MAX_ENTRIES, MAX_BYTES, fetch_id, provider, keep_seconds * 1000, first)
         outcome = await self._ask(("EVAL", _ADD, 3, *_keys(fetch_id), *arguments))
         if outcome == _FULL:
             raise Unavailable("too many mails are still to be fetched; try again")
@@ -69,8 +69,8 @@ class Fetches:
         )
         if not found:
             return wait_ms / 1000 if wait_ms >= 0 else float("inf")
-        fetch_id, sender, first, step, tries, overdue = found
-        return Lease(fetch_id.decode(), token, sender.decode(), first, step, tries, overdue == 1)
+        fetch_id, provider, first, step, tries, overdue = found
+        return Lease(fetch_id.decode(), token, provider.decode(), first, step, tries, overdue == 1)
 
     async def hold(self, lease: Lease, step: bytes | None = None) -> bool:
         """Begins the lease's time anew, and notes what comes next; None = as before. False: it is ours no more."""
@@ -116,7 +116,7 @@ end
 """
 
 # KEYS  1 queue, 2 bytes of all entries, 3 entry
-# ARGV  1 entries kept, 2 bytes kept, 3 id, 4 sender, 5 ms until it is overdue, 6 what is to be fetched
+# ARGV  1 entries kept, 2 bytes kept, 3 id, 4 provider, 5 ms until it is overdue, 6 what is to be fetched
 _ADD = f"""{_NOW}{_COUNT}
 if redis.call('EXISTS', KEYS[3]) == 1 then return {_KNOWN} end
 local bytes = tonumber(redis.call('GET', KEYS[2]) or '0') + #ARGV[6]
@@ -130,7 +130,8 @@ return {_NEW}
 
 # KEYS  1 queue
 # ARGV  1 token of the lease, 2 its ms
-# Returns {entries, ms until one is due (-1 = none)}, or {entries, 0, id, sender, first, step, tries, whether overdue}.
+# Returns {entries, ms until one is due (-1 = none)}, or
+# {entries, 0, id, provider, first, step, tries, whether overdue}. In Redis the provider is "sender", as in version 0.1.
 _TAKE = f"""{_NOW}
 while true do
   local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
@@ -138,13 +139,13 @@ while true do
   local waiting, wait = redis.call('ZCARD', KEYS[1]), tonumber(head[2]) - now
   if wait > 0 then return {{waiting, wait}} end
   local entry = KEYS[1] .. ':' .. head[1]
-  local sender, first, step, tries, last = unpack(
+  local provider, first, step, tries, last = unpack(
     redis.call('HMGET', entry, 'sender', 'first', 'step', 'tries', 'until'))
   if first then
     tries = tonumber(tries) + 1
     redis.call('HSET', entry, 'lease', ARGV[1], 'tries', tries)
     redis.call('ZADD', KEYS[1], string.format('%.0f', now + tonumber(ARGV[2])), head[1])
-    return {{waiting, 0, head[1], sender, first, step, tries, now >= tonumber(last) and 1 or 0}}
+    return {{waiting, 0, head[1], provider, first, step, tries, now >= tonumber(last) and 1 or 0}}
   end
   redis.call('ZREM', KEYS[1], head[1])
 end

@@ -1,6 +1,6 @@
-"""Dead letters: posts that a sender proved and nobody could read, kept for the operator until the parser is mended.
+"""Dead letters: posts that a provider proved and nobody could read, kept for the operator until the parser is mended.
 
-The oldest make room for the newest. Every call raises Unavailable when Redis is away: then the sender is told to come
+The oldest make room for the newest. Every call raises Unavailable when Redis is away: then the provider is told to come
 again.
 """
 
@@ -25,7 +25,7 @@ MAX_BYTES = 64 * 1024 * 1024
 
 _REASON_CHARACTERS = 300
 _ID = re.compile(r"[0-9a-f]{16}")
-# What parsers read beside the body. Named one by one: a sender's own header may hold its secret under any name.
+# What parsers read beside the body. Named one by one: a provider's own header may hold its secret under any name.
 _KEPT_HEADERS = frozenset({"content-type", "webhook-id", "svix-id"})
 _KEPT_PREFIX = "x-envelope-"
 
@@ -38,8 +38,8 @@ Headers = tuple[tuple[str, str], ...]
 class ParkedPost:
     """One dead letter, less its body."""
 
-    id: str  # 16 hex digits, of sender, headers and body: what is posted again is parked once (see ``add``)
-    sender: str
+    id: str  # 16 hex digits, of provider, headers and body: what is posted again is parked once (see ``add``)
+    provider: str
     received: datetime  # aware; when the request reached us
     reason: str  # why it cannot be read; no mail text
     headers: Headers  # names in lower case, values as latin-1
@@ -55,7 +55,7 @@ class Parked:
 
     async def add(
         self,
-        sender: str,
+        provider: str,
         received: datetime,
         reason: str,
         headers: Headers,
@@ -63,13 +63,13 @@ class Parked:
         *,
         once: bool = False,
     ) -> tuple[str, int]:
-        """Keeps one; its id, and how many older ones had to go. ``once``: of this sender and reason the first is kept
+        """Keeps one; its id, and how many older ones had to go. ``once``: of this provider and reason the first is kept
         and stands for all. Raises TooLarge: it is more than all may be."""
         head = orjson.dumps(headers)
         if len(head) + len(body) > MAX_BYTES:
             raise TooLarge(f"the post cannot be read ({reason}), and is too large to be kept for the operator")
-        post_id = _id_of(sender, reason.encode(), b"") if once else _id_of(sender, head, body)
-        arguments = (post_id, sender, _ms(received), _shown(reason), head, len(body), len(head) + len(body))
+        post_id = _id_of(provider, reason.encode(), b"") if once else _id_of(provider, head, body)
+        arguments = (post_id, provider, _ms(received), _shown(reason), head, len(body), len(head) + len(body))
         displaced = await self._ask(
             ("EVAL", _ADD, 3, *_keys(post_id), MAX_ENTRIES, MAX_BYTES, *arguments, body), durable=True
         )
@@ -113,8 +113,8 @@ def _keys(post_id: str) -> tuple[str, str, str]:
     return keys.PARKED, keys.PARKED_BYTES, keys.parked_body(post_id)
 
 
-def _id_of(sender: str, head: bytes, body: bytes) -> str:
-    return hashlib.sha256(b"\0".join((sender.encode(), head, body))).hexdigest()[:16]
+def _id_of(provider: str, head: bytes, body: bytes) -> str:
+    return hashlib.sha256(b"\0".join((provider.encode(), head, body))).hexdigest()[:16]
 
 
 def _ms(moment: datetime) -> int:
@@ -129,7 +129,7 @@ def _entry(place: bytes, fields: list[bytes]) -> ParkedPost:
     values = {name.decode(): value for name, value in zip(fields[::2], fields[1::2], strict=True)}
     return ParkedPost(
         id=values["id"].decode(),
-        sender=values["sender"].decode(),
+        provider=values["sender"].decode(),
         received=datetime.fromtimestamp(int(values["received"]) / 1000, UTC),
         reason=values["reason"].decode(),
         headers=tuple((name, value) for name, value in orjson.loads(values["headers"])),
@@ -139,7 +139,7 @@ def _entry(place: bytes, fields: list[bytes]) -> ParkedPost:
 
 
 # KEYS  1 stream, 2 bytes of all entries and bodies, 3 body of this one
-# ARGV  1 entries kept, 2 bytes kept, 3 id, 4 sender, 5 received (ms), 6 reason, 7 headers, 8 bytes of the body,
+# ARGV  1 entries kept, 2 bytes kept, 3 id, 4 provider, 5 received (ms), 6 reason, 7 headers, 8 bytes of the body,
 #       9 bytes that it counts for, 10 body
 # Returns how many older ones it displaced.
 _ADD = """

@@ -35,7 +35,7 @@ from relay.inbound.providers.sendgrid import SendGrid
 from relay.inbound.providers.ses import Ses
 from relay.inbound.unserved import PATH as CLOSED_PATH
 from relay.inbound.unserved import Closed
-from relay.inbound.webhook.provider import Sender
+from relay.inbound.webhook.provider import Provider
 from relay.mailbox import Mailbox
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.queues.fetches import Fetches
@@ -58,7 +58,7 @@ class Service:
     """One process's whole service. ``app`` is the public ASGI application, ``internal`` the operator's."""
 
     def __init__(self, settings: Settings) -> None:
-        """Connects nothing yet. Raises ConfigError: the accounts file cannot be read, or a sender lacks its API key."""
+        """Connects nothing yet. Raises ConfigError: the accounts file cannot be read; a provider lacks its API key."""
         self.settings = settings
         if problems := providers.without_api_key(settings):
             raise ConfigError(problems)
@@ -133,7 +133,7 @@ class Service:
             public_url=self.settings.public_url,
             max_message_bytes=self.settings.max_message_bytes,
         )
-        return door.entrances(self._senders())
+        return door.entrances(self._providers())
 
     def _app(self) -> ASGIApp:
         entrances = self._entrances()
@@ -169,7 +169,7 @@ class Service:
             self.node.census,
         )
 
-    def _senders(self) -> list[Sender]:
+    def _providers(self) -> list[Provider]:
         known = providers.enabled(self.settings)
         if isinstance(ses := known.get("ses"), Ses):
             confirm = partial(self._fetcher.ask, tries=_CONFIRMATION_TRIES)
@@ -205,19 +205,19 @@ class Service:
             tasks.create_task(self._activity.run(), name="activity")
             jwks_url = self.settings.sendgrid_jwks_url
             # Else there is nothing to fetch, and no need of certificates.
-            if jwks_url or "ses" in self.settings.sender_secrets():
+            if jwks_url or "ses" in self.settings.provider_secrets():
                 self._fetcher.ask(jwks_url)  # the first mail need not wait then
                 tasks.create_task(self._fetcher.run(), name="fetcher")
             if self.settings.api_keys():
                 tasks.create_task(self._fetch_worker().run(), name="fetching")
 
     def _fetch_worker(self) -> FetchWorker:
-        """For all senders that fetch: what one left in the queue whose secret is gone is fetched as well."""
+        """For all providers that fetch: what one left in the queue whose secret is gone is fetched as well."""
         return FetchWorker(
             self._fetches,
             self._intake,
             self.metrics,
-            senders=providers.fetching(),
+            providers=providers.fetching(),
             api_keys=self.settings.api_keys(),
             max_message_bytes=self.settings.max_message_bytes,
         )

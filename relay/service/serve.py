@@ -230,7 +230,7 @@ def _announce(service: Service) -> None:
     settings = service.settings
     log.info(
         "service.started",
-        senders=sorted(settings.sender_secrets()),
+        providers=sorted(settings.provider_secrets()),
         redis="embedded" if settings.embedded else "external",
     )
     if settings.embedded:

@@ -82,7 +82,7 @@ def deleted(inbox: str, epoch: str) -> str:
 
 
 def seen(inbox: str, event: str) -> str:
-    """String: the ``_id`` under which an event of a sender (see bus.publish) was stored for the inbox."""
+    """String: the ``_id`` under which an event of a provider (see bus.publish) was stored for the inbox."""
     digest = hashlib.sha256(event.encode("utf-8", "surrogatepass")).hexdigest()[:24]
     return f"{PREFIX}{{{inbox}}}:seen:{digest}"
 

@@ -123,14 +123,14 @@ async def test_a_signed_mail_waits_for_its_certificate_and_is_then_proven(amazon
     now = datetime.now(UTC)
     _, headers, body = build(MAIL, [ADDRESS], amazon.private_key, now)
     async with fetcher(amazon) as fetching:
-        sender = Ses((TOPIC,), certificates=fetching.cached)
+        provider = Ses((TOPIC,), certificates=fetching.cached)
         with pytest.raises(CertificateNotReady) as wait:
             await asyncio.to_thread(
-                sender.verify, post(headers, body, received=now)
+                provider.verify, post(headers, body, received=now)
             )  # as the door does for large ones
         await fetching.settled(wait.value.url)
         for _ in range(3):
-            sender.verify(post(headers, body, received=now))
+            provider.verify(post(headers, body, received=now))
     assert len(amazon.asked) == 1
 
 

@@ -370,9 +370,9 @@ def test_only_what_keys_could_prove_has_them_asked_for() -> None:
 
 @given(header_values(), st.sampled_from(["Bearer ", "bearer  ", "Basic ", ""]))
 def test_whatever_authorization_says_is_not_proven(value: bytes, scheme: str) -> None:
-    sender = SendGrid((PASSWORD,), tokens=SERVER, key_sets=lambda _url, _within_seconds: key_set())
+    provider = SendGrid((PASSWORD,), tokens=SERVER, key_sets=lambda _url, _within_seconds: key_set())
     with pytest.raises(NotProven):
-        sender.verify(post([("authorization", scheme.encode() + value)]))
+        provider.verify(post([("authorization", scheme.encode() + value)]))
 
 
 def test_a_token_is_one_of_the_proofs_and_lies_in_the_head() -> None:
@@ -400,9 +400,9 @@ def test_a_token_is_one_of_the_proofs_and_lies_in_the_head() -> None:
         post([("authorization", "Bearer x")]),
         post(signed, b"x"),
     ):
-        for sender in (alone, beside):
+        for provider in (alone, beside):
             with pytest.raises(NotProven):
-                sender.verify(refused)
+                provider.verify(refused)
     assert_keeps(
         PASSWORD, beside, post(query=f"token={PASSWORD}x"), post([("authorization", f"Bearer {PASSWORD}x")])
     )

@@ -1,4 +1,4 @@
-"""Attachments of a rebuilt mail: what a sender's parser took out comes back as the same bytes under its name."""
+"""Attachments of a rebuilt mail: what a provider's parser took out comes back as the same bytes under its name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proofs: what a sender signs or knows passes, nothing else does, and no input ends otherwise."""
+"""Proofs: what a provider signs or knows passes, nothing else does, and no input ends otherwise."""
 
 from __future__ import annotations
 

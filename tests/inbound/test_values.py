@@ -1,4 +1,4 @@
-"""What senders' JSON may hold, and what is made of it: a value, or the one documented error."""
+"""What providers' JSON may hold, and what is made of it: a value, or the one documented error."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from relay.store import Store
 
 
 async def use_dead_letters(store: Store) -> None:
-    """No sender with a secret here parks anything."""
+    """No provider with a secret here parks anything."""
     room = Parked(store)
     now = datetime.now(UTC)
     post_id, _ = await room.add("raw", now, "reason", (), b"y" * 200)

@@ -1,6 +1,6 @@
-"""Small things from a few known places over https, for senders whose proof is not in the post (Amazon SNS, OAuth).
+"""Small things from a few known places over https, for providers whose proof is not in the post (Amazon SNS, OAuth).
 
-A sender is pure and asks without waiting: :meth:`Fetcher.cached` gives what is there, and asks for what is not. The
+A provider is pure and asks without waiting: :meth:`Fetcher.cached` gives what is there, and asks for what is not. The
 task of :meth:`Fetcher.run` gets it. Who asks is not trusted yet, so everything is bounded: the hosts, the bytes, the
 time, how much is under way, and how soon what failed is tried again. Redirects are not followed.
 """
@@ -51,7 +51,7 @@ class Fetcher:
         self._exactly = frozenset(filter(None, exactly))
         self._transport = transport
         self._clock = clock
-        self._lock = threading.Lock()  # senders verify large posts in threads
+        self._lock = threading.Lock()  # providers verify large posts in threads
         self._kept: OrderedDict[str, tuple[bytes, float]] = OrderedDict()  # and when it came
         self._under_way: dict[str, int] = {}  # tries left; 0: a task has it
         self._failed: OrderedDict[str, float] = OrderedDict()  # not before

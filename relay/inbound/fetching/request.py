@@ -1,4 +1,4 @@
-"""One URL of a sender's API, asked once: the body, or what to make of it that there is none.
+"""One URL of a provider's API, asked once: the body, or what to make of it that there is none.
 
 Everything is bounded: the time of an answer, its bytes. Redirects are not followed. What is said of a failure names the
 host, never the path or the query, in which a token may stand.
@@ -17,7 +17,7 @@ import httpx2
 
 from relay import __version__
 
-_SECONDS = 60.0  # for one answer, whole: as long as a sender may take for its post
+_SECONDS = 60.0  # for one answer, whole: as long as a provider may take for its post
 _MAX_RETRY_AFTER_SECONDS = 3600.0
 _FOR_NOW = frozenset({408, 425, 429})
 _REFUSED = frozenset({401, 403})

@@ -1,6 +1,6 @@
-"""Access tokens of a customer's own OAuth server: JSON Web Tokens that a sender (SendGrid) brings as Bearer.
+"""Access tokens of a customer's own OAuth server: JSON Web Tokens that a provider (SendGrid) brings as Bearer.
 
-The sender has them from that server by its client credentials; the keys that sign them are at one URL, which the
+The provider has them from that server by its client credentials; the keys that sign them are at one URL, which the
 operator names (a JWKS, RFC 7517). A good signature says only that the server made the token, and for anybody: many
 sign those of all their customers with the same keys. So its issuer counts, and its audience, its subject, or both.
 
@@ -39,7 +39,7 @@ _STALE_SECONDS = 24 * 3600.0
 _AGAIN_SECONDS = 60.0
 _LEEWAY_SECONDS = 60  # their clock and ours
 _MAX_TOKEN = 16 * 1024  # characters; real ones have 1,000 to 2,000
-_TOKENS_KNOWN = 64  # a sender brings the same one for hours, and reading it takes 0.3 ms
+_TOKENS_KNOWN = 64  # a provider brings the same one for hours, and reading it takes 0.3 ms
 _MAX_KEYS = 32  # of a set; most have two or three
 # By the kind of key, so that no key is used in a way that it is not meant for. None takes a shared secret: with one, a
 # public key could be given as the secret of HS256.

@@ -1,4 +1,4 @@
-"""Proofs that a post comes from its sender. Total: they return, or raise NotProven, whatever comes.
+"""Proofs that a post comes from its provider. Total: they return, or raise NotProven, whatever comes.
 
 Secrets are lists, for rotation: any match passes. All comparisons are on bytes and in constant time.
 """
@@ -50,7 +50,7 @@ def verify_shared_secret(post: Post, secrets: Sequence[str]) -> None:
     given = list(_shared_secrets_in(post))
     if not any_same(given, [secret for secret in secrets if not secret.startswith("whpk_")]):
         raise NotProven(
-            "the sender's secret is " + ("wrong" if given else "missing") + ": give it as Authorization: Bearer,"
+            "the provider's secret is " + ("wrong" if given else "missing") + ": give it as Authorization: Bearer,"
             " as Basic password, or as ?token="
         )
 
@@ -87,7 +87,7 @@ def is_standard(headers: Headers) -> bool:
 def verify_standard(post: Post, secrets: Sequence[str], *, now: datetime) -> str:
     """Standard Webhooks 1.0.0: HMAC-SHA256 (``v1``) and Ed25519 (``v1a``); returns the ``webhook-id``.
 
-    A secret is ``whsec_<base64>``, bare base64, plain text (its UTF-8 bytes, as some senders use it), or
+    A secret is ``whsec_<base64>``, bare base64, plain text (its UTF-8 bytes, as some providers use it), or
     ``whpk_<base64>``, an Ed25519 public key. Raises NotProven.
     """
     prefix = next((prefix for prefix in _PREFIXES if f"{prefix}signature" in post.headers), _PREFIXES[0])
@@ -101,7 +101,7 @@ def verify_standard(post: Post, secrets: Sequence[str], *, now: datetime) -> str
         raise NotProven(f"{prefix}timestamp is more than {TOLERANCE_SECONDS} s away from our clock")
     signed = b".".join((webhook_id.encode("latin-1"), timestamp.encode(), post.body))
     if not any([_signed_by(secret, signed, signatures) for secret in secrets]):
-        raise NotProven(f"{prefix}signature does not match any secret of this sender")
+        raise NotProven(f"{prefix}signature does not match any secret of this provider")
     return webhook_id
 
 

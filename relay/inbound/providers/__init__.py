@@ -1,4 +1,4 @@
-"""All senders by name. A new one is a line here, see CONTRIBUTING.md."""
+"""All providers by name. A new one is a line here, see CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from relay.inbound.providers.resend import Resend
 from relay.inbound.providers.sendgrid import SendGrid
 from relay.inbound.providers.ses import Ses
 from relay.inbound.providers.sparkpost import SparkPost
-from relay.inbound.webhook.provider import FetchingSender, Sender
+from relay.inbound.webhook.provider import FetchingProvider, Provider
 from relay.settings import PREFIX, Settings
 
-# Each sender by the name of its setting (RELAY_<NAME>_SECRET) and of its path (/inbound/<name>).
-SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {
+# Each provider by the name of its setting (RELAY_<NAME>_SECRET) and of its path (/inbound/<name>).
+PROVIDERS: dict[str, Callable[[tuple[str, ...]], Provider]] = {
     "raw": Raw,
     "ahasend": AhaSend,
     "brevo": Brevo,
@@ -50,9 +50,9 @@ SENDERS: dict[str, Callable[[tuple[str, ...]], Sender]] = {
 NEED_API_KEY = ("brevo", "resend")
 
 
-def enabled(settings: Settings) -> dict[str, Sender]:
+def enabled(settings: Settings) -> dict[str, Provider]:
     """Those that have a secret, by name."""
-    known = {name: SENDERS[name](secrets) for name, secrets in settings.sender_secrets().items()}
+    known = {name: PROVIDERS[name](secrets) for name, secrets in settings.provider_secrets().items()}
     if settings.sendgrid_jwks_url and isinstance(sendgrid := known["sendgrid"], SendGrid):
         named = (settings.sendgrid_oauth_issuer, settings.sendgrid_oauth_audience, settings.sendgrid_oauth_subject)
         known["sendgrid"] = replace(sendgrid, tokens=TokenServer(settings.sendgrid_jwks_url, *named))
@@ -60,15 +60,15 @@ def enabled(settings: Settings) -> dict[str, Sender]:
 
 
 def without_api_key(settings: Settings) -> list[str]:
-    """What is wrong with senders that could take posts, and bring no mail."""
+    """What is wrong with providers that could take posts, and bring no mail."""
     return [
         f"{PREFIX}{name.upper()}_API_KEY: must be set beside {PREFIX}{name.upper()}_SECRET: mail is fetched with it"
         for name in NEED_API_KEY
-        if name in settings.sender_secrets() and name not in settings.api_keys()
+        if name in settings.provider_secrets() and name not in settings.api_keys()
     ]
 
 
-def fetching() -> dict[str, FetchingSender]:
+def fetching() -> dict[str, FetchingProvider]:
     """Those whose mail may have to be fetched, also without a secret: the queue may hold what was theirs."""
-    made = {name: make(()) for name, make in SENDERS.items()}
-    return {name: sender for name, sender in made.items() if isinstance(sender, FetchingSender)}
+    made = {name: make(()) for name, make in PROVIDERS.items()}
+    return {name: provider for name, provider in made.items() if isinstance(provider, FetchingProvider)}

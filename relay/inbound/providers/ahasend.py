@@ -65,7 +65,7 @@ _FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class AhaSend:
-    """The sender ``ahasend``."""
+    """The provider ``ahasend``."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "ahasend"

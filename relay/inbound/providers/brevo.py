@@ -57,7 +57,7 @@ _BODY_FACTOR = 4  # a batch of texts with JSON escapes, without their files
 
 @dataclass(frozen=True, slots=True)
 class Brevo:
-    """The sender ``brevo``."""
+    """The provider ``brevo``."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "brevo"

@@ -60,7 +60,7 @@ _KEY = re.compile(r"\[([^\[\]]*)\]")
 
 @dataclass(frozen=True, slots=True)
 class CloudMailin:
-    """The sender ``cloudmailin``."""
+    """The provider ``cloudmailin``."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "cloudmailin"

@@ -57,7 +57,7 @@ _SIGNATURE = "x-webhook-signature"
 
 @dataclass(frozen=True, slots=True)
 class ForwardEmail:
-    """The sender ``forwardemail``."""
+    """The provider ``forwardemail``."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "forwardemail"
@@ -81,7 +81,7 @@ class ForwardEmail:
             for secret in self.secrets
         ]
         if not any([same(given, digest) for digest in digests]):  # noqa: C419  # all are looked at, see signature.py
-            raise NotProven("X-Webhook-Signature does not match any secret of this sender")
+            raise NotProven("X-Webhook-Signature does not match any secret of this provider")
         return None
 
     def parse(self, post: Post) -> Sequence[Delivery]:

@@ -55,7 +55,7 @@ _MAX_FIELD = 2000  # characters; the sample's has 170
 
 @dataclass(frozen=True, slots=True)
 class ImprovMX:
-    """The sender ``improvmx``."""
+    """The provider ``improvmx``."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "improvmx"

@@ -54,7 +54,7 @@ _MAX_TEST_BYTES = 4096  # a real one has 120
 
 @dataclass(frozen=True, slots=True)
 class MailerSend:
-    """The sender ``mailersend``."""
+    """The provider ``mailersend``."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "mailersend"
@@ -70,7 +70,8 @@ class MailerSend:
         matches = [same(given, _signature(secret, post.body)) for secret in self.secrets]
         if not any(matches) and not _is_test(post, given):
             raise NotProven(
-                "the Signature header does not match any secret of this sender: the secret is that of the inbound route"
+                "the Signature header does not match any secret of this provider;"
+                " the secret is that of the inbound route"
             )
 
     def parse(self, post: Post) -> Sequence[Delivery]:

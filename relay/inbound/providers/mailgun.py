@@ -90,7 +90,7 @@ _STORED_SECONDS = 3 * 24 * 3600  # that Mailgun keeps it
 
 @dataclass(frozen=True, slots=True)
 class Mailgun:
-    """The sender ``mailgun``."""
+    """The provider ``mailgun``."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "mailgun"

@@ -51,7 +51,7 @@ _MAX_PARAMETERS = 4096  # characters of a header that are searched for a file na
 
 @dataclass(frozen=True, slots=True)
 class Mailjet:
-    """The sender ``mailjet``."""
+    """The provider ``mailjet``."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "mailjet"

@@ -31,15 +31,15 @@ from relay.inbound.webhook.rebuild import rebuild
 from relay.inbound.webhook.values import json_object
 
 _ANSWERS = Answers(unreadable=200)
-_RETRY_SECONDS = 3 * 24 * 3600  # not documented; as long as any sender is known to go on
-_NOT_JSON = ("message/rfc822", "multipart/form-data")  # what people post to the wrong sender's URL
+_RETRY_SECONDS = 3 * 24 * 3600  # not documented; as long as any provider is known to go on
+_NOT_JSON = ("message/rfc822", "multipart/form-data")  # what people post to the wrong provider's URL
 # The body holds the mail as ``raw`` and again as text, HTML and headers, each with JSON escapes.
 _BODY_FACTOR = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Mailsac:
-    """The sender ``mailsac``."""
+    """The provider ``mailsac``."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "mailsac"

@@ -52,7 +52,7 @@ from relay.inbound.webhook.values import (
 )
 
 _ANSWERS = Answers(unreadable=200)
-_RETRY_SECONDS = 3 * 24 * 3600  # not documented; as long as any sender is known to go on
+_RETRY_SECONDS = 3 * 24 * 3600  # not documented; as long as any provider is known to go on
 _SIGNATURE = "x-mandrill-signature"
 _SET_UP_KEY = "test-webhook"
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
@@ -62,7 +62,7 @@ _BODY_FACTOR = 8
 
 @dataclass(frozen=True, slots=True)
 class Mandrill:
-    """The sender ``mandrill``."""
+    """The provider ``mandrill``."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "mandrill"

@@ -14,7 +14,7 @@ Unconfirmed, and chosen so that no mail is lost:
 - Postal's page says that 5xx fails at once; the source says it is tried again. A wrong secret is 503 for that reason.
 - ``id`` counts within one mail server of an installation, which the post does not name: the mail's bytes (or its
   random ``token``) are part of the event.
-- Spam headers count only above the top-most Received, where the sender of a mail cannot have put them.
+- Spam headers count only above the top-most Received, where the author of a mail cannot have put them.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ _FILE = re.compile(r"attachments\[(\d{1,4})\]\[(\w+)\]")
 
 @dataclass(frozen=True, slots=True)
 class Postal:
-    """The sender ``postal``."""
+    """The provider ``postal``."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "postal"
@@ -111,7 +111,7 @@ class Postal:
             return
         shared = [secret for secret in self.secrets if not _is_key(secret)]
         if not shared:
-            raise NotProven("X-Postal-Signature-256 and X-Postal-Signature do not match any key of this sender")
+            raise NotProven("X-Postal-Signature-256 and X-Postal-Signature do not match any key of this provider")
         verify_shared_secret(post, shared)
 
     def parse(self, post: Post) -> Sequence[Delivery]:
@@ -209,7 +209,7 @@ def _name(event: Mapping[str, Any], given: bytes) -> str:
 
 
 def _own(parts: Parts) -> dict[str, str]:
-    """The fields that the server wrote on top of the mail: its checks, then Received. All below is the sender's."""
+    """The fields that the server wrote on top of the mail: its checks, then Received. All below is the author's."""
     above = list(takewhile(lambda pair: pair[0] != "received", parts.headers))
     return dict(reversed(above)) if len(above) < len(parts.headers) else {}
 

@@ -8,7 +8,7 @@ posts: From, To, Subject, Date and the like are members, and not in ``Headers``.
 Unconfirmed, and chosen so that no mail is lost:
 
 - Accounts older than ``OriginalRecipient``: a sole To names the recipient.
-- Whether a sender's own X-Spam-Score survives beside Postmark's: the top-most counts.
+- Whether an author's own X-Spam-Score survives beside Postmark's: the top-most counts.
 - ``RawEmail`` is JSON text, so bytes of a mail that are not UTF-8 were replaced before we see them.
 """
 
@@ -55,7 +55,7 @@ _SAMPLE = "73e6d360-66eb-11e1-8e72-a8904824019b"  # MessageID of the mail that t
 
 @dataclass(frozen=True, slots=True)
 class Postmark:
-    """The sender ``postmark``."""
+    """The provider ``postmark``."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "postmark"

@@ -27,11 +27,11 @@ from relay.inbound.webhook.provider import (
 )
 from relay.mime import Parts
 
-# A sender that gives its posts names may go on for days, as Svix (28 hours) and Stripe (3 days) do. One that does not
+# A provider that gives its posts names may go on for days, as Svix (28 hours) and Stripe (3 days) do. One that does not
 # is a script or a pipe that tries again soon; and who tests may well mean the same bytes anew, a little later.
 _NAMED_RETRY_SECONDS = 3 * 24 * 3600
 _UNNAMED_RETRY_SECONDS = 600
-_CANNOT_BE_A_MAIL = ("application/json", "multipart/form-data")  # what people post to the wrong sender's URL
+_CANNOT_BE_A_MAIL = ("application/json", "multipart/form-data")  # what people post to the wrong provider's URL
 _MBOX_LINE = re.compile(rb"From [ \t]*+[^ \t:]")  # "From :" is a field, RFC 5322 section 4.5.1
 _QUOTING = re.compile(r'\\.|[",]')
 # Where a receiving server notes the envelope recipient in the mail itself, in order of trust.
@@ -40,7 +40,7 @@ _RECIPIENT_HEADERS = ("delivered-to", "x-original-to", "x-forwarded-to")
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """The sender ``raw``."""
+    """The provider ``raw``."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "raw"

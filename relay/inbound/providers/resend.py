@@ -64,7 +64,7 @@ _FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """The sender ``resend``."""
+    """The provider ``resend``."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "resend"

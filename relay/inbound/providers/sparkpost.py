@@ -9,7 +9,7 @@ An ``auth_type`` of oauth2 brings the token of the customer's own token server, 
 fixed one can be proven, as Bearer.
 
 Unconfirmed: how long, and after which answers, SparkPost tries again; taken as any answer but 2xx, for as long as any
-sender goes on. So what cannot be read is taken and parked. Whether the top-most Received field is SparkPost's is
+provider goes on. So what cannot be read is taken and parked. Whether the top-most Received field is SparkPost's is
 not known either: no ip is taken from it.
 """
 
@@ -46,7 +46,7 @@ from relay.inbound.webhook.values import (
 )
 
 _ANSWERS = Answers(unreadable=200)
-_RETRY_SECONDS = 3 * 24 * 3600  # not documented; as long as any sender is known to go on
+_RETRY_SECONDS = 3 * 24 * 3600  # not documented; as long as any provider is known to go on
 _TOKEN_HEADER = "x-messagesystems-webhook-token"  # noqa: S105
 _NOT_JSON = ("message/rfc822", "multipart/form-data", "application/x-www-form-urlencoded")
 # The mail, and its text, HTML and headers again, each with JSON escapes; and several mails in a batch.
@@ -55,7 +55,7 @@ _BODY_FACTOR = 4
 
 @dataclass(frozen=True, slots=True)
 class SparkPost:
-    """The sender ``sparkpost``."""
+    """The provider ``sparkpost``."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "sparkpost"

@@ -1,6 +1,6 @@
 """Posts that hold several events: each is read for itself, so that one that cannot be read loses no other.
 
-Their senders repeat the whole batch after any answer but success: one poisoned event would hold up the rest for ever.
+Their providers repeat the whole batch after any answer but success: one poisoned event would hold up the rest for ever.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def read_each(
     """The mails of a batch, in order, and what cannot be read.
 
     ``read`` returns None for an event that rightly carries no mail, and raises BadRequest. ``post_of`` makes of a JSON
-    array the body that the sender posts; it is the array itself, if not given. Raises WrongWebhook when there are
+    array the body that the provider posts; it is the array itself, if not given. Raises WrongWebhook when there are
     events, and all are of another webhook: one complaint then says it.
     """
     found: list[Delivery | Unreadable] = []

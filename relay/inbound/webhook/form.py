@@ -1,6 +1,6 @@
 """Forms as bytes: ``multipart/form-data`` (RFC 7578) and ``application/x-www-form-urlencoded``.
 
-Starlette's own form layer caps a field at 1 MiB and decodes it, which cuts off and damages mail; senders need
+Starlette's own form layer caps a field at 1 MiB and decodes it, which cuts off and damages mail; providers need
 the bytes. The caller has limited the body; here only the number of fields is.
 """
 
@@ -48,7 +48,7 @@ class Form:
     def last(self, name: str) -> bytes | None:
         """The last value of that name; None when there is none.
 
-        The last counts because senders append their own fields (and signatures) to those of the mail.
+        The last counts because providers append their own fields (and signatures) to those of the mail.
         """
         found = self.all(name)
         return found[-1].value if found else None

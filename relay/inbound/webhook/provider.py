@@ -1,6 +1,6 @@
-"""What a sender is to the door: a name, a proof, and a parser. Both are pure: bytes in, values out.
+"""What a provider is to the door: a name, a proof, and a parser. Both are pure: bytes in, values out.
 
-To add one, write a file beside this one and name it in senders.py; CONTRIBUTING.md walks through it.
+To add one, write a file beside this one and name it in providers/__init__.py; CONTRIBUTING.md walks through it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from relay.queues.parked import Headers as KeptHeaders
 
 
 class PostHeaders(Headers):
-    """The same, but by name: a sender looks for eight names or so, and Starlette's goes through all for each."""
+    """The same, but by name: a provider looks for eight names or so, and Starlette's goes through all for each."""
 
     def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
         """``raw``: as ASGI has them, names in lower case."""
@@ -46,14 +46,14 @@ class PostHeaders(Headers):
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One request of a sender, whole."""
+    """One request of a provider, whole."""
 
     headers: Headers  # values decoded as latin-1, as ASGI has them
     query: QueryParams
     body: bytes
     received: datetime  # aware; when the request reached us
     # RELAY_PUBLIC_URL or, without one, scheme and host as forwarded; then path and query as they came. It is what the
-    # sender was given, for those that sign it; "" = not known.
+    # provider was given, for those that sign it; "" = not known.
     url: str = ""
 
 
@@ -62,7 +62,7 @@ class Delivery:
     """One mail of a post, with its envelope. Each recipient gets a message of its own."""
 
     recipients: tuple[str, ...]  # envelope RCPT TO, as written; at least one
-    raw: bytes  # the mail, byte for byte where the sender gives it
+    raw: bytes  # the mail, byte for byte where the provider gives it
     parts: Parts  # what :func:`relay.mime.parse` reads in it
     received: datetime  # aware; when the mail reached its receiving server
     rerouted_from: str = ""  # first envelope address of rerouted mail; "" = the recipient itself
@@ -71,7 +71,7 @@ class Delivery:
     rtls: bool = False  # received over TLS; False = no, or not known
     spam: float | None = None  # 0.0 to 1.0; None = not known
     raw_synthesized: bool = False  # raw was rebuilt from parsed fields
-    # What the sender calls this event (:func:`event_of_body` when it has no name for it), so that a post which it
+    # What the provider calls this event (:func:`event_of_body` when it has no name for it), so that a post which it
     # repeats is delivered once; "" = each post is a mail of its own. And for how long it may repeat it.
     event: str = ""
     retry_seconds: int = 0
@@ -87,7 +87,7 @@ class Unreadable:
 
 
 class WrongWebhook(BadRequest):
-    """A post or event that is no inbound mail: somebody has pointed another of the sender's webhooks here."""
+    """A post or event that is no inbound mail: somebody has pointed another of the provider's webhooks here."""
 
 
 class NotProven(Unauthorized):
@@ -95,7 +95,7 @@ class NotProven(Unauthorized):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        # Some senders give the credentials of their URL only after a challenge (Amazon SNS).
+        # Some providers give the credentials of their URL only after a challenge (Amazon SNS).
         return {"www-authenticate": 'Basic realm="relay"'}
 
 
@@ -109,9 +109,9 @@ class NotReady(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """A mail that a post only announces: what its sender's API has to be asked before there is a Delivery.
+    """A mail that a post only announces: what its provider's API has to be asked before there is a Delivery.
 
-    Its URLs are asked only where :meth:`FetchingSender.may_fetch` says so, whoever wrote them.
+    Its URLs are asked only where :meth:`FetchingProvider.may_fetch` says so, whoever wrote them.
     """
 
     urls: tuple[str, ...]  # https; to be asked in this order, redirects not followed
@@ -126,28 +126,28 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a sender makes of an answer other than 200 differs: these statuses have the effect that is meant.
+    """What a provider makes of an answer other than 200 differs: these statuses have the effect that is meant.
 
-    Where a status makes the sender try again for hours, or lose the mail in silence, 200 is the answer, and the bytes
+    Where a status makes the provider try again for hours, or lose the mail in silence, 200 is the answer, and the bytes
     are parked.
     """
 
     not_proven: int = 401
     unreadable: int = 400  # another try would end the same way; 200 = take it and park it
     too_large: int = 413
-    unavailable: int = 503  # ours, for now: it must make the sender, or the server behind it, try again
+    unavailable: int = 503  # ours, for now: it must make the provider, or the server behind it, try again
 
 
 ANSWERS = Answers()
 
 
 def event_of_body(body: bytes) -> str:
-    """A name for an event whose sender gives none: what is posted again is the same bytes."""
+    """A name for an event whose provider gives none: what is posted again is the same bytes."""
     return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
 def event_of_mail(parts: Parts, envelope_from: str = "") -> str:
-    """A name for a mail whose sender has none, and which comes in another post when its server tries again.
+    """A name for a mail whose provider has none, and which comes in another post when its server tries again.
 
     The Message-ID alone would not do: the copy of a mailing list has it too, with other text or another envelope.
     """
@@ -157,7 +157,7 @@ def event_of_mail(parts: Parts, envelope_from: str = "") -> str:
     return f"mail:{digest.hexdigest()}"
 
 
-class Sender(Protocol):
+class Provider(Protocol):
     """One kind of webhook, reached at ``POST /inbound/<name>``."""
 
     @property
@@ -175,7 +175,7 @@ class Sender(Protocol):
         ...
 
     def verify(self, post: Post) -> None:
-        """Returns when the post is proven to come from the sender. Raises NotProven, and nothing else."""
+        """Returns when the post is proven to come from the provider. Raises NotProven, and nothing else."""
         ...
 
     def parse(self, post: Post) -> Sequence[Delivery | Fetch | Unreadable]:
@@ -188,19 +188,19 @@ class Sender(Protocol):
 
 @runtime_checkable
 class HeadProven(Protocol):
-    """What a sender has beside when its proof may lie outside of the body: the door asks before it reads one."""
+    """What a provider has beside when its proof may lie outside of the body: the door asks before it reads one."""
 
     def proof_in_head(self, headers: Headers) -> bool:
-        """Whether :meth:`Sender.verify` needs no body for a post with these headers. Total."""
+        """Whether :meth:`Provider.verify` needs no body for a post with these headers. Total."""
         ...
 
 
 @runtime_checkable
-class FetchingSender(Sender, Protocol):
-    """A sender whose posts do not hold the whole mail: what the rest is fetched with. All pure."""
+class FetchingProvider(Provider, Protocol):
+    """A provider whose posts do not hold the whole mail: what the rest is fetched with. All pure."""
 
     def may_fetch(self, url: str) -> bool:
-        """Whether the URL is one of the sender's: nothing else is ever asked. Total."""
+        """Whether the URL is one of the provider's: nothing else is ever asked. Total."""
         ...
 
     def key_header(self, api_key: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""A mail rebuilt from parsed fields, for senders (or modes of one) that do not give the original.
+"""A mail rebuilt from parsed fields, for providers (or modes of one) that do not give the original.
 
 The result reads like the original, but is not it: DKIM will not verify. Its message says ``rawSynthesized``. The same
 event gives the same bytes, boundaries included. The parts are written here because the standard library takes
@@ -28,7 +28,7 @@ _CONTENT_ID = re.compile(r"[!-;=?-~]{1,250}")
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file of a mail, as its sender's parser took it out."""
+    """A file of a mail, as its provider's parser took it out."""
 
     content: bytes
     filename: str = ""  # as written by strangers; "" = none

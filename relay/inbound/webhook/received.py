@@ -1,6 +1,6 @@
 """The hop on which a mail reached its provider, as the provider's own ``Received`` field tells it.
 
-Only fields that the provider wrote count: they stand at the top, and all below them may be forged by the sender.
+Only fields that the provider wrote count: they stand at the top, and all below them may be forged by the provider.
 """
 
 from __future__ import annotations

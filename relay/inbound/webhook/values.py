@@ -1,6 +1,6 @@
-"""Values of a sender's JSON or form, read totally: what has not the expected type counts as absent.
+"""Values of a provider's JSON or form, read totally: what has not the expected type counts as absent.
 
-Only what a mail cannot be delivered without is asked for with an error, by the sender itself.
+Only what a mail cannot be delivered without is asked for with an error, by the provider itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import orjson
 from relay.errors import BadRequest, UnsupportedMediaType
 from relay.inbound.webhook.provider import Post
 
-_NOT_JSON = ("message/rfc822", "multipart/form-data")  # what people post to the wrong sender's URL
+_NOT_JSON = ("message/rfc822", "multipart/form-data")  # what people post to the wrong provider's URL
 # An escape of JSON; in the group, half of a UTF-16 pair without its other half. JavaScript, Java and .NET write it
 # when they have cut a text inside an emoji, and no strict reader of JSON takes it.
 _ESCAPE = re.compile(
@@ -31,11 +31,11 @@ def media_type(post: Post) -> str:
     return str(post.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
 
-def posted_object(post: Post, sender: str) -> dict[str, Any]:
-    """The JSON object of a post. Raises BadRequest or UnsupportedMediaType; ``sender`` is its name for people."""
+def posted_object(post: Post, provider: str) -> dict[str, Any]:
+    """The JSON object of a post. Raises BadRequest or UnsupportedMediaType; ``provider`` is its name for people."""
     if (kind := media_type(post)) in _NOT_JSON:
         raise UnsupportedMediaType(
-            f"the body must be the JSON of {sender}, not {kind}; a mail itself: /inbound/raw"
+            f"the body must be the JSON of {provider}, not {kind}; a mail itself: /inbound/raw"
         )
     return json_object(post.body)
 

@@ -1,4 +1,4 @@
-"""The doors in, one path for each sender of relay/inbound/providers/__init__.py. A new one is a row of ``_DOORS``."""
+"""The doors in, one path for each provider of relay/inbound/providers/__init__.py. A new one is a row of ``_DOORS``."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _JSON = ("application/json",)
 _FORM = ("application/x-www-form-urlencoded",)
 _PARTS = ("multipart/form-data",)
 _MAIL = ("message/rfc822",)
-_SIGNATURE = "the sender's signature"
+_SIGNATURE = "the provider's signature"
 _SHARED = "a shared secret as Basic password or `?token=`"
 _EITHER = f"{_SIGNATURE}, or {_SHARED}"
 _TOKEN = Parameter("token", "query", "the shared secret, where it can stand in no better place", text())
 _REPORT = Answer(
-    "Redis has what is accepted; what nobody could read is parked, where the sender would lose it otherwise",
+    "Redis has what is accepted; what nobody could read is parked, where the provider would lose it otherwise",
     ref("Report"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Door:
-    """One sender: path, setting and page are named after ``name``."""
+    """One provider: path, setting and page are named after ``name``."""
 
     name: str
     title: str
@@ -46,17 +46,17 @@ class _Door:
             f"/inbound/{self.name}",
             f"receive_{self.name}",
             self.title,
-            f"{self.posts}; `docs/senders/{self.name}.md` says how to set it up. Proof: {self.proof}; the setting is "
+            f"{self.posts}; `docs/providers/{self.name}.md` says how to set it up. Proof: {self.proof}; the setting is "
             f"`RELAY_{self.name.upper()}_SECRET`. To try it: `relay send {MAIL_FILE} --as {self.name}`.",
             (_REPORT, *self._refusals()),
             (*(() if self.proof is _SIGNATURE else (_TOKEN,)), *self.parameters),
-            Body(_schema(self.media_types), "as the sender posts it", media_types=self.media_types),
+            Body(_schema(self.media_types), "as the provider posts it", media_types=self.media_types),
             key=False,
             examples=self.examples,
         )
 
     def _refusals(self) -> Iterator[Answer]:
-        """An answer for each status: two that this sender must be told the same way are one."""
+        """An answer for each status: two that this provider must be told the same way are one."""
         says = ("no proof", "no mail, or no recipient", "too large", "ours, for now: send it again")
         reasons: dict[int, list[str]] = {}
         for status, reason in zip(self.statuses, says, strict=True):
@@ -223,10 +223,10 @@ _DOORS = (
 )
 
 NOUN = Noun(
-    "senders",
+    "providers",
     "Send mail in",
     "Webhooks of mail providers, and the mail itself from a script. A path exists only while its secret is set; each "
     "also answers HEAD, for providers that look whether the URL is there. The statuses are those that have the meant "
-    "effect at each sender: to stop, to bounce or to try again.",
+    "effect at each provider: to stop, to bounce or to try again.",
     tuple(door.operation() for door in _DOORS),
 )

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 
 from relay.cli import exits
-from relay.inbound.providers import NEED_API_KEY, SENDERS
+from relay.inbound.providers import NEED_API_KEY, PROVIDERS
 from tests.cli.conftest import Here
 from tests.cli.service import ADDRESS, MAIL, SECRET, Service
 
@@ -18,14 +18,14 @@ URL = "https://relay.example.com"
 
 
 def listed(here: Here, **settings: str) -> dict[str, dict[str, Any]]:
-    ended = here("senders", "--json", **settings)
+    ended = here("providers", "--json", **settings)
     assert (ended.returncode, ended.stderr) == (exits.DONE, "")
-    return {row["sender"]: row for row in json.loads(ended.stdout)}
+    return {row["provider"]: row for row in json.loads(ended.stdout)}
 
 
-def test_every_sender_is_there_with_its_manual(here: Here) -> None:
+def test_every_provider_is_there_with_its_manual(here: Here) -> None:
     rows = listed(here)
-    assert sorted(rows) == sorted(SENDERS)
+    assert sorted(rows) == sorted(PROVIDERS)
     for row in rows.values():
         assert (ROOT / row["manual"]).is_file(), row["manual"]
 
@@ -33,14 +33,14 @@ def test_every_sender_is_there_with_its_manual(here: Here) -> None:
 def test_who_is_on_and_what_is_missing(here: Here) -> None:
     rows = listed(here, RELAY_RAW_SECRET=SECRET, RELAY_PUBLIC_URL=f"{URL}/")
     assert (rows["raw"]["enabled"], rows["raw"]["missing"]) == (True, "")
-    for name in set(SENDERS) - {"raw"}:
+    for name in set(PROVIDERS) - {"raw"}:
         needed = [f"RELAY_{name.upper()}_SECRET", *([f"RELAY_{name.upper()}_API_KEY"] * (name in NEED_API_KEY))]
         assert (rows[name]["enabled"], rows[name]["missing"]) == (False, " ".join(needed))
         assert rows[name]["url"].partition("?")[0] == f"{URL}/inbound/{name}"
     assert SECRET not in str(rows)
 
 
-def test_a_sender_that_brings_tokens_needs_no_secret(here: Here) -> None:
+def test_a_provider_that_brings_tokens_needs_no_secret(here: Here) -> None:
     oauth = {
         "JWKS_URL": "https://login.example.com/jwks",
         "OAUTH_ISSUER": "https://login.example.com",
@@ -68,7 +68,7 @@ def test_the_url_proves_the_post(here: Here, service: Service) -> None:
 
 
 def test_as_lines_without_a_public_url(here: Here) -> None:
-    shown = here("senders", RELAY_MAILSAC_SECRET=SECRET)
+    shown = here("providers", RELAY_MAILSAC_SECRET=SECRET)
     assert shown.stderr == "relay: set RELAY_PUBLIC_URL to have the host in these URLs\n"
-    row = "mailsac\ton\t\thttps://<host>/inbound/mailsac?token=<secret>\tdocs/senders/mailsac.md"
+    row = "mailsac\ton\t\thttps://<host>/inbound/mailsac?token=<secret>\tdocs/providers/mailsac.md"
     assert row in shown.stdout.splitlines()

@@ -1,8 +1,8 @@
-"""docs/senders/: a page for each sender, and the table of all, which no hand writes.
+"""docs/providers/: a page for each provider, and the table of all, which no hand writes.
 
-After a sender, one of its cases, its answers or the table at the top of its page has changed:
+After a provider, one of its cases, its answers or the table at the top of its page has changed:
 
-    .venv/bin/python -m tests.inbound.test_sender_docs
+    .venv/bin/python -m tests.inbound.test_provider_docs
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from relay.inbound.providers import SENDERS
+from relay.inbound.providers import PROVIDERS
 from relay.inbound.webhook.provider import Answers
 from tests.inbound.cases import Case, cases, mails
 
-FOLDER = Path(__file__).parents[2] / "docs" / "senders"
+FOLDER = Path(__file__).parents[2] / "docs" / "providers"
 README = FOLDER / "README.md"
 FACTS = ("Modes", "Proof", "Retries")
 COLUMNS = (
-    "sender",
+    "provider",
     "modes",
     "proof",
     "retries",
@@ -34,27 +34,27 @@ _CASES = cases()
 
 
 def facts(name: str) -> dict[str, str]:
-    """The first table of a sender's page."""
+    """The first table of a provider's page."""
     page = (FOLDER / f"{name}.md").read_text()
     first = page.partition("\n|---|---|\n")[2].partition("\n\n")[0]
     return dict(_FACT.findall(first))
 
 
 def table() -> list[str]:
-    """Markdown, a row for each sender."""
-    rows = [COLUMNS, ("---",) * len(COLUMNS), *map(_row, sorted(SENDERS))]
+    """Markdown, a row for each provider."""
+    rows = [COLUMNS, ("---",) * len(COLUMNS), *map(_row, sorted(PROVIDERS))]
     return [f"| {' | '.join(row)} |".replace("| --- ", "|---").replace("--- |", "---|") for row in rows]
 
 
 def _row(name: str) -> tuple[str, ...]:
     known = facts(name)
-    of_sender = [case for case in _CASES if case.sender == name]
+    of_provider = [case for case in _CASES if case.provider == name]
     return (
         f"[{name}]({name}.md)",
         *(known.get(fact, "") for fact in FACTS),
-        _answers(SENDERS[name](()).answers),
-        _raw(of_sender),
-        str(len(of_sender)),
+        _answers(PROVIDERS[name](()).answers),
+        _raw(of_provider),
+        str(len(of_provider)),
     )
 
 
@@ -63,19 +63,19 @@ def _answers(answers: Answers) -> str:
     return f"{answers.not_proven}; {unreadable}; {answers.too_large}; {answers.unavailable}"
 
 
-def _raw(of_sender: list[Case]) -> str:
+def _raw(of_provider: list[Case]) -> str:
     rebuilt = {
         delivery.raw_synthesized
-        for case in of_sender
+        for case in of_provider
         if "mails" in case.expected
-        for delivery in mails(SENDERS[case.sender](case.secrets), case)
+        for delivery in mails(PROVIDERS[case.provider](case.secrets), case)
     }
     words = {frozenset({False}): "as received", frozenset({True}): "rebuilt", frozenset({False, True}): "either"}
     return words.get(frozenset(rebuilt), "")
 
 
-@pytest.mark.parametrize("name", sorted(SENDERS))
-def test_the_page_of_a_sender_says_what_the_table_needs(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(PROVIDERS))
+def test_the_page_of_a_provider_says_what_the_table_needs(name: str) -> None:
     known = facts(name)
     assert [fact for fact in FACTS if not known.get(fact)] == []
     page = (FOLDER / f"{name}.md").read_text()
@@ -87,17 +87,17 @@ def test_the_table_is_of_now() -> None:
     assert [line for line in README.read_text().splitlines() if line.startswith("|")] == table()
 
 
-def test_what_could_not_be_confirmed_is_said_of_every_sender() -> None:
+def test_what_could_not_be_confirmed_is_said_of_every_provider() -> None:
     section = README.read_text().partition("## What could not be confirmed")[2]
     said = re.findall(r"^- \*\*(\w+)\*\*: ", section, re.MULTILINE)
     assert said == sorted(said)
-    assert set(said) == {*SENDERS, "brevo", "resend"}
+    assert set(said) == {*PROVIDERS, "brevo", "resend"}
 
 
-def test_every_sender_has_cases_good_and_bad() -> None:
-    assert set(Counter(case.sender for case in _CASES)) == set(SENDERS)
-    for name in SENDERS:
-        kinds = ["refused" in case.expected for case in _CASES if case.sender == name]
+def test_every_provider_has_cases_good_and_bad() -> None:
+    assert set(Counter(case.provider for case in _CASES)) == set(PROVIDERS)
+    for name in PROVIDERS:
+        kinds = ["refused" in case.expected for case in _CASES if case.provider == name]
         assert set(kinds) == {False, True}, name
         assert len(kinds) >= 8, name
 
