@@ -1,4 +1,4 @@
-"""The names in Redis are a format: version 0.1 reads and writes them beside this one, in a rollout and after a rollback."""
+"""The names in Redis are a format: version 0.1 reads and writes them beside this one, in rollouts and rollbacks."""
 
 from __future__ import annotations
 
