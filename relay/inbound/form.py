@@ -90,7 +90,7 @@ def _urlencoded(body: bytes, only: Container[str] | None) -> Iterator[Field]:
             yield Field(name, _unquote(value))
 
 
-_ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})++")
+_ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2}){1,1000}")
 
 
 def _unquote(value: bytes) -> bytes:

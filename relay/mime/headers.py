@@ -15,9 +15,9 @@ from urllib.parse import unquote_to_bytes
 from relay.mime.charset import decode
 
 # RFC 5322 section 2.2: a field name is printable US-ASCII without colon; 4.5.1 lets white space precede the colon.
-_NAME = rb"[!-9;-~]++[ \t]*+:"
-_FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?|([^\n]++)\n?")
-_STARTS = re.compile(_NAME)
+_STARTS = re.compile(rb"([!-9;-~]++)[ \t]*+:")
+# Where a field ends. To match the field with its folds instead would cost 45 bytes of memory for each byte of folds.
+_FIELD_END = re.compile(rb"\n(?![ \t])")
 _PLAIN_NAME = re.compile(rb"[!-9;-~]{1,64}")
 FOLD = re.compile(rb"\r?\n[ \t]+")
 # What begins with a literal is found ten times as fast.
@@ -86,17 +86,24 @@ def split_carefully(raw: bytes, start: int, end: int) -> Block:
     """What :func:`split` returns, in four times the time: line by line, for blocks with anything odd in them."""
     stop, body = empty_line(raw, start, end)
     fields: list[tuple[str, bytes]] = []
-    for match in _FIELD.finditer(raw, start, stop):
-        name, value, broken = match.groups()
-        if name is not None:
-            if b"\n" in value:
-                value = unfold(value)
-            fields.append((name.decode("ascii").lower(), value.strip()))
-            if len(fields) == MAX_FIELDS:
-                break
-        elif broken != b"\r" and not _STARTS.match(raw, match.end(), stop):
-            return Block(fields, match.start())
+    position = start
+    while position < stop and len(fields) < MAX_FIELDS:
+        if name := _STARTS.match(raw, position, stop):
+            found = _FIELD_END.search(raw, name.end(), stop)
+            line_end = found.start() if found else stop
+            value = raw[name.end() : line_end]
+            fields.append((name[1].decode("ascii").lower(), (unfold(value) if b"\n" in value else value).strip()))
+        else:
+            line_end = _line_end(raw, position, stop)
+            if raw[position:line_end] != b"\r" and not _STARTS.match(raw, line_end + 1, stop):
+                return Block(fields, position)
+        position = line_end + 1
     return Block(fields, body)
+
+
+def _line_end(raw: bytes, start: int, end: int) -> int:
+    found = raw.find(b"\n", start, end)
+    return end if found < 0 else found
 
 
 def empty_line(raw: bytes, start: int, end: int) -> tuple[int, int]:
@@ -134,7 +141,7 @@ def text(value: bytes) -> str:
 
 
 _PARAMETER = re.compile(
-    rb';\s*+([^\s=;*]++)(?:\*(\d{1,3}))?+(\*)?+\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"?|([^;]*+))', re.DOTALL
+    rb';\s*+([^\s=;*]++)(?:\*(\d{1,3}))?(\*?)\s*+=\s*+(?:"([^"\\]*+(?:\\.[^"\\]*+)*)"?|([^;]*+))', re.DOTALL
 )
 # One parameter and nothing behind it, as nearly every field has: what _PARAMETER finds there, in one step.
 _ONE_PARAMETER = re.compile(rb'[^;]*+;\s*+([^\s=;*]++)=(?:"([^"\\]*+)"|([^\s;"]++))')
@@ -170,7 +177,7 @@ def parameters_carefully(value: bytes) -> dict[bytes, bytes]:
 # RFC 2047 section 2, with the spaces and question marks inside that are forbidden there and seen in mail. The text
 # holds no "=?" but in "=?=" (padding, then the end), so that a scan ends at the next word at the latest: linear.
 _WORD = re.compile(
-    r"=\?([^?*\s]{1,64}+)(?:\*[^?\s]{0,64}+)?\?([QqBb])\?([^?=]*+(?:(?:=(?!\?(?!=))|\?(?!=))[^?=]*+)*+)\?="
+    r"=\?([^?*\s]{1,64}+)(?:\*[^?\s]{0,64}+)?\?([QqBb])\?([^?=]*+(?:(?:=(?!\?(?!=))|\?(?!=))[^?=]*+)*)\?="
 )
 
 

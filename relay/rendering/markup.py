@@ -30,7 +30,8 @@ CUT = Token("", False, " [… the rest of this message is too large to be shown 
 # meaning at each "<" would be quadratic. So does a tag of more than 10,000 attributes, which no mail has: a regex holds
 # up all other threads.
 _TAG = re.compile(
-    r"<(/?)([A-Za-z][^\s/>]*+)((?:[^>=]++|=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\s\"'>][^\s>]*+)?+){0,20000}+)>"
+    r"<(/?)([A-Za-z][^\s/>]*+)"
+    r"((?:[^>=]++|=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\s\"'>][^\s>]*+|(?![^>]))){0,20000})>"
 )
 _OPENS = re.compile(r"</?[A-Za-z]")
 _COMMENT_END = re.compile(r"--!?>")
