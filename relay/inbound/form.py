@@ -90,6 +90,7 @@ def _urlencoded(body: bytes, only: Container[str] | None) -> Iterator[Field]:
             yield Field(name, _unquote(value))
 
 
+# A run has its limit because the pattern remembers each escape of it; what is longer is several runs.
 _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2}){1,1000}")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from relay.mime.charset import decode
 
 # RFC 5322 section 2.2: a field name is printable US-ASCII without colon; 4.5.1 lets white space precede the colon.
 _STARTS = re.compile(rb"([!-9;-~]++)[ \t]*+:")
-# Where a field ends. To match the field with its folds instead would cost 45 bytes of memory for each byte of folds.
+# Where a field ends. It is searched for, because a pattern of the whole field would remember each of its folds.
 _FIELD_END = re.compile(rb"\n(?![ \t])")
 _PLAIN_NAME = re.compile(rb"[!-9;-~]{1,64}")
 FOLD = re.compile(rb"\r?\n[ \t]+")
@@ -140,6 +141,7 @@ def text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
+# No repeat here can match the same text in a second way, so that what fails fails once: linear.
 _PARAMETER = re.compile(
     rb';\s*+([^\s=;*]++)(?:\*(\d{1,3}))?(\*?)\s*+=\s*+(?:"([^"\\]*+(?:\\.[^"\\]*+)*)"?|([^;]*+))', re.DOTALL
 )
@@ -153,7 +155,9 @@ def parameters(value: bytes) -> dict[bytes, bytes]:
 
     RFC 2045 section 5.1, and RFC 2231: sections are joined in the order of their numbers, percent signs decoded,
     the charset in front dropped. An unquoted value reaches to the next ";": boundaries hold forbidden characters.
+    Only the first ``MAX_DECODED`` bytes are read.
     """
+    value = value[:MAX_DECODED]
     if b";" not in value:
         return {}
     if (one := _ONE_PARAMETER.fullmatch(value)) is not None:
@@ -175,10 +179,10 @@ def parameters_carefully(value: bytes) -> dict[bytes, bytes]:
 
 
 # RFC 2047 section 2, with the spaces and question marks inside that are forbidden there and seen in mail. The text
-# holds no "=?" but in "=?=" (padding, then the end), so that a scan ends at the next word at the latest: linear.
-_WORD = re.compile(
-    r"=\?([^?*\s]{1,64}+)(?:\*[^?\s]{0,64}+)?\?([QqBb])\?([^?=]*+(?:(?:=(?!\?(?!=))|\?(?!=))[^?=]*+)*)\?="
-)
+# holds no "=?" but in "=?=" (padding, then the end), so that a search for the end stops at the next word at the
+# latest: linear. One pattern of all would remember each "=" of the text.
+_WORD = re.compile(r"=\?([^?*\s]{1,64}+)(?:\*[^?\s]{0,64}+)?\?([QqBb])\?")
+_WORD_END = re.compile(r"\?=|=\?(?!=)")
 
 
 def decode_words(value: str) -> str:
@@ -190,17 +194,28 @@ def decode_words(value: str) -> str:
         return value
     pieces: list[tuple[str, str | bytes]] = []  # (charset or "" for plain text, text or bytes)
     position = 0
-    for match in _WORD.finditer(value):
-        word = _word(match[2], match[3])
+    for head, end in _words(value):
+        word = _word(head[2], value[head.end() : end.start()])
         if word is None:
             continue
-        between = value[position : match.start()]
+        between = value[position : head.start()]
         if between and not (pieces and between.isspace()):
             pieces.append(("", between))
-        pieces.append((match[1].lower(), word))
-        position = match.end()
+        pieces.append((head[1].lower(), word))
+        position = end.end()
     pieces.append(("", value[position:]))
     return "".join(_joined(charset, [piece for _, piece in run]) for charset, run in groupby(pieces, _charset))
+
+
+def _words(value: str) -> Iterator[tuple[re.Match[str], re.Match[str]]]:
+    """What each encoded word begins with, and what it ends with; the text is between."""
+    position = 0
+    while (head := _WORD.search(value, position)) and (end := _WORD_END.search(value, head.end())):
+        if end[0] == "?=":
+            yield head, end
+            position = end.end()
+        else:
+            position = head.end()
 
 
 def _charset(piece: tuple[str, str | bytes]) -> str:
