@@ -18,7 +18,7 @@ export PIP_NO_INPUT := 1
 unexport PIP_CONSTRAINT PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench chaos lock clean
+.PHONY: help install run test check format bench chaos lock changes release clean
 
 help:  ## this list
 	@echo "make <target>:"
@@ -34,10 +34,14 @@ run: $(STAMP)  ## run the service with a demo account, and say how to try it; AR
 test: $(STAMP)  ## run all tests, with coverage; some of them: make test PROCESSES=0 COVERAGE_MIN=0 ARGS="tests/deploy -k lock"
 	@$(PY) -m pytest -n $(PROCESSES) --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE_MIN) $(ARGS)
 
-check: $(STAMP)  ## lint, formatting and types; changes nothing
+# Not tests/: their mail is in many languages, and misspelt on purpose.
+PROSE = *.md *.toml Makefile .ci changes docs relay bench chaos scripts helm
+
+check: $(STAMP)  ## lint, formatting, types and spelling; changes nothing
 	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check
 	@$(PY) -m mypy
+	@$(PY) -m codespell_lib $(PROSE)
 
 format: $(STAMP)  ## format, and mend what the linter can mend
 	@$(PY) -m ruff check --fix-only
@@ -49,6 +53,12 @@ bench: $(STAMP)  ## measure; numbers are of this machine
 
 chaos: $(STAMP)  ## live through bad days: kills, stalls, floods; some minutes, and a table of what was lost
 	@$(PY) -m chaos $(ARGS)
+
+changes: $(STAMP)  ## show what CHANGELOG.md will say of the next version
+	@$(PY) -m towncrier build --draft --version next --date 'not released'
+
+release: $(STAMP)  ## make VERSION=0.2.0 of this commit: its section of CHANGELOG.md, a commit, a tag; pushes nothing
+	@$(PY) -m scripts.release $(VERSION)
 
 clean:  ## remove .venv and all caches
 	@rm -rf $(VENV) dist htmlcov .artifacts .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,7 +11,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ["install", "run", "test", "check", "format", "bench", "chaos", "lock", "clean", "help"]
+TARGETS = [
+    "install",
+    "run",
+    "test",
+    "check",
+    "format",
+    "bench",
+    "chaos",
+    "lock",
+    "changes",
+    "release",
+    "clean",
+    "help",
+]
+SPELLING = "python -m codespell_lib *.md pyproject.toml Makefile .ci changes docs relay bench chaos scripts helm"
 SYSTEM_PATH = "/usr/bin:/bin"
 
 
@@ -127,7 +141,7 @@ def test_install_again_when_its_sources_changed(checkout: Path, changed: str) ->
     ("target", "lines"),
     [
         ("run", ["relay demo --port 1"]),
-        ("check", ["python -m ruff check", "python -m ruff format --check", "python -m mypy"]),
+        ("check", ["python -m ruff check", "python -m ruff format --check", "python -m mypy", SPELLING]),
         ("format", ["python -m ruff check --fix-only", "python -m ruff format"]),
         (
             "test",
