@@ -14,7 +14,8 @@ import pytest
 from scripts.release import PLACES
 
 ROOT = Path(__file__).parents[2]
-FILES = ("Makefile", "towncrier.toml", "requirements-dev.lock", "CHANGELOG.md", ".gitignore", "scripts/release.py")
+LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-dev.lock")
+FILES = ("Makefile", *LOCKS, "towncrier.toml", "CHANGELOG.md", ".gitignore", "scripts/release.py")
 PERSON = {"GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.com"}
 COMMITTER = {"GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.com"}
 
