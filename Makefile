@@ -64,16 +64,18 @@ clean:  ## remove .venv and all caches
 	@rm -rf $(VENV) dist htmlcov .artifacts .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Every package at its current version, for every Python >= 3.11 and every platform ("universal": the differences are
-# markers in the file). uv is installed here and not by `make install`, because few ever lock, and whoever does wants
-# the current one for the same reason as the current packages; what it writes is text, read in review, and has the
-# hashes. The first file bounds the second, the second the third, so that a package has one version in all of them.
+# Every package at its current version, or PACKAGE alone (others move only where it needs that), for every Python >= 3.11
+# and every platform ("universal": the differences are markers in the file). uv is installed here and not by `make
+# install`, because few ever lock, and whoever does wants the current one for the same reason as the current packages;
+# what it writes is text, read in review, and has the hashes. The first file bounds the second, the second the third, so
+# that a package has one version in all of them.
 # No header with the command and no index in the output: both may tell where the author of the lock works. The system's
 # certificates, as pip does: in many networks no others are of use.
-LOCK = $(PY) -m uv pip compile --quiet --system-certs --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+UPGRADE = $(if $(PACKAGE),--upgrade-package $(PACKAGE),--upgrade)
+LOCK = $(PY) -m uv pip compile --quiet --system-certs $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-annotate \
        --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-lock: $(PY)  ## move every package to its current version: requirements*.lock
+lock: $(PY)  ## move every package to its current version in requirements*.lock, or one: make lock PACKAGE=starlette
 	@echo "Looking for current versions ..."
 	@$(PY) -m pip install --quiet --upgrade uv
 	@$(LOCK) pyproject.toml --output-file requirements.lock

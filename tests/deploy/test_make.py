@@ -161,6 +161,17 @@ def test_targets_run_from_the_environment(checkout: Path, target: str, lines: li
     assert (done.returncode, done.stdout.splitlines()) == (0, lines)
 
 
+@pytest.mark.parametrize(
+    ("said", "upgrades"), [([], "--upgrade"), (["PACKAGE=starlette"], "--upgrade-package starlette")]
+)
+def test_lock_moves_all_packages_or_one(checkout: Path, said: list[str], upgrades: str) -> None:
+    installed(checkout)
+    done = run("make", "lock", *said, folder=checkout)
+    compiled = [line for line in done.stdout.splitlines() if line.startswith("python -m uv pip compile ")]
+    assert len(compiled) == 3
+    assert all(f" {upgrades} --universal " in line for line in compiled)
+
+
 def test_bench_says_whether_it_exists(checkout: Path) -> None:
     installed(checkout)
     done = run("make", "bench", folder=checkout)
