@@ -19,7 +19,6 @@ _SECTION = re.compile(r"^## (\S+)", re.M)
 # Where the version stands: a file, what is before the version there, and what is behind it. The chart has a version of
 # its own, which rises with every change of the chart; another appVersion is such a change.
 PLACES = (
-    ("pyproject.toml", '\nversion = "', '"'),
     ("relay/__init__.py", '__version__ = "', '"'),
     ("Dockerfile", 'org.opencontainers.image.version="', '"'),
     ("helm/Chart.yaml", "\nversion: ", "\n"),
