@@ -18,7 +18,7 @@ export PIP_NO_INPUT := 1
 unexport PIP_CONSTRAINT PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench chaos lock clean
+.PHONY: help install run test check format bench chaos lock changes release clean
 
 help:  ## this list
 	@echo "make <target>:"
@@ -34,10 +34,14 @@ run: $(STAMP)  ## run the service with a demo account, and say how to try it; AR
 test: $(STAMP)  ## run all tests, with coverage; some of them: make test PROCESSES=0 COVERAGE_MIN=0 ARGS="tests/deploy -k lock"
 	@$(PY) -m pytest -n $(PROCESSES) --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE_MIN) $(ARGS)
 
-check: $(STAMP)  ## lint, formatting and types; changes nothing
+# Not tests/: their mail is in many languages, and misspelt on purpose.
+PROSE = *.md *.toml Makefile .ci changes docs relay bench chaos scripts helm
+
+check: $(STAMP)  ## lint, formatting, types and spelling; changes nothing
 	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check
 	@$(PY) -m mypy
+	@$(PY) -m codespell_lib $(PROSE)
 
 format: $(STAMP)  ## format, and mend what the linter can mend
 	@$(PY) -m ruff check --fix-only
@@ -50,20 +54,28 @@ bench: $(STAMP)  ## measure; numbers are of this machine
 chaos: $(STAMP)  ## live through bad days: kills, stalls, floods; some minutes, and a table of what was lost
 	@$(PY) -m chaos $(ARGS)
 
+changes: $(STAMP)  ## show what CHANGELOG.md will say of the next version
+	@$(PY) -m towncrier build --draft --version next --date 'not released'
+
+release: $(STAMP)  ## make VERSION=0.2.0 of this commit: its section of CHANGELOG.md, a commit, a tag; pushes nothing
+	@$(PY) -m scripts.release $(VERSION)
+
 clean:  ## remove .venv and all caches
 	@rm -rf $(VENV) dist htmlcov .artifacts .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Every package at its current version, for every Python >= 3.11 and every platform ("universal": the differences are
-# markers in the file). uv is installed here and not by `make install`, because few ever lock, and whoever does wants
-# the current one for the same reason as the current packages; what it writes is text, read in review, and has the
-# hashes. The first file bounds the second, the second the third, so that a package has one version in all of them.
+# Every package at its current version, or PACKAGE alone (others move only where it needs that), for every Python >= 3.11
+# and every platform ("universal": the differences are markers in the file). uv is installed here and not by `make
+# install`, because few ever lock, and whoever does wants the current one for the same reason as the current packages;
+# what it writes is text, read in review, and has the hashes. The first file bounds the second, the second the third, so
+# that a package has one version in all of them.
 # No header with the command and no index in the output: both may tell where the author of the lock works. The system's
 # certificates, as pip does: in many networks no others are of use.
-LOCK = $(PY) -m uv pip compile --quiet --system-certs --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+UPGRADE = $(if $(PACKAGE),--upgrade-package $(PACKAGE),--upgrade)
+LOCK = $(PY) -m uv pip compile --quiet --system-certs $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-annotate \
        --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-lock: $(PY)  ## move every package to its current version: requirements*.lock
+lock: $(PY)  ## move every package to its current version in requirements*.lock, or one: make lock PACKAGE=starlette
 	@echo "Looking for current versions ..."
 	@$(PY) -m pip install --quiet --upgrade uv
 	@$(LOCK) pyproject.toml --output-file requirements.lock

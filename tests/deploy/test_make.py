@@ -11,7 +11,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ["install", "run", "test", "check", "format", "bench", "chaos", "lock", "clean", "help"]
+TARGETS = [
+    "install",
+    "run",
+    "test",
+    "check",
+    "format",
+    "bench",
+    "chaos",
+    "lock",
+    "changes",
+    "release",
+    "clean",
+    "help",
+]
+SPELLING = "python -m codespell_lib *.md pyproject.toml Makefile .ci changes docs relay bench chaos scripts helm"
 SYSTEM_PATH = "/usr/bin:/bin"
 
 
@@ -127,7 +141,7 @@ def test_install_again_when_its_sources_changed(checkout: Path, changed: str) ->
     ("target", "lines"),
     [
         ("run", ["relay demo --port 1"]),
-        ("check", ["python -m ruff check", "python -m ruff format --check", "python -m mypy"]),
+        ("check", ["python -m ruff check", "python -m ruff format --check", "python -m mypy", SPELLING]),
         ("format", ["python -m ruff check --fix-only", "python -m ruff format"]),
         (
             "test",
@@ -145,6 +159,17 @@ def test_targets_run_from_the_environment(checkout: Path, target: str, lines: li
         os.utime(checkout / name, (stamp.st_atime - 10, stamp.st_mtime - 10))
     done = run("make", target, "ARGS=--port 1", folder=checkout)
     assert (done.returncode, done.stdout.splitlines()) == (0, lines)
+
+
+@pytest.mark.parametrize(
+    ("said", "upgrades"), [([], "--upgrade"), (["PACKAGE=starlette"], "--upgrade-package starlette")]
+)
+def test_lock_moves_all_packages_or_one(checkout: Path, said: list[str], upgrades: str) -> None:
+    installed(checkout)
+    done = run("make", "lock", *said, folder=checkout)
+    compiled = [line for line in done.stdout.splitlines() if line.startswith("python -m uv pip compile ")]
+    assert len(compiled) == 3
+    assert all(f" {upgrades} --universal " in line for line in compiled)
 
 
 def test_bench_says_whether_it_exists(checkout: Path) -> None:
