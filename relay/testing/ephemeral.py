@@ -1,7 +1,7 @@
 """A service of the tests' own, in a process beside them; it ends with them, also when they are killed.
 
-This is the tests' side: it starts ``python -m relay.beside``, writes the secrets to its stdin, and reads its URL from
-its stdout. It imports nothing of the service, which may not be installed.
+This is the tests' side: it starts ``python -m relay.service.ephemeral``, writes the secrets to its stdin, and reads
+its URL from its stdout. It imports nothing of the service, which may not be installed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import httpx2
 from relay import __version__
 
 DOMAIN = "relay.test"  # RFC 2606: nobody's, for ever
-_SERVICE = "relay.beside"  # the other side
+_SERVICE = "relay.service.ephemeral"  # the other side
 _START_SECONDS = 20.0
 _PAUSE_SECONDS = 0.02
 _END_SECONDS = 20.0
