@@ -18,7 +18,7 @@ export PIP_NO_INPUT := 1
 unexport PIP_CONSTRAINT PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench chaos lock clean
+.PHONY: help install run test check format bench chaos dist lock clean
 
 help:  ## this list
 	@echo "make <target>:"
@@ -49,6 +49,9 @@ bench: $(STAMP)  ## measure; numbers are of this machine
 
 chaos: $(STAMP)  ## live through bad days: kills, stalls, floods; some minutes, and a table of what was lost
 	@$(PY) -m chaos $(ARGS)
+
+dist: $(STAMP)  ## build what is installed elsewhere: the wheel of the client and test kit, in dist/
+	@$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./clients/python
 
 clean:  ## remove .venv and all caches
 	@rm -rf $(VENV) dist htmlcov .artifacts .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ["install", "run", "test", "check", "format", "bench", "chaos", "lock", "clean", "help"]
+TARGETS = ["install", "run", "test", "check", "format", "bench", "chaos", "dist", "lock", "clean", "help"]
 SYSTEM_PATH = "/usr/bin:/bin"
 
 
@@ -128,6 +128,7 @@ def test_install_again_when_its_sources_changed(checkout: Path, changed: str) ->
     [
         ("run", ["relay demo --port 1"]),
         ("check", ["python -m ruff check", "python -m ruff format --check", "python -m mypy"]),
+        ("dist", ["python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./clients/python"]),
         ("format", ["python -m ruff check --fix-only", "python -m ruff format"]),
         (
             "test",
