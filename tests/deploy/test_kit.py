@@ -90,7 +90,7 @@ def run_tests(
     """What pytest prints in an application's folder."""
     (folder / "conftest.py").write_text(conftest)
     (folder / "test_shop.py").write_text(tests)
-    pytest_ = ("-m", "pytest", "-q", "-p", "no:cacheprovider", *options)
+    pytest_ = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_shop.py", *options)
     return venv.run(*pytest_, folder=folder, **settings)
 
 
