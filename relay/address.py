@@ -37,7 +37,7 @@ def canonical_address(text: str, *, member: str = "") -> str:
     try:
         return _canonical_address(text)
     except _NotCanonical as exc:
-        raise BadAddress(f"{_shown(text)} is not a mail address: {exc}", member=member) from exc
+        raise BadAddress(f"{_shortened(text)} is not a mail address: {exc}", member=member) from exc
 
 
 def canonical_domain(text: str, *, member: str = "") -> str:
@@ -45,7 +45,7 @@ def canonical_domain(text: str, *, member: str = "") -> str:
     try:
         return _canonical_domain(text)
     except _NotCanonical as exc:
-        raise BadAddress(f"{_shown(text)} is not a domain: {exc}", member=member) from exc
+        raise BadAddress(f"{_shortened(text)} is not a domain: {exc}", member=member) from exc
 
 
 def domain_of(address: str) -> str:
@@ -86,7 +86,7 @@ def _canonical_domain(text: str) -> str:
     return domain_of(_canonical_address(f"postmaster@{lowered}"))
 
 
-def _shown(text: str) -> str:
+def _shortened(text: str) -> str:
     """The input as it may stand in an error or a log: short, printable."""
     short = text if len(text) <= 80 else text[:80] + "…"
     return repr(short)

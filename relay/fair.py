@@ -1,4 +1,4 @@
-"""Turns at what is dear: some at once, few of an account; who asks for little does not wait for who asks for much."""
+"""A queue before costly work: few requests at once, few of each account. Requests queue behind their own account's."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _RETRY_SECONDS = 5  # until some of those who wait have had their turn
 Gone = Callable[[], Awaitable[object]]
 
 
-class Turns:
+class FairQueue:
     """Of one process. An account waits behind its own requests, and accounts take turns."""
 
-    def __init__(self, *, at_once: int, of_account: int, waiting_of_account: int = WAITING_OF_ACCOUNT) -> None:
+    def __init__(self, *, at_once: int, per_account: int, waiting_per_account: int = WAITING_OF_ACCOUNT) -> None:
         self._at_once = at_once
-        self._of_account = of_account
-        self._waiting_of_account = waiting_of_account
+        self._per_account = per_account
+        self._waiting_of_account = waiting_per_account
         self._taken: Counter[str] = Counter()  # by account
         # Those who wait, by account, in the order of the accounts' turns. A turn is free only when no account that
         # waits may have it.
         self._lines: dict[str, deque[asyncio.Future[None]]] = {}
 
     @asynccontextmanager
-    async def turn(self, account_id: str, gone: Gone) -> AsyncIterator[None]:
+    async def slot(self, account_id: str, gone: Gone) -> AsyncIterator[None]:
         """Waits for a turn, which lasts as long as the block. ``gone`` returns when nobody wants the answer any more.
 
         Raises TooManyRequests: the account waits for too many; Unavailable: all do; BadRequest, to nobody: gone.
@@ -63,7 +63,7 @@ class Turns:
         return place
 
     def _may(self, account_id: str) -> bool:
-        return self._taken.total() < self._at_once and self._taken[account_id] < self._of_account
+        return self._taken.total() < self._at_once and self._taken[account_id] < self._per_account
 
     def _begin(self, account_id: str, place: asyncio.Future[None]) -> None:
         self._taken[account_id] += 1

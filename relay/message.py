@@ -16,7 +16,7 @@ from relay.address import domain_of
 
 
 @dataclass(frozen=True, slots=True)
-class Mailbox:
+class EmailAddress:
     """An address of a header field, RFC 5322 section 3.4; ``name`` is "" when the header gives none."""
 
     address: str
@@ -31,10 +31,10 @@ class Message(NamedTuple):
 
     received: datetime  # aware; when the mail reached its receiving server
     raw: bytes  # the very bytes that came
-    sender: tuple[Mailbox, ...] = ()
-    to: tuple[Mailbox, ...] = ()
-    cc: tuple[Mailbox, ...] = ()
-    bcc: tuple[Mailbox, ...] = ()
+    sender: tuple[EmailAddress, ...] = ()
+    to: tuple[EmailAddress, ...] = ()
+    cc: tuple[EmailAddress, ...] = ()
+    bcc: tuple[EmailAddress, ...] = ()
     subject: str = ""
     headers: tuple[tuple[str, str], ...] = ()  # in order; lower-case names, unfolded values
     text: str = ""
@@ -103,7 +103,7 @@ def _raw_text(raw: bytes) -> tuple[str, dict[str, str]]:
         return raw.decode("latin-1"), {"rawEncoding": "latin1"}
 
 
-def _mailboxes(mailboxes: tuple[Mailbox, ...]) -> list[dict[str, str]]:
+def _mailboxes(mailboxes: tuple[EmailAddress, ...]) -> list[dict[str, str]]:
     return [{"address": mailbox.address, "name": mailbox.name} for mailbox in mailboxes]
 
 

@@ -22,7 +22,7 @@ class BadMessageId(ValueError):
 class MessageId(NamedTuple):
     """Sorts within one history."""
 
-    history: str  # tag of the inbox and epoch, 16 hex digits: one unbroken count
+    stream: str  # tag of the inbox and epoch, 16 hex digits: one unbroken count
     ms: int  # Unix time in milliseconds, of Redis' clock; never falls within a history
     seq: int  # 1 for the first of a history's inbox
 
@@ -35,17 +35,17 @@ class MessageId(NamedTuple):
         return cls(match[1], int(match[2]), int(match[3]))
 
     def __str__(self) -> str:
-        return f"{self.history}-{self.ms}-{self.seq}"
+        return f"{self.stream}-{self.ms}-{self.seq}"
 
     @property
     def tag(self) -> str:
         """What names the inbox, see :func:`relay.store.keys.inbox_tag`."""
-        return self.history[:TAG_HEX]
+        return self.stream[:TAG_HEX]
 
     @property
     def epoch(self) -> str:
         """What names the count, within the inbox."""
-        return self.history[TAG_HEX:]
+        return self.stream[TAG_HEX:]
 
     @property
     def entry(self) -> str:
@@ -54,8 +54,8 @@ class MessageId(NamedTuple):
 
     def continues(self, last: MessageId) -> bool:
         """Whether nothing can lie between ``last`` and this."""
-        return self.seq == last.seq + 1 and self.history == last.history and self.ms >= last.ms
+        return self.seq == last.seq + 1 and self.stream == last.stream and self.ms >= last.ms
 
     def repeats(self, last: MessageId) -> bool:
         """Whether who has ``last`` has this. A Redis that lost its last writes counts them again, but later."""
-        return self.history == last.history and self.seq <= last.seq and self.ms <= last.ms
+        return self.stream == last.stream and self.seq <= last.seq and self.ms <= last.ms

@@ -28,6 +28,8 @@ from relay.errors import ConfigError
 from relay.redis_url import EMBEDDED
 
 PREFIX = "RELAY_"
+# Names of version 0.1, still read in 0.2, with a warning.
+RENAMED = {"RELAY_FRAMES": "RELAY_DEFAULT_FRAMES", "RELAY_PROBE_SECONDS": "RELAY_REDIS_PROBE_SECONDS"}
 
 
 def _comma_list(value: object) -> object:
@@ -140,7 +142,7 @@ class Settings(BaseModel):
         le=3600,
         description="time between pings to a socket; without an answer in 10 s it is closed",
     )
-    probe_seconds: float = Field(
+    redis_probe_seconds: float = Field(
         30.0,
         ge=1,
         le=300,
@@ -162,7 +164,7 @@ class Settings(BaseModel):
     drain_seconds: float = Field(
         20.0, ge=0, le=3600, description="time over which sockets are closed and posts finished after SIGTERM"
     )
-    frames: Literal["message", "envelope"] = Field(
+    default_frames: Literal["message", "envelope"] = Field(
         "message", description="frame format of a socket that does not say: message or envelope"
     )
     log_format: Literal["json", "console"] = Field(
@@ -281,7 +283,7 @@ def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
     Raises ConfigError with one line for each thing that is wrong.
     """
     environ = os.environ if environ is None else environ
-    given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+    given = _under_new_names({name: value for name, value in environ.items() if name.startswith(PREFIX)})
     fields = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
     problems = [_unknown(name, fields) for name in sorted(given) if name not in fields]
     values: dict[str, Any] = {fields[name]: value for name, value in given.items() if name in fields and value}
@@ -294,6 +296,18 @@ def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
     if problems:
         raise ConfigError(problems)
     return settings
+
+
+def renamed(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The old names that are set in the environment (``os.environ`` when None) -> the names to use instead."""
+    environ = os.environ if environ is None else environ
+    return {old: new for old, new in RENAMED.items() if environ.get(old)}
+
+
+def _under_new_names(given: Mapping[str, str]) -> dict[str, str]:
+    """Where both names are set, the new one wins."""
+    known = {name: value for name, value in given.items() if name not in RENAMED}
+    return known | {new: given[old] for old, new in renamed(given).items() if not known.get(new)}
 
 
 def provider_secret(name: str) -> str:

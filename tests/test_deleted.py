@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from relay.delivery.history import (
     After,
-    History,
+    OldestFirst,
     Since,
     Start,
 )
 from relay.delivery.letter import Gap
 from relay.delivery.letterbox import Letterbox
-from relay.delivery.tombstones import Deleted
+from relay.delivery.tombstones import Tombstones
 from relay.mailbox import Mailbox
 from relay.message_id import MessageId
 from relay.store import keys
@@ -70,7 +70,7 @@ class Model:
 
     async def read(self, start: Start) -> tuple[list[MessageId], bool]:
         """The letters, and whether a gap is told."""
-        history = History(self.letterbox, {self.inbox: start})
+        history = OldestFirst(self.letterbox, {self.inbox: start})
         letters, gap = [], False
         while item := await history.next():
             if isinstance(item, Gap):
@@ -141,6 +141,6 @@ def test_covers_is_what_its_name_says(seqs: set[int], first: int, last: int) -> 
             ranges[-1][1] = seq
         else:
             ranges.append([seq, seq])
-    deleted = Deleted(b"%d-%d-0" % (low, high) for low, high in ranges)
+    deleted = Tombstones(b"%d-%d-0" % (low, high) for low, high in ranges)
     if first <= last:
         assert deleted.covers(first, last) == (set(range(first, last + 1)) <= seqs)

@@ -1,4 +1,4 @@
-"""Turns: how many at once, whose comes next, and who leaves the line."""
+"""FairQueue: how many at once, whose comes next, and who leaves the line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Sequence
 import pytest
 
 from relay.errors import BadRequest, TooManyRequests
-from relay.fair import Turns
+from relay.fair import FairQueue
 
 pytestmark = pytest.mark.anyio
 
@@ -17,15 +17,15 @@ pytestmark = pytest.mark.anyio
 class Hall:
     """Who had a turn, in order. A turn lasts until all who came are in, or wait."""
 
-    def __init__(self, turns: Turns) -> None:
-        self.turns = turns
+    def __init__(self, queue: FairQueue) -> None:
+        self.queue = queue
         self.order: list[str] = []
         self.most = Counter[str]()
         self._inside = Counter[str]()
         self.open = asyncio.Event()
 
     async def visit(self, account: str) -> None:
-        async with self.turns.turn(account, asyncio.Event().wait):
+        async with self.queue.slot(account, asyncio.Event().wait):
             self.order.append(account)
             self._inside[account] += 1
             self.most = self.most | self._inside | Counter(all=self._inside.total())
@@ -43,13 +43,13 @@ class Hall:
 
 
 async def test_accounts_take_turns_whoever_came_first() -> None:
-    hall = Hall(Turns(at_once=1, of_account=1))
+    hall = Hall(FairQueue(at_once=1, per_account=1))
     await hall.all_of([*"aaaa", *"bb", "c"])
     assert "".join(hall.order) == "aabcaba"
 
 
 async def test_no_more_at_once_than_may_be() -> None:
-    hall = Hall(Turns(at_once=3, of_account=2))
+    hall = Hall(FairQueue(at_once=3, per_account=2))
     await hall.all_of([*"aaaa", *"bbb", *"cc"])
     assert hall.most["all"] == 3
     assert max(hall.most[account] for account in "abc") == 2
@@ -58,13 +58,13 @@ async def test_no_more_at_once_than_may_be() -> None:
 
 
 async def test_one_account_alone_does_not_fill_all_places() -> None:
-    hall = Hall(Turns(at_once=3, of_account=2))
+    hall = Hall(FairQueue(at_once=3, per_account=2))
     await hall.all_of("aaaa")
     assert hall.most == {"a": 2, "all": 2}
 
 
 async def test_a_line_has_an_end() -> None:
-    hall = Hall(Turns(at_once=2, of_account=1, waiting_of_account=2))
+    hall = Hall(FairQueue(at_once=2, per_account=1, waiting_per_account=2))
     async with asyncio.TaskGroup() as tasks:
         for account in "aaa":
             tasks.create_task(hall.visit(account))
@@ -79,11 +79,11 @@ async def test_a_line_has_an_end() -> None:
 
 
 async def test_who_has_gone_leaves_the_line() -> None:
-    hall = Hall(Turns(at_once=1, of_account=1, waiting_of_account=1))
+    hall = Hall(FairQueue(at_once=1, per_account=1, waiting_per_account=1))
     hung_up = asyncio.Event()
 
     async def leave() -> None:
-        async with hall.turns.turn("a", hung_up.wait):
+        async with hall.queue.slot("a", hung_up.wait):
             raise AssertionError("nobody is there to be answered")
 
     async with asyncio.TaskGroup() as tasks:
@@ -97,7 +97,7 @@ async def test_who_has_gone_leaves_the_line() -> None:
 
 
 async def test_who_is_cancelled_gives_back_what_it_has() -> None:
-    hall = Hall(Turns(at_once=1, of_account=1, waiting_of_account=1))
+    hall = Hall(FairQueue(at_once=1, per_account=1, waiting_per_account=1))
     async with asyncio.TaskGroup() as tasks:
         first, second = (tasks.create_task(hall.visit("a")) for _ in range(2))
         tasks.create_task(_cancel(second, first))

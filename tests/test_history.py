@@ -10,13 +10,13 @@ import pytest
 from relay import store
 from relay.delivery.bus import (
     Bus,
-    Event,
+    IdempotencyKey,
     Published,
     Unwanted,
 )
 from relay.delivery.history import (
     After,
-    History,
+    OldestFirst,
     Since,
     Start,
 )
@@ -43,7 +43,7 @@ class Redis:
     bus: Bus
     letterbox: Letterbox
 
-    async def publish(self, subject: str, inbox: str = A, *, event: Event | None = None) -> MessageId:
+    async def publish(self, subject: str, inbox: str = A, *, event: IdempotencyKey | None = None) -> MessageId:
         outcome = await self.bus.publish(inbox, b'{"subject":"%b"}' % subject.encode(), event)
         assert isinstance(outcome, Published)
         return MessageId.parse(outcome.message_id)
@@ -53,7 +53,7 @@ class Redis:
 
     async def read(self, **starts: Start) -> list[str]:
         """Subjects and gaps, from where the readers of ``a`` and ``b`` stand."""
-        history = History(self.letterbox, {f"{name}@x.test": start for name, start in starts.items()})
+        history = OldestFirst(self.letterbox, {f"{name}@x.test": start for name, start in starts.items()})
         got: list[str] = []
         while item := await history.next():
             got.append(f"gap {item.reason}" if isinstance(item, Gap) else item.frame.split(b'"')[-2].decode())
@@ -68,7 +68,7 @@ class Redis:
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
     opened = store.connect(redis_url, timeout_seconds=5)
     kept = {"keep_messages": KEEP_MESSAGES, "keep_seconds": KEEP_SECONDS}
-    redis = Redis(opened, Bus(opened, restore=nothing_lost, **kept), Letterbox(opened.beside(), **kept))
+    redis = Redis(opened, Bus(opened, restore=nothing_lost, **kept), Letterbox(opened.with_own_queue(), **kept))
     for inbox in (A, B):
         await redis.ask("HSET", keys.address(inbox), "owner", OWNER, "enablews", "1")
     yield redis
@@ -85,7 +85,7 @@ async def test_letters_after_a_message(redis: Redis) -> None:
 async def test_ids_count_without_a_hole_and_sort(redis: Redis) -> None:
     ids = await redis.many(4)
     assert [one.seq for one in ids] == [1, 2, 3, 4]
-    assert len({one.history for one in ids}) == 1
+    assert len({one.stream for one in ids}) == 1
     assert sorted(ids) == ids
 
 
@@ -142,16 +142,16 @@ async def test_last_writes_that_redis_lost_are_a_gap(redis: Redis) -> None:
 
 
 async def test_a_redis_with_another_history_begins_another_epoch(redis: Redis) -> None:
-    await redis.ask("SET", keys.HISTORY, "one")
+    await redis.ask("SET", keys.REDIS_LINEAGE, "one")
     ids = await redis.many(2)
-    await redis.ask("SET", keys.HISTORY, "two")
+    await redis.ask("SET", keys.REDIS_LINEAGE, "two")
     other = await redis.publish("2")
-    assert other.history != ids[0].history
+    assert other.stream != ids[0].stream
     assert other.seq == 3
     assert await redis.read(a=After(ids[0])) == ["1", "gap epoch", "2"]
-    assert (await redis.publish("3")).history == other.history
-    await redis.ask("DEL", keys.HISTORY)  # not known is not another
-    assert (await redis.publish("4")).history == other.history
+    assert (await redis.publish("3")).stream == other.stream
+    await redis.ask("DEL", keys.REDIS_LINEAGE)  # not known is not another
+    assert (await redis.publish("4")).stream == other.stream
 
 
 async def test_a_letter_that_was_deleted_while_a_reader_is_on_its_way_is_a_gap(redis: Redis) -> None:
@@ -173,17 +173,17 @@ async def test_large_letters_are_read_one_by_one_and_put_back(redis: Redis) -> N
 
 
 async def test_an_event_is_stored_once(redis: Redis) -> None:
-    event = Event("raw\n1", 60)
+    event = IdempotencyKey("raw\n1", 60)
     first = await redis.publish("once", event=event)
     again = await redis.bus.publish(A, b'{"subject":"once"}', event)
     assert again == Published(str(first), repeated=True, owner=OWNER)
-    assert (await redis.publish("other", event=Event("raw\n2", 60))).seq == 2
+    assert (await redis.publish("other", event=IdempotencyKey("raw\n2", 60))).seq == 2
     assert (await redis.publish("other inbox", B, event=event)).seq == 1
     assert await redis.read(a=Since(0)) == ["once", "other"]
 
 
 async def test_an_event_that_nobody_may_have_is_not_remembered(redis: Redis) -> None:
-    event = Event("raw\n1", 60)
+    event = IdempotencyKey("raw\n1", 60)
     await redis.ask("HSET", keys.address(A), "enablews", "0")
     assert await redis.bus.publish(A, b"{}", event) == Unwanted("forwarding off", OWNER)
     await redis.ask("HSET", keys.address(A), "enablews", "1")

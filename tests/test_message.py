@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.message import Mailbox, Message, address, encode
+from relay.message import EmailAddress, Message, address, encode
 
 RECEIVED = datetime(2026, 11, 20, 12, 0, 0, 7_999, tzinfo=timezone(timedelta(hours=2)))
 
@@ -45,7 +45,7 @@ def test_repeated_headers_are_lists_in_order() -> None:
 
 
 def test_one_encoding_serves_all_recipients() -> None:
-    encoded = encode(Message(received=RECEIVED, raw=b"x", to=(Mailbox("a@b.test", "A"),)))
+    encoded = encode(Message(received=RECEIVED, raw=b"x", to=(EmailAddress("a@b.test", "A"),)))
     one, two = (orjson.loads(address(encoded, name)) for name in ("a@b.test", "c@d.test"))
     assert (one["inbox"], one["originalInbox"], one["domain"]) == ("a@b.test", "a@b.test", "b.test")
     assert (two["inbox"], two["domain"]) == ("c@d.test", "d.test")

@@ -36,14 +36,14 @@ def test_an_inbox_of_which_a_message_was_delivered(new: MessageId, verdict: Verd
     positions = Positions()
     positions.begin(INBOX, message(4))
     positions.advance(INBOX, message(5))
-    assert positions.judge(INBOX, new) is verdict
+    assert positions.classify(INBOX, new) is verdict
 
 
 def test_an_inbox_without_mail_begins_with_the_first() -> None:
     positions = Positions()
     positions.begin(INBOX, None)
-    assert positions.judge(INBOX, message(1)) is Verdict.NEXT
-    assert positions.judge(INBOX, message(2)) is Verdict.HOLE
+    assert positions.classify(INBOX, message(1)) is Verdict.NEXT
+    assert positions.classify(INBOX, message(2)) is Verdict.HOLE
 
 
 def test_who_comes_second_does_not_set_the_first_back() -> None:
@@ -57,12 +57,12 @@ def test_who_comes_second_does_not_set_the_first_back() -> None:
 def test_inboxes_of_a_domain_are_known_until_the_link_is_proven() -> None:
     positions = Positions()
     positions.begin_domain(DOMAIN, 1000)
-    assert positions.judge(INBOX, message(7)) is Verdict.NEXT
+    assert positions.classify(INBOX, message(7)) is Verdict.NEXT
     positions.advance(INBOX, message(7, ms=1500))
-    assert positions.judge(INBOX, message(7, ms=1500)) is Verdict.REPEAT
-    positions.prove(1500)
+    assert positions.classify(INBOX, message(7, ms=1500)) is Verdict.REPEAT
+    positions.confirm_until(1500)
     assert positions.last(INBOX) == message(7, ms=1500)  # of that very millisecond: could be read again
-    positions.prove(1501)
+    positions.confirm_until(1501)
     assert not positions.knows(INBOX)
     assert list(positions.domains()) == [(DOMAIN, 1501)]
 

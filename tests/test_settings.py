@@ -31,10 +31,12 @@ def test_nothing_set_is_the_embedded_default() -> None:
 
 
 def test_everything_that_is_wrong_is_named_at_once() -> None:
-    text = problems(RELAY_PORT="eighty", RELAY_REDIS_ULR="x", RELAY_FRAMES="xml", RELAY_DOMAINS="a..b", HOME="/")
+    text = problems(
+        RELAY_PORT="eighty", RELAY_REDIS_ULR="x", RELAY_DEFAULT_FRAMES="xml", RELAY_DOMAINS="a..b", HOME="/"
+    )
     assert len(text.splitlines()) == 4
     assert "RELAY_REDIS_ULR is not a setting; do you mean RELAY_REDIS_URL?" in text
-    for name in ("RELAY_PORT", "RELAY_FRAMES", "RELAY_DOMAINS"):
+    for name in ("RELAY_PORT", "RELAY_DEFAULT_FRAMES", "RELAY_DOMAINS"):
         assert name in text
 
 
@@ -150,6 +152,17 @@ def test_flags_win_over_the_environment() -> None:
 
 def test_an_empty_variable_is_one_that_is_not_set() -> None:
     assert settings.load({"RELAY_INTERNAL_PORT": "", "RELAY_RAW_SECRET": ""}) == settings.load({})
+
+
+@pytest.mark.parametrize("old", settings.RENAMED)
+def test_an_old_name_is_still_read_and_the_new_one_wins(old: str) -> None:
+    new = settings.RENAMED[old]
+    value, other = ("envelope", "message") if "FRAMES" in old else ("7", "8")
+    field = new.removeprefix("RELAY_").lower()
+    assert str(getattr(settings.load({old: value}), field)).startswith(value)
+    assert str(getattr(settings.load({old: value, new: other}), field)).startswith(other)
+    assert new in problems(**{old: "neither"})
+    assert settings.renamed({old: value, "HOME": "/"}) == {old: new}
 
 
 def test_ports_must_differ() -> None:

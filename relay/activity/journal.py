@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from relay.activity.backlog import Entry
-from relay.activity.concerns import concerns
+from relay.activity.relevance import is_relevant
 from relay.activity.sentences import sentence
 from relay.errors import BadRequest, RelayError, Unavailable
 from relay.store import Command, Store, keys
@@ -103,7 +103,7 @@ class Journal:
                 cursor = place if since or cursor == BEGINNING else cursor
                 at = f"({place}"
                 event = _event(place, fields, names_accounts=names_accounts)
-                if event and (not inbox or concerns(inbox, event)):
+                if event and (not inbox or is_relevant(inbox, event)):
                     found.append(event)
                     if len(found) == limit:
                         return Page(found[::-1] if since else found, cursor)

@@ -12,8 +12,8 @@ import orjson
 
 from relay.activity.backlog import Entry
 from relay.activity.kinds import Kind, encoded
-from relay.activity.minute import Minute
 from relay.activity.near_misses import alike, nearest, plain_forms
+from relay.activity.per_minute import PerMinute
 from relay.address import domain_of
 from relay.store import Command, Store, keys
 
@@ -22,13 +22,13 @@ _ADDRESSES = 1000  # of an account that are compared
 
 
 class Owners:
-    """Raises Unavailable when Redis is away, from :meth:`settle`."""
+    """Raises Unavailable when Redis is away, from :meth:`resolve`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._near_misses = Minute(_NEAR_MISSES_A_MINUTE)
+        self._near_misses = PerMinute(_NEAR_MISSES_A_MINUTE)
 
-    async def settle(self, entries: Sequence[Entry]) -> list[Entry]:
+    async def resolve(self, entries: Sequence[Entry]) -> list[Entry]:
         """The same entries with their accounts, as far as there are any; behind mail that missed the near misses."""
         unknown = [entry for entry in entries if entry.inbox and not entry.account]
         owners = await self._owners(unknown)

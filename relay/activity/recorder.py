@@ -17,8 +17,8 @@ import structlog
 from relay.activity.backlog import Backlog, Entry
 from relay.activity.journal import Journal
 from relay.activity.kinds import Kind, encoded, now_ms, shown
-from relay.activity.minute import Minute
 from relay.activity.owners import Owners
+from relay.activity.per_minute import PerMinute
 from relay.errors import Close, Unavailable
 from relay.message_id import MessageId
 from relay.metrics import Metrics
@@ -59,7 +59,7 @@ class Recorder:
         self._backlog = Backlog()
         self._filled = asyncio.Event()
         self._writing = asyncio.Lock()
-        self._strangers = Minute(_STRANGERS_A_MINUTE)
+        self._strangers = PerMinute(_STRANGERS_A_MINUTE)
 
     def received(
         self,
@@ -200,7 +200,7 @@ class Recorder:
                 taken.sort(key=_BY_ORDER)
                 dropped = self._backlog.dropped.copy()
                 try:
-                    settled = [*_missing(dropped), *await self._owners.settle(taken)]
+                    settled = [*_missing(dropped), *await self._owners.resolve(taken)]
                     await self._journal.write(settled)
                 except Unavailable:
                     self._dropped.inc(self._backlog.put_back(taken))

@@ -16,9 +16,9 @@ from relay.activity import Reader
 from relay.api import activity, addresses, api_keys, content, domains, inbox, me, messages, samples, sockets, wait
 from relay.api.rest import on_http_error, on_relay_error
 from relay.delivery.letterbox import Letterbox
-from relay.delivery.survey import Census
+from relay.delivery.survey import Survey
 from relay.errors import RelayError
-from relay.fair import Turns
+from relay.fair import FairQueue
 from relay.inbound.intake import Intake
 from relay.mailbox import Mailbox
 from relay.waiting.wait import Waiting
@@ -39,13 +39,13 @@ class Rooms:
     waiting: Waiting
     activity: Reader
     intake: Intake
-    census: Census
+    survey: Survey
 
 
 def routes(rooms: Rooms) -> list[Route]:
     """All paths below /api."""
     accounts, mailbox = rooms.accounts, rooms.mailbox
-    wide = Turns(at_once=_WIDE_AT_ONCE, of_account=_WIDE_OF_ACCOUNT)
+    wide = FairQueue(at_once=_WIDE_AT_ONCE, per_account=_WIDE_OF_ACCOUNT)
     waits = wait.WaitApi(accounts, mailbox, rooms.letterbox, rooms.waiting, rooms.activity)
     return [
         *addresses.routes(accounts),
@@ -58,7 +58,7 @@ def routes(rooms: Rooms) -> list[Route]:
         *content.routes(accounts, mailbox),
         *wait.routes(accounts, waits),
         *activity.routes(accounts.gate, rooms.activity),
-        *sockets.routes(accounts, rooms.census),
+        *sockets.routes(accounts, rooms.survey),
     ]
 
 

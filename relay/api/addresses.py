@@ -101,18 +101,18 @@ class AddressApi:
         self._addresses = accounts.addresses
 
     async def list(self, call: Call) -> Response:
-        return Json([_shown(reservation) for reservation in await self._addresses.list(call.account_id)])
+        return Json([_as_json(reservation) for reservation in await self._addresses.list(call.account_id)])
 
     async def get(self, call: Call) -> Response:
-        return Json(_shown(await self._addresses.get(call.account_id, _email(call))))
+        return Json(_as_json(await self._addresses.get(call.account_id, _email(call))))
 
     async def reserve(self, call: Call) -> Response:
         change = call.body(Forwarding).change()
-        return Json(_shown(await self._addresses.reserve(call.account_id, _email(call), change)))
+        return Json(_as_json(await self._addresses.reserve(call.account_id, _email(call), change)))
 
     async def update(self, call: Call) -> Response:
         change = call.body(Forwarding).change()
-        return Json(_shown(await self._addresses.update(call.account_id, _email(call), change)))
+        return Json(_as_json(await self._addresses.update(call.account_id, _email(call), change)))
 
     async def release(self, call: Call) -> Response:
         # Mailsac's deleteAddressMessages is taken and changes nothing: released mail, starred or not, is never kept.
@@ -129,7 +129,7 @@ class AddressApi:
         given = call.body(Bulk).addresses
         addresses = [canonical_address(text, member=f"addresses[{i}]") for i, text in enumerate(given)]
         reserved = await self._addresses.reserve_bulk(call.account_id, addresses)
-        return Json([_shown(reservation) for reservation in reserved])
+        return Json([_as_json(reservation) for reservation in reserved])
 
 
 def routes(accounts: Accounts) -> list[Route]:
@@ -150,7 +150,7 @@ def _email(call: Call) -> str:
     return canonical_address(call.path("email"), member="email")
 
 
-def _shown(reservation: Reservation) -> dict[str, Any]:
+def _as_json(reservation: Reservation) -> dict[str, Any]:
     """Mailsac's address object; a free address has no ``owner`` and no times."""
     free = not reservation.owner
     shown = {

@@ -39,12 +39,12 @@ class KeyApi:
         self._keys = accounts.keys
 
     async def list(self, call: Call) -> Response:
-        return Json([_shown(key, call) for key in await self._keys.list(call.account_id)])
+        return Json([_as_json(key, call) for key in await self._keys.list(call.account_id)])
 
     async def make(self, call: Call) -> Response:
         label = call.body(Label).label
         new = await self._keys.add(call.account_id, label=label, source="api", limit=KEYS_LIMIT)
-        shown = _shown(await self._find(call, new.id), call)
+        shown = _as_json(await self._find(call, new.id), call)
         del shown["current"]
         return Json(shown | {"key": new.key})
 
@@ -85,7 +85,7 @@ def _farewell(key: ApiKey, call: Call) -> str:
     return " ".join(parts)
 
 
-def _shown(key: ApiKey, call: Call) -> dict[str, Any]:
+def _as_json(key: ApiKey, call: Call) -> dict[str, Any]:
     return {
         "id": key.id,
         "label": key.label,

@@ -17,14 +17,14 @@ from starlette.routing import Route
 
 from relay.accounts import Accounts
 from relay.address import canonical_address
-from relay.api.pieces import Pieces, Unread
+from relay.api.chunked_response import ChunkedResponse, ResponseMemory
 from relay.api.rest import Call, route
 from relay.errors import BadRequest, NotFound
-from relay.fair import Turns
+from relay.fair import FairQueue
 from relay.mailbox import Mailbox
 from relay.mime.attachments import Attachment
 from relay.rendering import file_names
-from relay.rendering.letter import Letter
+from relay.rendering.stored_mail import StoredMail
 
 _THREAD_BYTES = 16 * 1024  # a larger message is read in a thread: it could take longer than others may wait
 _AT_ONCE = 2  # each takes several times its size, and a thread that posts need too
@@ -49,8 +49,8 @@ class ContentApi:
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
-        self._turns = Turns(at_once=_AT_ONCE, of_account=_OF_ACCOUNT)
-        self._unread = Unread()
+        self._queue = FairQueue(at_once=_AT_ONCE, per_account=_OF_ACCOUNT)
+        self._unread = ResponseMemory()
 
     async def raw(self, call: Call) -> Response:
         raw, charset = await self._of(call, lambda letter: (letter.raw, letter.charset))
@@ -90,17 +90,17 @@ class ContentApi:
         save = file_names.disposition(found.file_name, fallback=f"attachment-{found.checksum[:8]}")
         return self._pieces(call, found.content, _content_type(found), {"content-disposition": save})
 
-    async def _of(self, call: Call, show: Callable[[Letter], Shown]) -> Shown:
+    async def _of(self, call: Call, show: Callable[[StoredMail], Shown]) -> Shown:
         """What ``show`` makes of the message that the path names."""
         _download(call)  # a malformed query is told before anything is read
         self._unread.check(call.account_id)
         email = canonical_address(call.path("email"), member="email")
         message_id = call.path("id")
-        async with self._turns.turn(call.account_id, call.gone):  # a message that waited would be held meanwhile
+        async with self._queue.slot(call.account_id, call.gone):  # a message that waited would be held meanwhile
             kept = await self._mailbox.letter(call.account_id, email, message_id)
             if len(kept.frame) <= _THREAD_BYTES:
-                return show(Letter.read(kept.frame))
-            return await asyncio.to_thread(lambda: show(Letter.read(kept.frame)))
+                return show(StoredMail.read(kept.frame))
+            return await asyncio.to_thread(lambda: show(StoredMail.read(kept.frame)))
 
     def _answer(self, call: Call, content: bytes, content_type: str, suffix: str) -> Response:
         """To be looked at, or with ``?download=1`` to be saved."""
@@ -110,7 +110,9 @@ class ContentApi:
         return self._pieces(call, content, content_type, save)
 
     def _pieces(self, call: Call, content: bytes, content_type: str, headers: Mapping[str, str]) -> Response:
-        return Pieces(content, content_type, {**_SAFE, **headers}, account_id=call.account_id, unread=self._unread)
+        return ChunkedResponse(
+            content, content_type, {**_SAFE, **headers}, account_id=call.account_id, unread=self._unread
+        )
 
 
 def routes(accounts: Accounts, mailbox: Mailbox) -> list[Route]:
@@ -145,7 +147,7 @@ def _download(call: Call) -> bool:
     return asked == "1"
 
 
-def _headers(letter: Letter, wanted: str) -> bytes:
+def _headers(letter: StoredMail, wanted: str) -> bytes:
     if wanted == "plain":
         return letter.header_block().encode()
     if wanted == "json-ordered":
@@ -156,11 +158,11 @@ def _headers(letter: Letter, wanted: str) -> bytes:
     return orjson.dumps(grouped)
 
 
-def _listed(letter: Letter) -> bytes:
-    return orjson.dumps([_shown(attachment) for attachment in letter.attachments()])
+def _listed(letter: StoredMail) -> bytes:
+    return orjson.dumps([_as_json(attachment) for attachment in letter.attachments()])
 
 
-def _shown(attachment: Attachment) -> dict[str, Any]:
+def _as_json(attachment: Attachment) -> dict[str, Any]:
     """Mailsac's attachment object; "" for what the mail does not say."""
     return {
         "checksum": attachment.checksum,

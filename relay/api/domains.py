@@ -24,19 +24,19 @@ class DomainApi:
         self._domains = accounts.domains
 
     async def list(self, call: Call) -> Response:
-        return Json([_shown(domain) for domain in await self._domains.list(call.account_id)])
+        return Json([_as_json(domain) for domain in await self._domains.list(call.account_id)])
 
     async def get(self, call: Call) -> Response:
         # Mailsac puts the object inside another here, and only here.
-        return Json({"domain": _shown(await self._domains.get(call.account_id, _name(call)))})
+        return Json({"domain": _as_json(await self._domains.get(call.account_id, _name(call)))})
 
     async def add(self, call: Call) -> Response:
         call.body(Nothing)
-        return Json(_shown(await self._domains.add(call.account_id, _name(call))))
+        return Json(_as_json(await self._domains.add(call.account_id, _name(call))))
 
     async def verify(self, call: Call) -> Response:
         call.body(Nothing)
-        return Json(_shown(await self._domains.verify(call.account_id, _name(call))))
+        return Json(_as_json(await self._domains.verify(call.account_id, _name(call))))
 
     async def remove(self, call: Call) -> Response:
         name = _name(call)
@@ -58,7 +58,7 @@ def _name(call: Call) -> str:
     return canonical_domain(call.path("domain"), member="domain")
 
 
-def _shown(domain: Domain) -> dict[str, Any]:
+def _as_json(domain: Domain) -> dict[str, Any]:
     return {
         "_id": domain.name,
         "owner": domain.owner or None,  # null until verified

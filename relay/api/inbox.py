@@ -10,8 +10,8 @@ from relay.address import canonical_domain
 from relay.api import listing
 from relay.api.rest import Call, route
 from relay.errors import BadRequest
-from relay.fair import Turns
-from relay.mailbox import Entry, Mailbox, Wanted
+from relay.fair import FairQueue
+from relay.mailbox import Mailbox, MessageSummary, Wanted
 
 _FOUND = 100  # messages that a search answers, as Mailsac's
 _TEXT_LIMIT = 200  # characters
@@ -57,15 +57,15 @@ class InboxApi:
         return Response(status_code=204)
 
 
-def routes(accounts: Accounts, mailbox: Mailbox, wide: Turns) -> list[Route]:
+def routes(accounts: Accounts, mailbox: Mailbox, wide: FairQueue) -> list[Route]:
     """The paths of this noun, for app.py."""
     api, gate = InboxApi(mailbox), accounts.gate
     return [
-        route("/api/inbox", gate, {"GET": api.inbox}, turns=wide),
-        route("/api/inbox-search", gate, {"GET": api.search}, turns=wide),
-        route("/api/inbox-filter", gate, {"GET": api.filter}, turns=wide),
-        route("/api/domains/{domain}/messages", gate, {"GET": api.domain}, turns=wide),
-        route("/api/domains/{domain}/delete-all-domain-mail", gate, {"POST": api.empty_domain}, turns=wide),
+        route("/api/inbox", gate, {"GET": api.inbox}, queue=wide),
+        route("/api/inbox-search", gate, {"GET": api.search}, queue=wide),
+        route("/api/inbox-filter", gate, {"GET": api.filter}, queue=wide),
+        route("/api/domains/{domain}/messages", gate, {"GET": api.domain}, queue=wide),
+        route("/api/domains/{domain}/delete-all-domain-mail", gate, {"POST": api.empty_domain}, queue=wide),
     ]
 
 
@@ -81,14 +81,14 @@ def _text(call: Call, name: str) -> str:
 
 
 def _any_holds(text: str) -> Wanted:
-    def wanted(entry: Entry) -> bool:
+    def wanted(entry: MessageSummary) -> bool:
         return any(listing.holds(entry, member, text) for member in ("to", "from", "subject", "inbox"))
 
     return wanted
 
 
 def _all_hold(to: str, sender: str, subject: str) -> Wanted:
-    def wanted(entry: Entry) -> bool:
+    def wanted(entry: MessageSummary) -> bool:
         return (
             (not to or listing.holds(entry, "to", to) or entry.inbox == to.lower())
             and (not sender or listing.holds(entry, "from", sender))

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from relay.api.rest import Call, Json, iso
 from relay.errors import BadRequest
-from relay.mailbox import Entry, Listing, Wanted
+from relay.mailbox import Listing, MessageSummary, Wanted
 from relay.message_id import BadMessageId, MessageId
 
 LIMIT, MOST = 20, 1000  # messages of an answer, as Mailsac's
@@ -91,7 +91,7 @@ def answer(content: Any, listing: Listing) -> Response:
     return Json(content, headers=headers)
 
 
-def holds(entry: Entry, member: str, text: str) -> bool:
+def holds(entry: MessageSummary, member: str, text: str) -> bool:
     """Whether an address of ``from`` or ``to``, or the subject, has the text in it; the case does not matter."""
     value = entry.members[member]
     words = [value] if isinstance(value, str) else [one["address"] for one in value]

@@ -8,7 +8,7 @@ from starlette.routing import Route
 from relay.accounts import Accounts
 from relay.api.rest import Call, Json, iso, route
 from relay.errors import Unauthorized
-from relay.fair import Turns
+from relay.fair import FairQueue
 from relay.mailbox import Mailbox
 
 
@@ -47,10 +47,10 @@ class MeApi:
         )
 
 
-def routes(accounts: Accounts, mailbox: Mailbox, wide: Turns) -> list[Route]:
+def routes(accounts: Accounts, mailbox: Mailbox, wide: FairQueue) -> list[Route]:
     """The paths of this noun, for app.py."""
     api, gate = MeApi(accounts, mailbox), accounts.gate
     return [
-        route("/api/me/stats", gate, {"GET": api.stats}, turns=wide),
+        route("/api/me/stats", gate, {"GET": api.stats}, queue=wide),
         route("/api/me", gate, {"GET": api.me}),
     ]

@@ -11,7 +11,7 @@ from relay.api import listing
 from relay.api.rest import Call, Json, route
 from relay.api.wait import WaitApi
 from relay.errors import BadRequest
-from relay.fair import Turns
+from relay.fair import FairQueue
 from relay.mailbox import Mailbox
 
 FOLDERS = ("inbox", "all", "spam", "trash")
@@ -85,22 +85,22 @@ class MessageApi:
         return Json({"_id": call.path("id"), "labels": flags.labels})
 
 
-def routes(accounts: Accounts, mailbox: Mailbox, waits: WaitApi, wide: Turns) -> list[Route]:
+def routes(accounts: Accounts, mailbox: Mailbox, waits: WaitApi, wide: FairQueue) -> list[Route]:
     """The paths of this noun, for app.py; after those of addresses, which say what an ``email`` in a path is."""
     api, gate = MessageApi(mailbox, waits), accounts.gate
-    single = Turns(at_once=_AT_ONCE, of_account=_OF_ACCOUNT)
+    single = FairQueue(at_once=_AT_ONCE, per_account=_OF_ACCOUNT)
     inbox = "/api/addresses/{email:email}"
     one = f"{inbox}/messages/{{id}}"
     return [
-        route("/api/addresses/starred/messages", gate, {"GET": api.list_starred}, turns=wide),
+        route("/api/addresses/starred/messages", gate, {"GET": api.list_starred}, queue=wide),
         route(f"{inbox}/message-count", gate, {"GET": api.count}),
         route(f"{inbox}/messages", gate, {"GET": api.list, "DELETE": api.delete_all}),
-        route(one, gate, {"GET": api.get, "DELETE": api.delete}, turns=single),
-        route(f"{one}/star", gate, {"PUT": api.star}, turns=single),
-        route(f"{one}/read/{{read}}", gate, {"PUT": api.read}, turns=single),
-        route(f"{one}/folder/{{folder}}", gate, {"PUT": api.move}, turns=single),
+        route(one, gate, {"GET": api.get, "DELETE": api.delete}, queue=single),
+        route(f"{one}/star", gate, {"PUT": api.star}, queue=single),
+        route(f"{one}/read/{{read}}", gate, {"PUT": api.read}, queue=single),
+        route(f"{one}/folder/{{folder}}", gate, {"PUT": api.move}, queue=single),
         route(
-            f"{one}/labels/{{label:path}}", gate, {"PUT": api.add_label, "DELETE": api.drop_label}, turns=single
+            f"{one}/labels/{{label:path}}", gate, {"PUT": api.add_label, "DELETE": api.drop_label}, queue=single
         ),
     ]
 

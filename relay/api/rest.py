@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from relay.accounts.gate import Gate
 from relay.errors import BadRequest, RelayError, TooLarge
-from relay.fair import Turns
+from relay.fair import FairQueue
 
 BODY_LIMIT_BYTES = 64 * 1024
 BODY_KEY = "_mailsacKey"  # the API key as a member of the body or of the query, as Mailsac's clients may send it
@@ -90,18 +90,18 @@ class Call:
 Handler = Callable[[Call], Awaitable[Response]]
 
 
-def route(path: str, gate: Gate, handlers: Mapping[str, Handler], *, turns: Turns | None = None) -> Route:
+def route(path: str, gate: Gate, handlers: Mapping[str, Handler], *, queue: FairQueue | None = None) -> Route:
     """A path with a handler for each of its methods; one route, so that a 405 can name them all.
 
-    ``turns``: what it costs is such that not everybody may have it at once.
+    ``queue``: what it costs is such that not everybody may have it at once.
     """
 
     async def endpoint(request: Request) -> Response:
         handler = handlers["GET" if request.method == "HEAD" else request.method]
         call = await _call(request, gate)
-        if turns is None:
+        if queue is None:
             return await handler(call)
-        async with turns.turn(call.account_id, call.gone):
+        async with queue.slot(call.account_id, call.gone):
             return await handler(call)
 
     return Route(path, endpoint, methods=list(handlers))

@@ -9,27 +9,27 @@ from starlette.routing import Route
 
 from relay.accounts import Accounts
 from relay.api.rest import Call, Json, iso, route
-from relay.delivery.survey import Census
+from relay.delivery.survey import Survey
 
 
 class SocketApi:
     """The handler."""
 
-    def __init__(self, census: Census) -> None:
-        self._census = census
+    def __init__(self, survey: Survey) -> None:
+        self._census = survey
 
     async def list(self, call: Call) -> Response:
         """``X-Total-Count`` says how many there are when there are more than are shown."""
         seen = await self._census.sockets(call.account_id)
-        response = Json([_shown(socket) for socket in seen.sockets])
+        response = Json([_as_json(socket) for socket in seen.sockets])
         response.headers["x-total-count"] = str(seen.total)
         return response
 
 
-def routes(accounts: Accounts, census: Census) -> list[Route]:
+def routes(accounts: Accounts, survey: Survey) -> list[Route]:
     """The path of this noun, for app.py."""
-    return [route("/api/sockets", accounts.gate, {"GET": SocketApi(census).list})]
+    return [route("/api/sockets", accounts.gate, {"GET": SocketApi(survey).list})]
 
 
-def _shown(socket: dict[str, Any]) -> dict[str, Any]:
+def _as_json(socket: dict[str, Any]) -> dict[str, Any]:
     return socket | {"opened": iso(socket["opened"])}

@@ -24,7 +24,7 @@ from relay.delivery.letterbox import Letterbox
 from relay.errors import BadRequest, Refused, RelayError, TooManyRequests, Unauthorized, Unavailable
 from relay.mailbox import Mailbox
 from relay.message_id import BadMessageId, MessageId
-from relay.waiting.wait import NEAR_MISSES, Found, Seen, Wait, Waiting
+from relay.waiting.wait import NEAR_MISSES, CheckedMail, Wait, Waiting, WaitResult
 from relay.waiting.wanted import Wanted
 
 Result = TypeVar("Result")
@@ -74,14 +74,14 @@ class WaitApi:
         misses = await _unless_gone(call, self._waiting.near_misses(asked, _until(call))) or ()
         entries = await self._entries(asked, misses)
         by_id = {str(miss.id): miss for miss in misses}
-        shown = [{**entry, **_shown(by_id[entry["_id"]], asked.wanted)} for entry in entries]
+        shown = [{**entry, **_as_json(by_id[entry["_id"]], asked.wanted)} for entry in entries]
         others = await self._activity.near_misses(
             call.account_id, asked.inbox, since_ms=_begins_ms(asked), limit=NEAR_MISSES
         )
         told = [{name: event[name] for name in _OF_OTHERS if name in event} for event in others]
         return Json({"inbox": asked.inbox, "nearMisses": shown, "otherAddresses": told})
 
-    async def _entries(self, asked: Wait, mails: Sequence[Seen]) -> list[dict[str, Any]]:
+    async def _entries(self, asked: Wait, mails: Sequence[CheckedMail]) -> list[dict[str, Any]]:
         frames = [mail.frame for mail in mails]
         return [entry.members for entry in await self._mailbox.entries(asked.account_id, asked.inbox, frames)]
 
@@ -159,7 +159,7 @@ def _as_error(refused: Refused) -> RelayError:
             return Unavailable(refused.text)
 
 
-def _links(call: Call, inbox: str, found: Found) -> Mapping[str, str]:
+def _links(call: Call, inbox: str, found: WaitResult) -> Mapping[str, str]:
     """RFC 8288: where to ask next, and what came instead. Without the key, which a query may hold."""
     given = call.request.query_params
     conditions = {name: given[name] for name in _CONDITIONS if given.get(name)}
@@ -176,7 +176,7 @@ def _links(call: Call, inbox: str, found: Found) -> Mapping[str, str]:
     return {"link": ", ".join(links), **({"relay-cursor": reached} if reached else {})}
 
 
-def _shown(miss: Seen, wanted: Wanted) -> dict[str, Any]:
+def _as_json(miss: CheckedMail, wanted: Wanted) -> dict[str, Any]:
     differs = " and ".join(miss.differs)
     return {
         "differs": miss.differs,

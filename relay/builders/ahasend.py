@@ -8,7 +8,7 @@ import hmac
 import json
 from datetime import datetime
 
-from relay.builders.taken_apart import File, take_apart
+from relay.builders.mail_parts import File, take_apart
 
 
 def build(

@@ -8,7 +8,7 @@ import json
 from datetime import datetime
 
 from relay.builders import CannotBuild
-from relay.builders.taken_apart import take_apart
+from relay.builders.mail_parts import take_apart
 
 
 def build(

@@ -7,7 +7,7 @@ import json
 from datetime import datetime
 from urllib.parse import urlencode
 
-from relay.builders.taken_apart import File, take_apart
+from relay.builders.mail_parts import File, take_apart
 
 _OWN_MEMBERS = {"from", "to", "subject", "date", "message-id"}
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from relay.builders.taken_apart import File, take_apart
+from relay.builders.mail_parts import File, take_apart
 
 # Of these Mailjet gives one text; of the others a list.
 _SINGLE = {

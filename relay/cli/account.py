@@ -43,7 +43,7 @@ def add(
     """
     made, new = ask(lambda accounts: _add(accounts, account, credits_, key))
     if json:
-        print_json(_shown(made) | ({"key_id": new.id, "key": new.key} if new else {}))
+        print_json(_as_json(made) | ({"key_id": new.id, "key": new.key} if new else {}))
         return
     print(f"account {made.id} may reserve {made.address_credits} addresses")
     if new:
@@ -59,7 +59,7 @@ def list_(*, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     """
     found = ask(lambda accounts: accounts.accounts.list())
     if json:
-        print_json([_shown(account) for account in found])
+        print_json([_as_json(account) for account in found])
         return
     rows = [(account.id, str(account.address_credits), iso(account.created_ms)) for account in found]
     table.show(("account", "address credits", "created"), rows, nothing="there are no accounts")
@@ -70,7 +70,7 @@ async def _add(accounts: Accounts, account: str, address_credits: int, key: bool
     return made, await accounts.keys.add(account, label="first") if key else None
 
 
-def _shown(account: Account) -> dict[str, Any]:
+def _as_json(account: Account) -> dict[str, Any]:
     return {
         "id": account.id,
         "address_credits": account.address_credits,

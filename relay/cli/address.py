@@ -46,7 +46,7 @@ def add(
     canonical = canonical_address(address)
     reserved = ask(lambda accounts: _add(accounts, account, canonical, ws, force))
     if json:
-        print_json(_shown(reserved))
+        print_json(_as_json(reserved))
         return
     print(f"{reserved.address} is reserved by {account}; forwarding is {_on_off(reserved.enablews)}")
 
@@ -60,7 +60,7 @@ def list_(account: _Account, *, json: _Json = False) -> None:
     """
     found = ask(lambda accounts: _list(accounts, account))
     if json:
-        print_json([_shown(reservation) for reservation in found])
+        print_json([_as_json(reservation) for reservation in found])
         return
     rows = [(one.address, _on_off(one.enablews), one.info, iso(one.created_ms)) for one in found]
     table.show(("address", "forwarding", "info", "created"), rows, nothing=f"{account} has no addresses")
@@ -98,7 +98,7 @@ def _on_off(enablews: bool) -> str:
     return "on" if enablews else "off"
 
 
-def _shown(reservation: Reservation) -> dict[str, Any]:
+def _as_json(reservation: Reservation) -> dict[str, Any]:
     return {
         "address": reservation.address,
         "owner": reservation.owner,

@@ -47,7 +47,7 @@ def add(
     name = canonical_domain(domain)
     added = ask(lambda accounts: _add(accounts, account, name, force))
     if json:
-        print_json(_shown(added))
+        print_json(_as_json(added))
     elif added.verified:
         print(f"{name} belongs to {account}")
     else:
@@ -65,7 +65,7 @@ def verify(account: _Account, domain: _Domain, *, json: _Json = False) -> None:
     name = canonical_domain(domain)
     found = ask(lambda accounts: accounts.domains.verify(account, name))
     if json:
-        print_json(_shown(found))
+        print_json(_as_json(found))
     elif found.verified:
         print(f"{name} belongs to {account}")
     else:
@@ -83,7 +83,7 @@ def list_(account: _Account, *, json: _Json = False) -> None:
     """
     found = ask(lambda accounts: _list(accounts, account))
     if json:
-        print_json([_shown(domain) for domain in found])
+        print_json([_as_json(domain) for domain in found])
         return
     rows = [(one.name, "yes" if one.verified else "no", one.verification_txt) for one in found]
     table.show(("domain", "verified", "TXT record"), rows, nothing=f"{account} has no domains")
@@ -117,7 +117,7 @@ async def _list(accounts: Accounts, account: str) -> list[Domain]:
     return await accounts.domains.list(account)
 
 
-def _shown(domain: Domain) -> dict[str, Any]:
+def _as_json(domain: Domain) -> dict[str, Any]:
     return {
         "domain": domain.name,
         "owner": domain.owner or None,

@@ -54,7 +54,7 @@ def list_(account: _Account, *, json: _Json = False) -> None:
     """
     found = ask(lambda accounts: _list(accounts, account))
     if json:
-        print_json([_shown(key) for key in found])
+        print_json([_as_json(key) for key in found])
         return
     rows = [(key.id, key.label, key.source, iso(key.created_ms)) for key in found]
     table.show(("key id", "label", "source", "created"), rows, nothing=f"{account} has no keys")
@@ -74,7 +74,7 @@ def revoke(
     """
     revoked = ask(lambda accounts: accounts.keys.revoke(account, key_id))
     if json:
-        print_json(_shown(revoked))
+        print_json(_as_json(revoked))
         return
     print(f"key {revoked.id} of {account} is revoked")
 
@@ -84,5 +84,5 @@ async def _list(accounts: Accounts, account: str) -> list[ApiKey]:
     return await accounts.keys.list(account)
 
 
-def _shown(key: ApiKey) -> dict[str, Any]:
+def _as_json(key: ApiKey) -> dict[str, Any]:
     return {"id": key.id, "label": key.label, "source": key.source, "created": iso(key.created_ms)}

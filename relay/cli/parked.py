@@ -54,7 +54,7 @@ def list_(*, json: _Json = False) -> None:
     """
     posts = on_redis(lambda store, _: Parked(store).list())
     if json:
-        print_json([_shown(post) for post in posts])
+        print_json([_as_json(post) for post in posts])
         return
     rows = [(post.id, _age(post), post.provider, str(post.size_bytes), post.reason) for post in posts]
     table.show(("id", "age", "provider", "bytes", "reason"), rows, nothing="nothing is parked")
@@ -73,7 +73,7 @@ def show(
     """
     post, body = on_redis(lambda store, _: _with_body(Parked(store), post_id))
     if headers:
-        print_json(_shown(post) | {"headers": post.headers})
+        print_json(_as_json(post) | {"headers": post.headers})
         return
     try:
         sys.stdout.buffer.write(body)
@@ -253,7 +253,7 @@ def _age(post: ParkedPost) -> str:
     return f"{seconds:.0f} s"
 
 
-def _shown(post: ParkedPost) -> dict[str, Any]:
+def _as_json(post: ParkedPost) -> dict[str, Any]:
     return {
         "id": post.id,
         "provider": post.provider,

@@ -59,6 +59,10 @@ def serve(
         log_level=log_level,
     )
     logs.configure(loaded.log_format, loaded.log_level)
+    for old, new in settings.renamed().items():
+        log.warning(
+            "setting.renamed", setting=old, hint=f"set {new} instead: the old name is read by this version only"
+        )
     public, internal = open_sockets(loaded)
     url, internal_url = url_of(public), internal and url_of(internal)
     log.info("service.listening", url=url, internal_url=internal_url, test_page=f"{url}/")

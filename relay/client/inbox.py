@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import httpx2
 
-from relay.client import instead
+from relay.client import near_misses
 from relay.client.codes import code_in
 from relay.client.errors import NotWanted, Unusable
 from relay.errors import RelayError
@@ -164,7 +164,7 @@ class Inbox:
         if answer is None:
             return NothingCame(f"{said}; {self._why_away()}")
         misses, others = _listed(answer, "nearMisses"), _listed(answer, "otherAddresses")
-        return NothingCame(f"{said}; {instead.told(misses, others)}", misses, others)
+        return NothingCame(f"{said}; {near_misses.told(misses, others)}", misses, others)
 
     def _why_away(self) -> str:
         return f"{self._base} cannot be asked: {self._away}"

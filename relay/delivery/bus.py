@@ -36,7 +36,7 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class IdempotencyKey:
     """What a provider calls the thing that it posts, so that a post it repeats is known again."""
 
     name: str  # unique among all providers: begins with the provider's name
@@ -90,19 +90,19 @@ class Echo:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A process wants to see the sockets of an account, see census.py."""
+class SurveyRequest:
+    """A process wants to see the sockets of an account, see survey.py."""
 
     asker: str  # its name
     number: int  # of its question
     account: str
 
     def encode(self) -> bytes:
-        """The payload for the channel ``keys.CENSUS``."""
+        """The payload for the channel ``keys.SURVEY``."""
         return f"{self.asker}\n{self.number}\n{self.account}".encode()
 
     @classmethod
-    def decode(cls, payload: bytes) -> Asked | None:
+    def decode(cls, payload: bytes) -> SurveyRequest | None:
         """None when it is none of ours (a newer version's, say)."""
         asker, _, rest = payload.decode("utf-8", "replace").partition("\n")
         number, _, account = rest.partition("\n")
@@ -110,7 +110,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SurveyReply:
     """What a process answers to our question."""
 
     number: int
@@ -121,13 +121,13 @@ class Told:
         return b"%d\n%b" % (self.number, self.answer)
 
     @classmethod
-    def decode(cls, payload: bytes) -> Told | None:
+    def decode(cls, payload: bytes) -> SurveyReply | None:
         """As of a question."""
         number, _, answer = payload.partition(b"\n")
         return cls(int(number), answer) if _NUMBER.fullmatch(number.decode("ascii", "replace")) else None
 
 
-Received = Confirmed | Doorbell | Echo | Notice | Asked | Told
+LinkEvent = Confirmed | Doorbell | Echo | Notice | SurveyRequest | SurveyReply
 
 
 class _Names(NamedTuple):
@@ -147,7 +147,7 @@ def _names(inbox: str) -> _Names:
         domain,
         keys.inbox_tag(inbox),
         (keys.address(inbox), keys.meta(inbox), keys.letterbox(inbox), keys.letter_ids(inbox)),
-        (keys.HISTORY, keys.domain_inboxes(domain)),
+        (keys.REDIS_LINEAGE, keys.domain_inboxes(domain)),
         (keys.inbox_channel(inbox), keys.domain_channel(domain)),
     )
 
@@ -165,7 +165,9 @@ class Bus:
         self._epochs = secrets.randbits(24)
         self.doubted = asyncio.Event()  # a publish has failed: is the link to the same Redis alive?
 
-    async def publish(self, inbox: str, message: bytes, event: Event | None = None) -> Published | Unwanted:
+    async def publish(
+        self, inbox: str, message: bytes, event: IdempotencyKey | None = None
+    ) -> Published | Unwanted:
         """Stores and announces one message (:func:`relay.message.address`) for one canonical address.
 
         Once for each ``event`` and inbox; without one, each call is a message of its own. After it returns Published
@@ -180,7 +182,9 @@ class Bus:
             raise
         return outcome
 
-    async def _publish_unreserved(self, inbox: str, message: bytes, event: Event | None) -> Published | Unwanted:
+    async def _publish_unreserved(
+        self, inbox: str, message: bytes, event: IdempotencyKey | None
+    ) -> Published | Unwanted:
         """For the owner of the domain, if there is one; but first see whether Redis has forgotten everybody."""
         if await self._restore():
             outcome = await self._try_publish(inbox, message, event, domain_owner="")
@@ -192,7 +196,7 @@ class Bus:
         return await self._try_publish(inbox, message, event, domain_owner=owner.decode())
 
     async def _try_publish(
-        self, inbox: str, message: bytes, event: Event | None, *, domain_owner: str
+        self, inbox: str, message: bytes, event: IdempotencyKey | None, *, domain_owner: str
     ) -> Published | Unwanted:
         of = _names(inbox)
         names = [*of.keys, keys.seen(inbox, event.name) if event else of.keys[0]]
@@ -270,7 +274,7 @@ class Link:
             await self._connection.connect()  # type: ignore[no-untyped-call]
             await self._connection.send_command(verb, *channels, check_health=False)
 
-    async def receive(self) -> Received | None:
+    async def receive(self) -> LinkEvent | None:
         """Waits for the next event; None for one that needs no action. Raises Unavailable when the link broke."""
         try:
             kind, name, payload = await self._connection.read_response(
@@ -294,13 +298,13 @@ def _checked(reply: Any) -> Any:
     return reply
 
 
-def _event(channel: bytes, payload: bytes) -> Received | None:
+def _event(channel: bytes, payload: bytes) -> LinkEvent | None:
     if channel == _CONTROL:
         return Notice.decode(payload)
     if channel.startswith(_PROBE):
         return Echo(payload)
-    if channel.startswith(_CENSUS):
-        return Asked.decode(payload) if channel == _CENSUS else Told.decode(payload)
+    if channel.startswith(_SURVEY):
+        return SurveyRequest.decode(payload) if channel == _SURVEY else SurveyReply.decode(payload)
     return _doorbell(payload)
 
 
@@ -317,4 +321,4 @@ def _doorbell(payload: bytes) -> Doorbell | None:
 
 _CONTROL = keys.CONTROL.encode()
 _PROBE = keys.probe("").encode()
-_CENSUS = keys.CENSUS.encode()
+_SURVEY = keys.SURVEY.encode()

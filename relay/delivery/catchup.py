@@ -15,7 +15,7 @@ from relay.activity import Recorder
 from relay.delivery.bus import Doorbell
 from relay.delivery.history import (
     After,
-    History,
+    OldestFirst,
     Since,
     Start,
 )
@@ -89,7 +89,7 @@ class CatchUp:
         return {
             inbox: self._start(inbox, first)
             for inbox, (first, last) in noted.items()
-            if self._hub.follows(inbox) and self._positions.judge(inbox, last) is not Verdict.REPEAT
+            if self._hub.follows(inbox) and self._positions.classify(inbox, last) is not Verdict.REPEAT
         }
 
     def _start(self, inbox: str, first: MessageId) -> Start:
@@ -102,7 +102,7 @@ class CatchUp:
     async def _deliver(self, starts: Mapping[str, Start]) -> int:
         if not starts:
             return 0
-        history = History(self._letterbox, starts)
+        history = OldestFirst(self._letterbox, starts)
         recovered = delivered_bytes = 0
         while item := await history.next():
             if isinstance(item, Gap):

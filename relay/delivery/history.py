@@ -20,7 +20,7 @@ from relay.delivery.letterbox import (
     Page,
     Top,
 )
-from relay.delivery.tombstones import Deleted
+from relay.delivery.tombstones import Tombstones
 from relay.message_id import MessageId
 
 _AHEAD_BYTES = 8 * 1024 * 1024  # of letters whose turn has not come; beyond it they are read again then
@@ -44,7 +44,7 @@ class Since:
 Start = After | Since
 
 
-class _Shelf:
+class _InboxReader:
     """One inbox on the way: what was read of it and not yet taken."""
 
     __slots__ = ("ahead", "exhausted", "inbox", "large", "last", "reader", "start")
@@ -70,31 +70,31 @@ class _Shelf:
         first, last = self.ahead[0].id, self.last
         if last is None or first.continues(last):
             return None
-        return "epoch" if first.history != last.history or first.seq <= last.seq else "trimmed"
+        return "epoch" if first.stream != last.stream or first.seq <= last.seq else "trimmed"
 
 
 def _first_page(start: Start, top: Top | None) -> str:
     if isinstance(start, Since):
         return f"{max(start.ms, 0)}-0"
     reader = start.message
-    if top is None or top.last.history != reader.history:
+    if top is None or top.last.stream != reader.stream:
         return "-"
     # Redis has lost its last writes, the reader's among them: what came later came later by the clock too.
     return reader.entry if reader.seq <= top.last.seq else f"({reader.ms}-{_LARGEST_SEQ}"
 
 
-class History:
+class OldestFirst:
     """Reads once through; what comes while it does is read, or not."""
 
     def __init__(self, letterbox: Letterbox, starts: Mapping[str, Start]) -> None:
         self._letterbox = letterbox
         self._starts = dict(starts)
         self._opened = False
-        self._order: list[tuple[int, int, str, _Shelf]] = []  # by the first letter ahead
+        self._order: list[tuple[int, int, str, _InboxReader]] = []  # by the first letter ahead
         self._gaps: deque[Gap] = deque()
         self._page_letters = max(1, PAGE_LETTERS // max(len(starts), 1))
         self._ahead_bytes = 0
-        self._deleted: dict[tuple[str, str], Deleted] = {}  # by inbox and epoch, as last read
+        self._deleted: dict[tuple[str, str], Tombstones] = {}  # by inbox and epoch, as last read
 
     async def next(self) -> Letter | Gap | None:
         """The next letter, or the gap before it; None at the end. Raises Unavailable."""
@@ -131,14 +131,14 @@ class History:
             return Gap(shelf.inbox, before, None, "trimmed", reached=entry.id)
         return Letter(entry.owner, shelf.inbox, entry.id, frame)
 
-    def _queue(self, shelf: _Shelf) -> None:
+    def _queue(self, shelf: _InboxReader) -> None:
         if shelf.ahead:
             first = shelf.ahead[0].id
             heapq.heappush(self._order, (first.ms, first.seq, shelf.inbox, shelf))
 
     async def _open(self) -> None:
         tops = await self._letterbox.tops(self._starts)
-        shelves = [_Shelf(inbox, start, tops[inbox]) for inbox, start in self._starts.items()]
+        shelves = [_InboxReader(inbox, start, tops[inbox]) for inbox, start in self._starts.items()]
         small = [shelf for shelf in shelves if not shelf.large]
         groups = [small[at : at + PAGE_LETTERS] for at in range(0, len(small), PAGE_LETTERS)]
         for group in [*groups, *([shelf] for shelf in shelves if shelf.large)]:
@@ -147,7 +147,7 @@ class History:
             await self._open_gap(shelf, self._starts[shelf.inbox], tops[shelf.inbox])
             self._queue(shelf)
 
-    async def _read(self, shelves: list[_Shelf]) -> None:
+    async def _read(self, shelves: list[_InboxReader]) -> None:
         """Letters for each that has none ahead, if there are; all of them are small, or there is one."""
         count = 1 if shelves[0].large else self._page_letters
         while empty := [shelf for shelf in shelves if not shelf.ahead and not shelf.exhausted]:
@@ -158,12 +158,12 @@ class History:
                 if self._ahead_bytes > _AHEAD_BYTES and len(self._starts) > 1:
                     self._put_back(shelf)
 
-    def _put_back(self, shelf: _Shelf) -> None:
+    def _put_back(self, shelf: _InboxReader) -> None:
         """Keeps the ids of what is ahead: they are needed for the order, the letters not yet."""
         self._ahead_bytes -= sum(len(entry.frame) for entry in shelf.ahead)
         shelf.ahead = deque(entry._replace(frame=b"") for entry in shelf.ahead)
 
-    async def _open_gap(self, shelf: _Shelf, start: Start, top: Top | None) -> None:
+    async def _open_gap(self, shelf: _InboxReader, start: Start, top: Top | None) -> None:
         """The gaps that no pair of neighbouring letters shows: before everything, or where nothing is left."""
         if isinstance(start, Since):
             if top and await self._lacks(shelf, start, top):
@@ -171,13 +171,13 @@ class History:
                 reason = await self._why(shelf.inbox, "trimmed")
                 self._gaps.append(Gap(shelf.inbox, None, first, reason, reached=top.last))
         elif not shelf.ahead and (top is None or top.last != start.message):
-            lost = top is None or top.last.history != start.message.history or top.last.seq <= start.message.seq
+            lost = top is None or top.last.stream != start.message.stream or top.last.seq <= start.message.seq
             if not lost and top and await self._were_deleted(shelf.inbox, start.message, top.last.seq):
                 return
             reason = await self._why(shelf.inbox, "epoch" if lost else "trimmed", start.message)
             self._gaps.append(Gap(shelf.inbox, start.message, None, reason, reached=top.last if top else None))
 
-    async def _lacks(self, shelf: _Shelf, start: Since, top: Top) -> bool:
+    async def _lacks(self, shelf: _InboxReader, start: Since, top: Top) -> bool:
         """Whether a message of the time asked for, or later, is lost, as far as can be known."""
         if shelf.ahead[0].id.seq == 1 if shelf.ahead else top.last.ms < start.ms:
             return False

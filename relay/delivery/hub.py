@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from relay.address import domain_of
-from relay.delivery.letter import Gap, Handed, Letter, Listener
+from relay.delivery.letter import DeliveryCount, Gap, Letter, Listener
 from relay.errors import TOO_MANY_SOCKETS, Refused
 from relay.store import keys
 from relay.store.notices import Kind, Notice
@@ -85,7 +85,7 @@ class Hub:
         else:
             del self._sockets[account]
 
-    def deliver(self, letter: Letter) -> Handed:
+    def deliver(self, letter: Letter) -> DeliveryCount:
         """Hands a letter to everybody who listens to its inbox or domain and may have it; returns to how many.
 
         The owner is compared here once more: a socket whose right has just ended may still be in the table.
@@ -99,7 +99,7 @@ class Hub:
             listener.deliver(letter)
         sockets = sum(not listener.waits_for for listener in wanted)
         waits = 0 if sockets == len(wanted) else sum(listener.waits_for == inbox for listener in wanted)
-        return Handed(sockets, waits)
+        return DeliveryCount(sockets, waits)
 
     def tell(self, gap: Gap) -> set[str]:
         """Tells everybody who listens to the inbox, or to its domain, of a gap; returns whose listeners they are."""

@@ -41,7 +41,7 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SocketStatus:
     """How a socket fares, for who wants to see it."""
 
     opened_us: int  # Unix time in microseconds; no two sockets of a process have the same
@@ -51,7 +51,7 @@ class Standing:
     delivered: int  # messages (and words of gaps) that were written to it
 
 
-class Handed(NamedTuple):
+class DeliveryCount(NamedTuple):
     """To how many a letter was handed."""
 
     sockets: int
@@ -73,5 +73,5 @@ class Listener(Protocol):
     def end(self, close: Close, text: str) -> None:
         """Ends the socket with this close, told in this sentence. The first call counts."""
 
-    def standing(self) -> Standing | None:
+    def status(self) -> SocketStatus | None:
         """How it fares now; None = it is no socket, but a request that waits."""

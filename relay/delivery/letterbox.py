@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from relay.delivery.tombstones import Deleted
+from relay.delivery.tombstones import Tombstones
 from relay.errors import Unavailable
 from relay.message_id import BadMessageId, MessageId
 from relay.store import Command, Store, keys
@@ -102,10 +102,10 @@ class Letterbox:
         [found] = await self._ask(("EVAL", _FLOOR, len(names), *names, newest.seq))
         return Floor(*map(int, found)) if found else None
 
-    async def deleted(self, inbox: str, epoch: str) -> Deleted:
+    async def deleted(self, inbox: str, epoch: str) -> Tombstones:
         """What its owner deleted of one epoch."""
         [members] = await self._ask(("ZRANGE", keys.deleted(inbox, epoch), 0, -1))
-        return Deleted(members)
+        return Tombstones(members)
 
     async def pages(self, starts: Sequence[tuple[str, str]], count: int) -> list[Page]:
         """For each inbox the first ``count`` letters from its start: an entry id, after "(" when it is exclusive."""

@@ -2,7 +2,7 @@
 
 Tasks of one owner (:meth:`Node.run`): the reader takes doorbells from the link, the leveller makes the link's
 subscriptions equal to what the hub wants, the prober asks whether the link still hears anything, the audit ends
-listeners whose right has ended, the census answers who is here. When one of them fails, all end, and after a pause a
+listeners whose right has ended, the survey answers who is here. When one of them fails, all end, and after a pause a
 new link begins: with all subscriptions, with an audit of everybody, and with what was missed meanwhile (catchup.py)
 before anything new.
 """
@@ -18,22 +18,22 @@ import structlog
 
 from relay.activity import Recorder
 from relay.delivery.bus import (
-    Asked,
     Bus,
     Confirmed,
     Doorbell,
     Echo,
     Link,
-    Told,
+    SurveyReply,
+    SurveyRequest,
 )
 from relay.delivery.catchup import CatchUp
 from relay.delivery.hub import Hub, channels_of
 from relay.delivery.letter import Letter, Listener
 from relay.delivery.letterbox import Letterbox
 from relay.delivery.positions import Positions, Verdict
-from relay.delivery.revalidation import Audit, Gate
+from relay.delivery.revalidation import Gate, Revalidator
 from relay.delivery.subscriptions import Subscriptions
-from relay.delivery.survey import Census
+from relay.delivery.survey import Survey
 from relay.errors import RelayError, Unavailable
 from relay.metrics import Metrics
 from relay.store import keys
@@ -79,13 +79,13 @@ class Node:
         self._probe_seconds = probe_seconds
         self._subscriptions = Subscriptions()
         self.hub = Hub(max_sockets_per_account=max_sockets_per_account, on_change=self._subscriptions.changed)
-        self._audit = Audit(gate)
+        self._revalidator = Revalidator(gate)
         self._positions = Positions()
         self._catch_up = CatchUp(letterbox, self.hub, self._positions, metrics, activity, turn_bytes=turn_bytes)
         self._live = False  # doorbells are delivered; else they are noted, until all that was missed is read
         process = secrets.token_hex(8)
         self._probe_channel = keys.probe(process)
-        self.census = Census(bus, self.hub, process=process)
+        self.survey = Survey(bus, self.hub, process=process)
         self._received = 0  # events of this link
         self._heard = asyncio.Event()  # the echo of the last probe
         self.connected = False
@@ -116,7 +116,7 @@ class Node:
 
     def leave(self, listener: Listener) -> None:
         """Forgets the listener."""
-        self._audit.forget(listener)
+        self._revalidator.forget(listener)
         self.hub.remove(listener)
         for inbox in listener.addresses:
             if not self.hub.wants(keys.inbox_channel(inbox)):
@@ -152,13 +152,13 @@ class Node:
         try:
             async with asyncio.TaskGroup() as tasks:
                 # Redis answers in order: when the last is confirmed, all are.
-                own = [keys.CONTROL, keys.CENSUS, self.census.channel, self._probe_channel]
+                own = [keys.CONTROL, keys.SURVEY, self.survey.channel, self._probe_channel]
                 await self._subscriptions.start(link, [*self.hub.channels(), *own])
                 reading = tasks.create_task(self._read(link), name="node.read")
                 await self._subscriptions.follow([self._probe_channel])
-                self._audit.suspect(list(self.hub))
-                tasks.create_task(self._audit.run(), name="node.audit")
-                tasks.create_task(self.census.run(), name="node.census")
+                self._revalidator.recheck(list(self.hub))
+                tasks.create_task(self._revalidator.run(), name="node.audit")
+                tasks.create_task(self.survey.run(), name="node.survey")
                 tasks.create_task(self._subscriptions.level(link, self.hub.wants), name="node.level")
                 recovered = await self._catch_up.run()
                 self._live = True
@@ -191,7 +191,7 @@ class Node:
             self._heard.clear()
             await self._bus.ring(self._probe_channel, b"%d" % now_ms)
             await self._hear()
-            self._positions.prove(now_ms)
+            self._positions.confirm_until(now_ms)
             self._set_connected(True)
 
     async def _hear(self) -> None:
@@ -227,19 +227,19 @@ class Node:
                 case Confirmed(channel):
                     self._subscriptions.confirmed(channel)
                 case Notice() as notice:
-                    self._audit.suspect(self.hub.concerned(notice))
+                    self._revalidator.recheck(self.hub.concerned(notice))
                 case Echo():
                     self._heard.set()
-                case Asked() as question:
-                    self.census.asked(question)
-                case Told() as answer:
-                    self.census.told(answer)
+                case SurveyRequest() as question:
+                    self.survey.asked(question)
+                case SurveyReply() as answer:
+                    self.survey.told(answer)
 
     async def _deliver(self, doorbell: Doorbell) -> int:
         """Hands one message to the hub, and before it what is missing; the answer is its size in bytes."""
         if not self.hub.follows(doorbell.inbox):
             return 0
-        verdict = self._positions.judge(doorbell.inbox, doorbell.id)
+        verdict = self._positions.classify(doorbell.inbox, doorbell.id)
         if verdict is Verdict.REPEAT:  # the domain's bell after the inbox's, or what was caught up
             return 0
         # In line, not beside it: a smaller message behind a large one, or a gap, must not overtake it.

@@ -52,13 +52,13 @@ class Positions:
         self._domains.pop(domain, None)
         self._proven_ms.pop(domain, None)
 
-    def prove(self, now_ms: int) -> None:
+    def confirm_until(self, now_ms: int) -> None:
         """Everything that came before this time of Redis' clock was delivered."""
         for domain, inboxes in list(self._domains.items()):
             self._proven_ms[domain] = max(now_ms, self._proven_ms.get(domain, 0))
             self._domains[domain] = {inbox: last for inbox, last in inboxes.items() if last and last.ms >= now_ms}
 
-    def judge(self, inbox: str, message: MessageId) -> Verdict:
+    def classify(self, inbox: str, message: MessageId) -> Verdict:
         """What a message is, by what was delivered."""
         try:
             last = self._known(inbox)[inbox]

@@ -14,7 +14,7 @@ from typing import Protocol
 from relay.activity import Recorder
 from relay.delivery.history import (
     After,
-    History,
+    OldestFirst,
     Since,
     Start,
 )
@@ -105,7 +105,7 @@ class Replay:
 
     async def _send(self, listener: Resuming, starts: dict[str, Start], left: int) -> int:
         """How many more it may get; -1 when it has ended."""
-        history = History(self._letterbox, starts)
+        history = OldestFirst(self._letterbox, starts)
         allowed = left
         try:
             while True:
@@ -141,7 +141,7 @@ class Replay:
             after = start.message if isinstance(start, After) else None
             if top is None or (top.last.ms < start.ms if isinstance(start, Since) else top.last == after):
                 continue
-            if after and after.history == top.last.history:
+            if after and after.stream == top.last.stream:
                 deleted = await self._letterbox.deleted(inbox, after.epoch)
                 if deleted.covers(after.seq + 1, top.last.seq):
                     continue

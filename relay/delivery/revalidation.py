@@ -21,7 +21,7 @@ class Gate(Protocol):
         """The account whose key this is, if it may listen to all that. Raises Refused, Unavailable."""
 
 
-class Audit:
+class Revalidator:
     """The listeners that are in doubt."""
 
     def __init__(self, gate: Gate) -> None:
@@ -29,7 +29,7 @@ class Audit:
         self._suspects: dict[Listener, None] = {}
         self._now = asyncio.Event()
 
-    def suspect(self, listeners: Collection[Listener]) -> None:
+    def recheck(self, listeners: Collection[Listener]) -> None:
         """The right of these may have ended."""
         self._suspects.update(dict.fromkeys(listeners))
         if listeners:

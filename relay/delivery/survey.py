@@ -1,6 +1,6 @@
 """Which sockets of an account are open now, over all processes.
 
-Nobody keeps a list for the day on which somebody asks: the process that is asked rings ``keys.CENSUS``, every process
+Nobody keeps a list for the day on which somebody asks: the process that is asked rings ``keys.SURVEY``, every process
 answers on the channel of the one that asked, and what has come within a second is the answer. So a socket costs nothing
 while nobody looks; a look costs each process one walk over its sockets, if the account has any there, and at most once
 a second for each account, however often it is asked.
@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import structlog
 
-from relay.delivery.bus import Asked, Bus, Told
+from relay.delivery.bus import Bus, SurveyReply, SurveyRequest
 from relay.delivery.hub import Hub
 from relay.delivery.letter import Listener
 from relay.errors import Unavailable
@@ -51,9 +51,9 @@ class _Question:
 
     def take(self, answer: dict[str, Any]) -> None:
         self.answers.append(answer)
-        self.judge()
+        self.classify()
 
-    def judge(self) -> None:
+    def classify(self) -> None:
         if self.missing is not None and len(self.answers) >= self.missing:
             self.complete.set()
 
@@ -67,7 +67,7 @@ class _Look:
     until: float = 0.0  # event loop time to which ``seen`` is fresh
 
 
-class Census:
+class Survey:
     """Asks, and answers for the sockets of this process."""
 
     def __init__(self, bus: Bus, hub: Hub, *, process: str) -> None:
@@ -80,7 +80,7 @@ class Census:
         self._asked = 0
         self._questions: dict[int, _Question] = {}
         self._looks: dict[str, _Look] = {}
-        self._to_answer: dict[Asked, None] = {}
+        self._to_answer: dict[SurveyRequest, None] = {}
         self._now = asyncio.Event()
 
     # Asking.
@@ -107,27 +107,27 @@ class Census:
         number, question = self._asked, _Question()
         self._questions[number] = question
         try:
-            asked = Asked(self._process, number, account)
-            question.missing = await self._bus.announce(keys.CENSUS, asked.encode())
-            question.judge()
+            asked = SurveyRequest(self._process, number, account)
+            question.missing = await self._bus.announce(keys.SURVEY, asked.encode())
+            question.classify()
             limit = _CLUSTER_SECONDS if question.missing is None else _ANSWER_SECONDS
             try:
                 async with asyncio.timeout(limit):
                     await question.complete.wait()
             except TimeoutError:
-                log.debug("census.incomplete", answers=len(question.answers), of=question.missing)
+                log.debug("survey.incomplete", answers=len(question.answers), of=question.missing)
         finally:
             del self._questions[number]
         return question.answers
 
-    def told(self, told: Told) -> None:
+    def told(self, told: SurveyReply) -> None:
         """An answer to one of our questions, perhaps too late."""
         if (question := self._questions.get(told.number)) is not None:
             question.take(orjson.loads(told.answer))
 
     # Answering.
 
-    def asked(self, asked: Asked) -> None:
+    def asked(self, asked: SurveyRequest) -> None:
         """Somebody asks; :meth:`run` answers."""
         if len(self._to_answer) < _QUESTIONS:
             self._to_answer[asked] = None
@@ -141,12 +141,12 @@ class Census:
             while self._to_answer:
                 await self._answer(self._to_answer.popitem()[0])
 
-    async def _answer(self, asked: Asked) -> None:
-        told = Told(asked.number, self._own(asked.account))
+    async def _answer(self, asked: SurveyRequest) -> None:
+        told = SurveyReply(asked.number, self._own(asked.account))
         try:
             await self._bus.announce(keys.census_answers(asked.asker), told.encode())
         except Unavailable:
-            log.info("census.unanswered")  # who asks does without; the link has its own probes
+            log.info("survey.unanswered")  # who asks does without; the link has its own probes
 
     def _own(self, account: str) -> bytes:
         """The sockets of this process as JSON; when they are too many those with the most waiting."""
@@ -162,7 +162,7 @@ class Census:
         return b'{"total":%d,"sockets":[%s]}' % (len(entries), b",".join(shown))
 
     def _entry(self, listener: Listener) -> dict[str, Any] | None:
-        standing = listener.standing()
+        standing = listener.status()
         if standing is None:
             return None
         return {

@@ -34,7 +34,7 @@ end
 """
 
 
-class Deleted:
+class Tombstones:
     """The ranges of one inbox and epoch."""
 
     __slots__ = ("_firsts", "_lasts")

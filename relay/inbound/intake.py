@@ -20,7 +20,7 @@ from relay.activity import Recorder
 from relay.address import BadAddress, canonical_address
 from relay.delivery.bus import (
     Bus,
-    Event,
+    IdempotencyKey,
     Published,
     Unwanted,
 )
@@ -59,7 +59,7 @@ class _Letter:
     inbox: str
     original_inbox: str
     encoded: bytes
-    event: Event | None
+    event: IdempotencyKey | None
     size_bytes: int  # of the mail as it came
     author: str  # first address of From; "" = none
 
@@ -202,7 +202,11 @@ class Intake:
             # In a batch it is no reason to refuse the others.
             report.reject(next(iter(delivery.recipients), ""), reason)
             return ()
-        event = Event(f"{provider.name}\n{delivery.event}", delivery.retry_seconds) if delivery.event else None
+        event = (
+            IdempotencyKey(f"{provider.name}\n{delivery.event}", delivery.retry_seconds)
+            if delivery.event
+            else None
+        )
         return _letters(delivery, event, report)
 
     def _problem(self, delivery: Delivery) -> RelayError | None:
@@ -314,7 +318,7 @@ def _no_key(provider: Provider) -> str:
     )
 
 
-def _letters(delivery: Delivery, event: Event | None, report: Report) -> Iterator[_Letter]:
+def _letters(delivery: Delivery, event: IdempotencyKey | None, report: Report) -> Iterator[_Letter]:
     encoded = encode(_message(delivery))
     inboxes: dict[str, None] = {}  # one letter each, although a recipient may be named twice
     for recipient in delivery.recipients:

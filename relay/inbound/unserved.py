@@ -30,7 +30,7 @@ _NOT_SHOWN = "…"
 log = structlog.get_logger()
 
 
-class Closed:
+class UnservedPath:
     """All paths below ``/inbound`` that are not an entrance, as an ASGI application."""
 
     def __init__(self, metrics: Metrics, activity: Recorder, entrances: Mapping[str, ASGIApp]) -> None:
@@ -54,19 +54,23 @@ class Closed:
         return await JSONResponse(error.body(), error.status)(scope, receive, send)
 
     def _note(self, given: str, error: NotFound, scope: Scope) -> None:
-        name, known, client = _shown(given), given in PROVIDERS, scope["client"][0] if scope.get("client") else ""
+        name, known, client = (
+            _shortened(given),
+            given in PROVIDERS,
+            scope["client"][0] if scope.get("client") else "",
+        )
         self._posts(name if known else "unknown", str(error.status)).inc()
         log.warning("inbound.refused", provider=name, status=error.status, error=str(error), client=client)
         self._activity.refused_post(name, error.status, str(error), client=client, known=known)
 
 
-def _shown(given: str) -> str:
+def _shortened(given: str) -> str:
     return given if _NAME.fullmatch(given) else _NOT_SHOWN
 
 
 def _sentence(given: str) -> str:
     if given not in PROVIDERS:
-        return f"there is no provider {_shown(given)}: relay providers lists all, and the URL of each"
+        return f"there is no provider {_shortened(given)}: relay providers lists all, and the URL of each"
     missing = [f"{PREFIX}{given.upper()}_SECRET"]
     if given in NEED_API_KEY:
         missing.append(f"{PREFIX}{given.upper()}_API_KEY")

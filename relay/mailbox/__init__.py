@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relay.mailbox.kept import Entry, Kept
 from relay.mailbox.mailbox import Listing, Mailbox, Wanted
+from relay.mailbox.stored_message import MessageSummary, StoredMessage
 
-__all__ = ["Entry", "Kept", "Listing", "Mailbox", "Wanted"]
+__all__ = ["Listing", "Mailbox", "MessageSummary", "StoredMessage", "Wanted"]

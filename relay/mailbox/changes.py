@@ -5,7 +5,7 @@ from __future__ import annotations
 from relay.errors import BadRequest
 from relay.mailbox import scripts
 from relay.mailbox.inboxes import Inboxes
-from relay.mailbox.kept import Flags, missing, parse_id
+from relay.mailbox.stored_message import Flags, missing, parse_id
 from relay.store import keys
 
 LABELS = 20  # of one message

@@ -8,23 +8,28 @@ from dataclasses import dataclass
 from relay.mailbox import scripts
 from relay.mailbox.changes import Changes
 from relay.mailbox.inboxes import Found, Inbox, Inboxes, checked, owners
-from relay.mailbox.kept import Entry, Kept, missing, parse_id
-from relay.mailbox.newest import Newest
+from relay.mailbox.newest_first import NewestFirst
 from relay.mailbox.stars import Stars
+from relay.mailbox.stored_message import (
+    MessageSummary,
+    StoredMessage,
+    missing,
+    parse_id,
+)
 from relay.message_id import MessageId
 from relay.store import Command, Store, keys
 
 _COUNTS_AT_ONCE = 100
 _AFTER_HEAD = len('{"_id":"')
 
-Wanted = Callable[[Entry], bool]
+Wanted = Callable[[MessageSummary], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Messages, newest first."""
 
-    entries: list[Entry]
+    entries: list[MessageSummary]
     whole: bool = True  # False: there was more to look through than may be for one answer
 
 
@@ -40,7 +45,7 @@ class Counts:
         return Counts(self.messages + other.messages, self.unread + other.unread, self.starred + other.starred)
 
 
-def _everything(_entry: Entry) -> bool:
+def _everything(_entry: MessageSummary) -> bool:
     return True
 
 
@@ -67,7 +72,7 @@ class Mailbox:
         """Returns when the address is the account's: reserved by it, or free and in a domain of its own."""
         await self._inboxes.mine(account_id, email)
 
-    async def letter(self, account_id: str, email: str, message_id: str) -> Kept:
+    async def letter(self, account_id: str, email: str, message_id: str) -> StoredMessage:
         """One message, whole. Raises BadRequest: a malformed id; NotFound."""
         message = parse_id(message_id)
         *owner, rows, copy = await self._inboxes.ask(
@@ -78,24 +83,24 @@ class Mailbox:
         checked(account_id, email, *owner)
         for _, (_, letters_owner, _, frame) in rows:
             if letters_owner.decode() == account_id and frame.startswith(b'{"_id":"%b"' % message_id.encode()):
-                return Kept(message, email, account_id, frame)
+                return StoredMessage(message, email, account_id, frame)
         if copy is None:
             raise missing(email)
-        return Kept(message, email, account_id, copy)
+        return StoredMessage(message, email, account_id, copy)
 
-    async def entry(self, account_id: str, email: str, message_id: str) -> Entry:
+    async def entry(self, account_id: str, email: str, message_id: str) -> MessageSummary:
         """One message as lists show it. Raises as :meth:`letter`."""
         message = parse_id(message_id)
         inbox = await self._inboxes.mine(account_id, email)
-        letters = Newest(self._inboxes, account_id, [inbox], count=1, since_ms=message.ms, before=message)
-        copies = Newest(self._inboxes, account_id, [inbox], copies={inbox: [str(message).encode()]})
+        letters = NewestFirst(self._inboxes, account_id, [inbox], count=1, since_ms=message.ms, before=message)
+        copies = NewestFirst(self._inboxes, account_id, [inbox], copies={inbox: [str(message).encode()]})
         for newest in (letters, copies):  # neither brings its bodies
             entry = await newest.next()
             if entry and entry.members["_id"] == message_id:
                 return entry
         raise missing(email)
 
-    async def entries(self, account_id: str, email: str, frames: Sequence[bytes]) -> list[Entry]:
+    async def entries(self, account_id: str, email: str, frames: Sequence[bytes]) -> list[MessageSummary]:
         """The same of messages of an inbox, in any order, whose JSON is known. Who asks has been checked."""
         ids = [frame[_AFTER_HEAD : frame.index(b'"', _AFTER_HEAD)].decode() for frame in frames]
         if not ids:
@@ -105,7 +110,7 @@ class Mailbox:
             *(("HEXISTS", keys.starred(email), f"{message_id} {account_id}") for message_id in ids),
         )
         return [
-            Entry.of(email, frame, flagged or b"", account_id if saved else None)
+            MessageSummary.of(email, frame, flagged or b"", account_id if saved else None)
             for frame, flagged, saved in zip(frames, flags, starred, strict=True)
         ]
 
@@ -121,7 +126,7 @@ class Mailbox:
     ) -> Listing:
         """Messages of one inbox, from ``before`` (inclusive) back."""
         inbox = await self._inboxes.mine(account_id, email)
-        newest = Newest(self._inboxes, account_id, [inbox], count=limit + skip, before=before)
+        newest = NewestFirst(self._inboxes, account_id, [inbox], count=limit + skip, before=before)
         return await _collect(newest, limit, skip, wanted)
 
     async def list_domain(
@@ -154,7 +159,7 @@ class Mailbox:
     async def list_starred(self, account_id: str, *, limit: int, skip: int = 0) -> Listing:
         """Starred messages of an account."""
         copies = await self.stars.copies(account_id)
-        newest = Newest(self._inboxes, account_id, list(copies), copies=copies)
+        newest = NewestFirst(self._inboxes, account_id, list(copies), copies=copies)
         return await _collect(newest, limit, skip, _everything)
 
     async def _list(
@@ -168,7 +173,7 @@ class Mailbox:
         since_ms: int = 0,
         before: MessageId | None = None,
     ) -> Listing:
-        newest = Newest(self._inboxes, account_id, found.inboxes, since_ms=since_ms, before=before)
+        newest = NewestFirst(self._inboxes, account_id, found.inboxes, since_ms=since_ms, before=before)
         listing = await _collect(newest, limit, skip, wanted)
         # The inboxes that were not looked at have older mail than those that were.
         return Listing(listing.entries, listing.whole and (found.all or len(listing.entries) == limit))
@@ -200,7 +205,7 @@ class Mailbox:
 
     async def _looked_at(self, account_id: str, inbox: Inbox) -> Counts:
         """Of an inbox whose domain has changed hands: one letter after the other."""
-        newest, counts = Newest(self._inboxes, account_id, [inbox]), Counts()
+        newest, counts = NewestFirst(self._inboxes, account_id, [inbox]), Counts()
         while entry := await newest.next():
             shown = entry.members
             counts += Counts(1, int(not shown["read"]), int(shown["savedBy"] is not None))
@@ -217,8 +222,8 @@ def _size(inbox: Inbox) -> tuple[Command, ...]:
     )
 
 
-async def _collect(newest: Newest, limit: int, skip: int, wanted: Wanted) -> Listing:
-    entries: list[Entry] = []
+async def _collect(newest: NewestFirst, limit: int, skip: int, wanted: Wanted) -> Listing:
+    entries: list[MessageSummary] = []
     while len(entries) < limit and (entry := await newest.next()):
         if not wanted(entry):
             continue

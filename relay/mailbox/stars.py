@@ -5,7 +5,7 @@ from __future__ import annotations
 from relay.errors import BadRequest
 from relay.mailbox import scripts
 from relay.mailbox.inboxes import Inbox, Inboxes
-from relay.mailbox.kept import missing, parse_id
+from relay.mailbox.stored_message import missing, parse_id
 from relay.store import keys
 
 _INBOXES = 1000  # of one account

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from relay.errors import NotAMail
-from relay.message import Mailbox
+from relay.message import EmailAddress
 from relay.mime import addresses, charset, headers, links, tree
 
 __all__ = ["Parts", "checked", "parse"]
@@ -17,10 +17,10 @@ class Parts:
     """What a mail says. No string holds a lone surrogate: all survive JSON in UTF-8."""
 
     headers: tuple[tuple[str, str], ...]  # in order; lower-case names; unfolded, not decoded from RFC 2047
-    sender: tuple[Mailbox, ...]  # From
-    to: tuple[Mailbox, ...]
-    cc: tuple[Mailbox, ...]
-    bcc: tuple[Mailbox, ...]
+    sender: tuple[EmailAddress, ...]  # From
+    to: tuple[EmailAddress, ...]
+    cc: tuple[EmailAddress, ...]
+    bcc: tuple[EmailAddress, ...]
     subject: str  # decoded, one line; the first when there are several
     text: str  # the mail's own text/plain, lines end with "\n"; "" when absent
     html: str  # likewise text/html
@@ -69,9 +69,9 @@ def checked(raw: bytes) -> bytes:
     return raw
 
 
-def _mailboxes(values: list[str]) -> tuple[Mailbox, ...]:
+def _mailboxes(values: list[str]) -> tuple[EmailAddress, ...]:
     """Of all fields of one name, within ``MAX_DECODED`` characters; what is cut off goes back to a comma."""
-    found: list[Mailbox] = []
+    found: list[EmailAddress] = []
     left = headers.MAX_DECODED
     for value in values:
         if left > 0:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from relay.message import Mailbox
+from relay.message import EmailAddress
 from relay.mime.headers import decode_words
 
 # The two shapes that nearly every field has; what has more goes the long way.
@@ -40,12 +40,12 @@ _COMMENT_OR_BLANK = re.compile(r"\([^()]*+\)|\s++")
 _LINE_BREAKS = re.compile(r"[\r\n]+")
 
 
-def mailboxes(value: str) -> list[Mailbox]:
+def mailboxes(value: str) -> list[EmailAddress]:
     """The mailboxes of one field's value, in order; members of groups stand among the others."""
     simple = _SIMPLE.fullmatch(value)
     if simple is not None:
         quoted, plain, angle, bare = simple.groups()
-        return [Mailbox(angle or bare, (quoted or plain or "").strip())]
+        return [EmailAddress(angle or bare, (quoted or plain or "").strip())]
     return _read(value)
 
 
@@ -65,25 +65,25 @@ class _Entry:
             self.words.append([piece])
         self.glued = True
 
-    def mailbox(self) -> Mailbox | None:
+    def mailbox(self) -> EmailAddress | None:
         """None when there is nothing that could be an address."""
         if self.address:
-            return Mailbox(self.address, _name(map("".join, self.words)) or _name([self.comment]))
+            return EmailAddress(self.address, _name(map("".join, self.words)) or _name([self.comment]))
         words = _around_at(["".join(pieces) for pieces in self.words])
         for index, word in enumerate(words):
             if "@" in word.strip("@"):
-                return Mailbox(word, _name(words[:index] + words[index + 1 :]) or _name([self.comment]))
+                return EmailAddress(word, _name(words[:index] + words[index + 1 :]) or _name([self.comment]))
         if len(words) == 1 and _LOCAL.fullmatch(words[0]):  # "From: root (Cron Daemon)"
-            return Mailbox(words[0], _name([self.comment]))
+            return EmailAddress(words[0], _name([self.comment]))
         return None
 
 
 _LOCAL = re.compile(r"[A-Za-z0-9_.-]+")
 
 
-def _read(value: str) -> list[Mailbox]:
+def _read(value: str) -> list[EmailAddress]:
     """The long way: token by token. A quoted string or comment without an end is read again without its signs."""
-    found: list[Mailbox | None] = []
+    found: list[EmailAddress | None] = []
     entry = _Entry()
     position = 0
     while (match := _TOKEN.match(value, position)) is not None:

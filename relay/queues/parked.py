@@ -69,7 +69,7 @@ class Parked:
         if len(head) + len(body) > MAX_BYTES:
             raise TooLarge(f"the post cannot be read ({reason}), and is too large to be kept for the operator")
         post_id = _id_of(provider, reason.encode(), b"") if once else _id_of(provider, head, body)
-        arguments = (post_id, provider, _ms(received), _shown(reason), head, len(body), len(head) + len(body))
+        arguments = (post_id, provider, _ms(received), _shortened(reason), head, len(body), len(head) + len(body))
         displaced = await self._ask(
             ("EVAL", _ADD, 3, *_keys(post_id), MAX_ENTRIES, MAX_BYTES, *arguments, body), durable=True
         )
@@ -121,7 +121,7 @@ def _ms(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
-def _shown(reason: str) -> str:
+def _shortened(reason: str) -> str:
     return "".join(character if character.isprintable() else " " for character in reason)[:_REASON_CHARACTERS]
 
 

@@ -27,14 +27,14 @@ from relay.delivery.replay import Replay
 from relay.errors import ConfigError, Unavailable
 from relay.inbound import providers
 from relay.inbound.door import Door as InboundDoor
-from relay.inbound.fetching.document_cache import Fetcher
+from relay.inbound.fetching.document_cache import DocumentCache
 from relay.inbound.fetching.worker import FetchWorker
 from relay.inbound.intake import Intake
 from relay.inbound.proof import sns
 from relay.inbound.providers.sendgrid import SendGrid
 from relay.inbound.providers.ses import Ses
-from relay.inbound.unserved import PATH as CLOSED_PATH
-from relay.inbound.unserved import Closed
+from relay.inbound.unserved import PATH as UNSERVED_PATH
+from relay.inbound.unserved import UnservedPath
 from relay.inbound.webhook.provider import Provider
 from relay.mailbox import Mailbox
 from relay.metrics import CONTENT_TYPE, Metrics
@@ -73,20 +73,20 @@ class Service:
         kept = {"keep_messages": settings.keep_messages, "keep_seconds": settings.keep_seconds}
         self.bus = Bus(self.store, restore=self._restore, **kept)
         # With a queue of its own: who reads a lot holds up nobody who publishes.
-        self.letterbox = Letterbox(self.store.beside(), **kept)
+        self.letterbox = Letterbox(self.store.with_own_queue(), **kept)
         self.mailbox = Mailbox(
-            self.store.beside(),
+            self.store.with_own_queue(),
             **kept,
             starred_messages=settings.starred_messages,
             starred_bytes=settings.starred_bytes,
         )
-        beside = self.store.beside()
+        beside = self.store.with_own_queue()
         journal = Journal(beside, keep_seconds=settings.keep_seconds)
         self._reader = Reader(journal)
         self._activity = Recorder(beside, journal, self.metrics, on_written=self._reader.wake)
         self.node = self._made_node()
         self._fetches = Fetches(self.store)
-        self._fetcher = Fetcher(sns.is_amazon_sns, exactly=[settings.sendgrid_jwks_url])
+        self._documents = DocumentCache(sns.is_amazon_sns, exactly=[settings.sendgrid_jwks_url])
         self._intake = self._made_intake()
         replay = Replay(self.letterbox, self.metrics, self._activity, limit=settings.replay_limit)
         self._stream = StreamDoor(self.node, replay, self.metrics, self._activity, settings)
@@ -110,7 +110,7 @@ class Service:
             restore=self._restore,
             max_sockets_per_account=settings.max_sockets_per_account,
             turn_bytes=min(_TURN_BYTES, settings.socket_buffer_bytes // 2),
-            probe_seconds=settings.probe_seconds,
+            probe_seconds=settings.redis_probe_seconds,
         )
 
     def _made_intake(self) -> Intake:
@@ -129,7 +129,7 @@ class Service:
             self._intake,
             self.metrics,
             self._activity,
-            settled=self._fetcher.settled,
+            settled=self._documents.settled,
             public_url=self.settings.public_url,
             max_message_bytes=self.settings.max_message_bytes,
         )
@@ -139,7 +139,7 @@ class Service:
         entrances = self._entrances()
         self.routes: list[BaseRoute] = [
             *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in entrances.items()),
-            Route(CLOSED_PATH, Closed(self.metrics, self._activity, entrances)),
+            Route(UNSERVED_PATH, UnservedPath(self.metrics, self._activity, entrances)),
             *self._stream.routes(),
             *api.routes(self._rooms()),
             *web.routes(),
@@ -166,16 +166,16 @@ class Service:
             self._waiting,
             self._reader,
             self._intake,
-            self.node.census,
+            self.node.survey,
         )
 
     def _providers(self) -> list[Provider]:
         known = providers.enabled(self.settings)
         if isinstance(ses := known.get("ses"), Ses):
-            confirm = partial(self._fetcher.ask, tries=_CONFIRMATION_TRIES)
-            known["ses"] = replace(ses, certificates=self._fetcher.cached, confirm=confirm)
+            confirm = partial(self._documents.ask, tries=_CONFIRMATION_TRIES)
+            known["ses"] = replace(ses, certificates=self._documents.cached, confirm=confirm)
         if isinstance(sendgrid := known.get("sendgrid"), SendGrid):
-            known["sendgrid"] = replace(sendgrid, key_sets=self._fetcher.cached)
+            known["sendgrid"] = replace(sendgrid, key_sets=self._documents.cached)
         return list(known.values())
 
     @asynccontextmanager
@@ -206,8 +206,8 @@ class Service:
             jwks_url = self.settings.sendgrid_jwks_url
             # Else there is nothing to fetch, and no need of certificates.
             if jwks_url or "ses" in self.settings.provider_secrets():
-                self._fetcher.ask(jwks_url)  # the first mail need not wait then
-                tasks.create_task(self._fetcher.run(), name="fetcher")
+                self._documents.ask(jwks_url)  # the first mail need not wait then
+                tasks.create_task(self._documents.run(), name="fetcher")
             if self.settings.api_keys():
                 tasks.create_task(self._fetch_worker().run(), name="fetching")
 

@@ -162,8 +162,8 @@ class ClusterStore(Store):
     def _made(self, node: Node) -> Store:
         return self._make(node, self._timeout_seconds * _NODE_SHARE)
 
-    def beside(self) -> Store:
-        """As :meth:`Store.beside`, to all nodes."""
+    def with_own_queue(self) -> Store:
+        """As :meth:`Store.with_own_queue`, to all nodes."""
         store = ClusterStore(self._seeds, self._make, timeout_seconds=self._timeout_seconds, where=self._where)
         self._beside.append(store)
         return store

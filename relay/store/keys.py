@@ -11,11 +11,13 @@ import hashlib
 PREFIX = "relay:"
 
 CONTROL = f"{PREFIX}control"  # channel: what was revoked, released or switched off, see notices.py
-CENSUS = f"{PREFIX}census"  # channel: whose sockets somebody wants to see, see census.py
+SURVEY = f"{PREFIX}survey"  # channel: whose sockets somebody wants to see, see survey.py
 ACCOUNTS = f"{PREFIX}accounts"  # set of account ids
 # String: Unix ms at which all of an accounts file was there. In the slot of ACCOUNTS: one node fewer that may be away.
 ACCOUNTS_APPLIED = f"{PREFIX}{{{ACCOUNTS}}}:applied"
-HISTORY = f"{PREFIX}history"  # string: mark of this Redis' own history, see store/mark.py; not on a cluster
+REDIS_LINEAGE = (
+    f"{PREFIX}history"  # string: mark of this Redis' own history, see store/lineage.py; not on a cluster
+)
 ACTIVITY = f"{PREFIX}{{activity}}"  # stream: what happened, over all accounts, see activity/journal.py
 PARKED = f"{PREFIX}{{parked}}"  # stream: posts that nobody could read, see parked.py
 PARKED_BYTES = f"{PARKED}:bytes"  # string: what they and their bodies take
@@ -32,7 +34,7 @@ def probe(node: str) -> str:
 
 def census_answers(node: str) -> str:
     """Channel: what each process answers to a question of this one."""
-    return f"{PREFIX}census:{node}"
+    return f"{PREFIX}survey:{node}"
 
 
 def inbox_channel(inbox: str) -> str:

@@ -1,8 +1,8 @@
-"""The history mark: what a Redis is asked at each new connection, so that publish.lua learns of lost writes.
+"""The lineage of a Redis: asked at each new connection, so that publish.lua learns of lost writes.
 
 A Redis that was a replica, or that came back without an append-only file, may lack messages that were acknowledged.
-Nothing in the data says so. So the mark (keys.HISTORY) is made of what the server says of itself, and stands in the
-data: whoever finds another mark than the one it knew begins a new epoch.
+Nothing in the data says so. So the mark (keys.REDIS_LINEAGE) is made of what the server says of itself, and is stored
+with the data. Whoever finds another mark than the one it knew begins a new epoch.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ async def note(connection: Connection) -> None:
         # While it reads its append-only file it says that it has none; the next question may come when it is through.
         raise BusyLoadingError("it is loading its data")
     mark = _mark(info)
-    found = await _ask(connection, "GET", keys.HISTORY)
+    found = await _ask(connection, "GET", keys.REDIS_LINEAGE)
     # A server that says nothing of itself has the history that its data has, and the mark in them stays.
     if found != (mark or found or _FIRST):
-        await _ask(connection, "SET", keys.HISTORY, mark or _FIRST)
+        await _ask(connection, "SET", keys.REDIS_LINEAGE, mark or _FIRST)
 
 
 def _mark(info: dict[bytes, bytes]) -> bytes:

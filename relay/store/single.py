@@ -209,7 +209,7 @@ class Store:
                 await connection.disconnect(nowait=True)
         await self.client.connection_pool.disconnect(inuse_connections=False)
 
-    def beside(self) -> Store:
+    def with_own_queue(self) -> Store:
         """Another queue of questions to the same Redis: what is slow there holds up nothing here. Ends with this."""
         store = Store(self.client, timeout_seconds=self._timeout_seconds, where=self._where)
         store._logged = self._logged

@@ -25,12 +25,12 @@ from relay.errors import LEAVING, OUR_FAULT, Close, Refused, TooManyRequests, Un
 from relay.metrics import Metrics
 from relay.settings import Settings
 from relay.stream import frames, handshake
+from relay.stream.handshake_batcher import HandshakeBatcher
 from relay.stream.heartbeat import Wheel
 from relay.stream.portable import PortableListener, say_goodbye
 from relay.stream.refusals import Refusals
 from relay.stream.request import SUBPROTOCOL, ListenRequest, asked_for, parse
-from relay.stream.waves import Waves
-from relay.stream.wire import Surroundings, Wire
+from relay.stream.wire import Wire, WireContext
 
 log = structlog.get_logger()
 
@@ -44,16 +44,16 @@ class Door:
         self, node: Node, replay: Replay, metrics: Metrics, activity: Recorder, settings: Settings
     ) -> None:
         self._node = node
-        self._replay = replay
+        self._history = replay
         self._metrics = metrics
         self._activity = activity
         self._settings = settings
         self._refusals = Refusals(max_per_minute=settings.max_refusals_per_minute)
         self._leaving = False
-        self._waves = Waves()
+        self._batcher = HandshakeBatcher()
         self.wheel = Wheel(ping_seconds=settings.ping_seconds)
-        self._surroundings = Surroundings(self.wheel, settings.socket_buffer_bytes, self._wire_ended)
-        self._refusing = Surroundings(self.wheel, settings.socket_buffer_bytes, lambda _wire, _close: None)
+        self._surroundings = WireContext(self.wheel, settings.socket_buffer_bytes, self._wire_ended)
+        self._refusing = WireContext(self.wheel, settings.socket_buffer_bytes, lambda _wire, _close: None)
 
     def routes(self) -> list[BaseRoute]:
         """The one endpoint, and a word for those who meet it without a WebSocket."""
@@ -96,7 +96,7 @@ class Door:
 
     async def _listen(self, websocket: WebSocket) -> None:
         if opener := _opener(websocket):
-            await self._waves.turn()
+            await self._batcher.turn()
             await self._listen_on_wire(websocket, opener)
         else:
             await self._listen_portably(websocket)
@@ -108,7 +108,7 @@ class Door:
             key_hash=request.key_hash,
             addresses=request.addresses,
             domains=request.domains,
-            around=self._surroundings,
+            context=self._surroundings,
             client=_client(websocket),
         )
         await self._node.admit(listener, request.account)
@@ -120,12 +120,12 @@ class Door:
         self._opened(listener)
         listener.open(hand_over, request.frames, _greeting(request), resumes=request.resume is not None)
         if request.resume:
-            await self._catch_up(listener, request.resume)
+            await self._replay(listener, request.resume)
 
-    async def _catch_up(self, listener: Resuming, resume: Resume) -> None:
+    async def _replay(self, listener: Resuming, resume: Resume) -> None:
         """Returns when the listener is live, or has ended."""
         try:
-            await self._replay.run(listener, resume)
+            await self._history.run(listener, resume)
         except Unavailable as error:
             listener.end(OUR_FAULT, f"{error} with since, where you are now")
 
@@ -140,7 +140,7 @@ class Door:
             for text in _greeting(request):
                 await websocket.send_text(text)
             resume = request.resume
-            end = await listener.carry(websocket, partial(self._catch_up, listener, resume) if resume else None)
+            end = await listener.carry(websocket, partial(self._replay, listener, resume) if resume else None)
         finally:
             self._node.leave(listener)
         self._ended(listener, end.close if end else None)
@@ -182,7 +182,7 @@ class Door:
             raise Refused(LEAVING, "this process is leaving; connect again")
         return parse(
             websocket,
-            default_frames=self._settings.frames,
+            default_frames=self._settings.default_frames,
             max_addresses=self._settings.max_addresses_per_socket,
             now_ms=time.time_ns() // 1_000_000,
         )
@@ -193,7 +193,7 @@ class Door:
     async def _refuse(self, websocket: WebSocket, refused: Refused) -> None:
         self._metrics.closed.labels(str(refused.close.code)).inc()
         if opener := _opener(websocket):
-            wire = Wire(key_hash="", addresses=(), domains=(), around=self._refusing)
+            wire = Wire(key_hash="", addresses=(), domains=(), context=self._refusing)
             wire.end(refused.close, refused.text)
             wire.open(opener(_chosen(websocket)), "message")
         else:

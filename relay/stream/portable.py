@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from relay.delivery.letter import Gap, Letter, Standing
+from relay.delivery.letter import Gap, Letter, SocketStatus
 from relay.errors import SLOW, Close, Refused
 from relay.message_id import MessageId
 from relay.stream import frames
-from relay.stream.hold import Floors, Hold
+from relay.stream.pending import AlreadySent, PendingQueue
 from relay.stream.request import ListenRequest
 
 _STALLED_SECONDS = 30.0  # that a replay waits for a socket to take anything
@@ -38,8 +38,8 @@ class PortableListener:
         self.domains: Collection[str] = request.domains
         self._format = request.frames
         self._limit_bytes = limit_bytes
-        self._held = Hold(limit_bytes=limit_bytes) if request.resume else None
-        self._floors: Floors | None = None
+        self._held = PendingQueue(limit_bytes=limit_bytes) if request.resume else None
+        self._already_sent: AlreadySent | None = None
         self._waiting: deque[Letter | Gap] = deque()
         self._waiting_bytes = 0  # of letters within the limit; not of the one under way
         self._large_waiting = False  # one letter beyond the limit has a place of its own
@@ -59,7 +59,7 @@ class PortableListener:
         if self._held is not None:
             self._held.put(letter)
             return
-        if self._floors and not self._floors.lets(letter):
+        if self._already_sent and not self._already_sent.is_new(letter):
             return
         size = _size(letter)
         large = size > self._limit_bytes
@@ -83,11 +83,11 @@ class PortableListener:
             self._ended.set()
             self._emptied.set()
 
-    def standing(self) -> Standing:
+    def status(self) -> SocketStatus:
         """See :class:`relay.delivery.letter.Listener`. What waits in the server's own buffers is not known here."""
         held = self._held.size_bytes if self._held is not None else 0
         waiting = held + sum(map(_size, self._waiting))
-        return Standing(self.opened_us, self._format, self.client, waiting, self.delivered)
+        return SocketStatus(self.opened_us, self._format, self.client, waiting, self.delivered)
 
     # For a socket that resumes, see relay/delivery/replay.py.
 
@@ -121,7 +121,7 @@ class PortableListener:
             return True
         if held.overflowed:
             return False
-        self._held, self._floors = None, Floors(last)
+        self._held, self._already_sent = None, AlreadySent(last)
         for letter in held.take():
             self.deliver(letter)
         return True

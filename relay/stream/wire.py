@@ -29,15 +29,15 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from relay.delivery.letter import Gap, Letter, Standing
+from relay.delivery.letter import Gap, Letter, SocketStatus
 from relay.errors import LEAVING, SLOW, Close, Refused
 from relay.message_id import MessageId
 from relay.stream import frames
 from relay.stream.frames import Format
 from relay.stream.handshake import HandOver
 from relay.stream.heartbeat import Wheel
-from relay.stream.hold import Floors, Hold
 from relay.stream.incoming import Incoming
+from relay.stream.pending import AlreadySent, PendingQueue
 
 _FAREWELL_SECONDS = 5.0  # a peer that has not closed by then is cut off, whatever waits for it
 _STALLED_SECONDS = 30.0  # that a replay waits for a socket to take anything
@@ -50,7 +50,7 @@ _OPEN, _PAUSED, _HOLDING, _REPLAYING, _RESUMED, _ENDED = range(6)
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class WireContext:
     """What all wires of a process share."""
 
     wheel: Wheel
@@ -64,12 +64,12 @@ class Wire(asyncio.Protocol):
     waits_for = ""
 
     __slots__ = (
-        "_around",
+        "_already_sent",
         "_connections",
+        "_context",
         "_deflate",
         "_drained",
         "_farewell",
-        "_floors",
         "_held",
         "_incoming",
         "_large_bytes",
@@ -93,7 +93,7 @@ class Wire(asyncio.Protocol):
         key_hash: str,
         addresses: Collection[str],
         domains: Collection[str],
-        around: Surroundings,
+        context: WireContext,
         client: str = "",
     ) -> None:
         """Holds what it is given until :meth:`open`. ``client`` is its address, for the log."""
@@ -105,11 +105,11 @@ class Wire(asyncio.Protocol):
         # A tuple of one takes a quarter of a set of one.
         self.addresses = tuple(addresses) if len(addresses) <= _FEW else addresses
         self.domains = tuple(domains) if len(domains) <= _FEW else domains
-        self._around = around
+        self._context = context
         self._variant: frames.Variant = "message"
         self._state = _HOLDING
-        self._held: Hold | None = Hold(limit_bytes=around.limit_bytes)
-        self._floors: Floors | None = None  # of a socket that resumed, until it has passed them all
+        self._held: PendingQueue | None = PendingQueue(limit_bytes=context.limit_bytes)
+        self._already_sent: AlreadySent | None = None  # of a socket that resumed, until it has passed them all
         self._drained: asyncio.Future[None] | None = None  # who resumes waits for it
         self._farewell: Refused | None = None  # why it was ended while it still held
         self._incoming: Incoming | None = None
@@ -124,7 +124,7 @@ class Wire(asyncio.Protocol):
         frame = letter.variants.get(self._variant)
         if frame is None:
             frame = frames.wire(letter, self._variant)
-        if self._state or len(frame) > self._around.limit_bytes:
+        if self._state or len(frame) > self._context.limit_bytes:
             self._deliver_unusual(letter, frame)
         else:
             self.delivered += 1
@@ -136,10 +136,10 @@ class Wire(asyncio.Protocol):
         if self._held is not None:
             self._held.put(letter)
             return
-        if self._floors is not None and not self._lets(self._floors, letter):
+        if self._already_sent is not None and not self._is_new(self._already_sent, letter):
             return
         if self._is_full(len(frame)):
-            limit = self._around.limit_bytes
+            limit = self._context.limit_bytes
             self.end(SLOW, f"more than {limit} bytes were waiting for this socket; read faster")
             return
         self.delivered += 1
@@ -147,19 +147,19 @@ class Wire(asyncio.Protocol):
         if self._state != _PAUSED:
             self._large_bytes = 0  # the kernel has taken it
 
-    def _lets(self, floors: Floors, letter: Letter | Gap) -> bool:
-        lets = floors.lets(letter)
-        if not floors:
-            self._floors = None
+    def _is_new(self, already_sent: AlreadySent, letter: Letter | Gap) -> bool:
+        new = already_sent.is_new(letter)
+        if not already_sent:
+            self._already_sent = None
             self._state = _OPEN if self._state == _RESUMED else self._state
-        return lets
+        return new
 
     def _is_full(self, size: int) -> bool:
         """Whether a frame may not wait too. One beyond the limit may, beside those within it: a socket is not slow
         because a mail is large."""
         waiting = self._transport.get_write_buffer_size()
-        if size <= self._around.limit_bytes:
-            return waiting - self._large_bytes + size > self._around.limit_bytes
+        if size <= self._context.limit_bytes:
+            return waiting - self._large_bytes + size > self._context.limit_bytes
         if self._large_bytes:
             return True
         self._large_bytes = size
@@ -181,15 +181,15 @@ class Wire(asyncio.Protocol):
         """Our close frame; then the peer's, or the end of its time."""
         self._state = _ENDED
         self._wake()
-        self._around.on_end(self, close)
+        self._context.on_end(self, close)
         self._transport.write(frames.closing(close))
         asyncio.get_running_loop().call_later(_FAREWELL_SECONDS, self._transport.abort)
 
-    def standing(self) -> Standing:
+    def status(self) -> SocketStatus:
         """See :class:`relay.delivery.letter.Listener`."""
         held = self._held.size_bytes if self._held is not None else 0
         written = 0 if self._state == _HOLDING else self._transport.get_write_buffer_size()
-        return Standing(
+        return SocketStatus(
             self.opened_us, frames.format_of(self._variant), self.client, held + written, self.delivered
         )
 
@@ -225,8 +225,8 @@ class Wire(asyncio.Protocol):
         if held.overflowed:
             return False
         self._held = None
-        self._floors = Floors(last) if last else None
-        limit = self._around.limit_bytes
+        self._already_sent = AlreadySent(last) if last else None
+        limit = self._context.limit_bytes
         self._transport.set_write_buffer_limits(limit, limit // 4)
         if self._state == _REPLAYING:
             self._state = self._calm()
@@ -238,7 +238,7 @@ class Wire(asyncio.Protocol):
         """The state of a socket that takes what it is given."""
         if self._held is not None:
             return _REPLAYING
-        return _OPEN if self._floors is None else _RESUMED
+        return _OPEN if self._already_sent is None else _RESUMED
 
     def _wake(self) -> None:
         if self._drained is not None and not self._drained.done():
@@ -260,13 +260,13 @@ class Wire(asyncio.Protocol):
         self._connections.add(self)
         self._transport.set_protocol(self)
         # A replay waits whenever a quarter of what may wait does: the rest is for what is live when it ends.
-        high = self._around.limit_bytes // (4 if resumes else 1)
+        high = self._context.limit_bytes // (4 if resumes else 1)
         self._transport.set_write_buffer_limits(high, high // 4)
-        self._slot = self._around.wheel.add(self)
+        self._slot = self._context.wheel.add(self)
         self._state = _REPLAYING
         self._transport.writelines([frames.control(text) for text in greeting])
         if self._farewell is None and not resumes and not self.release({}):
-            limit = self._around.limit_bytes
+            limit = self._context.limit_bytes
             self._farewell = Refused(SLOW, f"more than {limit} bytes were waiting for this socket; read faster")
         if self._farewell and self._state != _ENDED:
             self._say_goodbye(self._farewell)
@@ -305,7 +305,7 @@ class Wire(asyncio.Protocol):
             mistake = (
                 Close(outcome.code, "the client's mistake", retry=False, status=400) if outcome.mistake else None
             )
-            self._around.on_end(self, mistake)
+            self._context.on_end(self, mistake)
             self._transport.write(outcome.reply)
         self._transport.close()
 
@@ -314,9 +314,9 @@ class Wire(asyncio.Protocol):
         if self._state != _ENDED:
             self._state = _ENDED
             self._wake()
-            self._around.on_end(self, None)
+            self._context.on_end(self, None)
         self._incoming = None
-        self._around.wheel.remove(self, self._slot)
+        self._context.wheel.remove(self, self._slot)
         self._connections.discard(self)
 
     # For the wheel.

@@ -16,11 +16,11 @@ from weakref import WeakValueDictionary
 
 import orjson
 
-from relay.delivery.history import After, History, Start
-from relay.delivery.letter import Gap, Letter, Listener, Standing
+from relay.delivery.history import After, OldestFirst, Start
+from relay.delivery.letter import Gap, Letter, Listener, SocketStatus
 from relay.delivery.letterbox import Letterbox
 from relay.errors import LEAVING, Close, Refused
-from relay.mailbox.kept import NOT_LISTED
+from relay.mailbox.stored_message import NOT_LISTED
 from relay.message_id import MessageId
 from relay.waiting.wanted import Wanted
 
@@ -53,7 +53,7 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class CheckedMail:
     """A mail that was looked at. Its text is not held: a thousand of them may be large ones."""
 
     id: MessageId
@@ -62,10 +62,10 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class WaitResult:
     """What a wait found."""
 
-    mails: tuple[Seen, ...]  # those that are wanted, oldest first
+    mails: tuple[CheckedMail, ...]  # those that are wanted, oldest first
     reached: MessageId | None  # cursor: up to here all mail was looked at; None = there was none
 
 
@@ -85,7 +85,7 @@ class _Waiter:
         if letter.inbox == self.waits_for:
             self._rung.set()
 
-    def standing(self) -> Standing | None:
+    def status(self) -> SocketStatus | None:
         return None  # it is no socket
 
     def end(self, close: Close, text: str) -> None:
@@ -115,7 +115,7 @@ class Waiting:
         self._searching = Searching()
         self._leaving = False
 
-    async def find(self, wait: Wait, *, seconds: float, limit: int) -> Found:
+    async def find(self, wait: Wait, *, seconds: float, limit: int) -> WaitResult:
         """Returns as soon as there is a mail that is wanted, with at most ``limit``; or after so many seconds.
 
         Raises Refused (also when the caller's right ends meanwhile, or the process leaves) and Unavailable.
@@ -123,7 +123,7 @@ class Waiting:
         reader = self._reader(wait)
         mails = await reader.read(limit)
         if mails or not seconds:
-            return Found(mails, reader.reached)
+            return WaitResult(mails, reader.reached)
         until = asyncio.get_running_loop().time() + seconds
         waiter = _Waiter(wait)
         await self._node.admit(waiter, wait.account_id)
@@ -135,9 +135,9 @@ class Waiting:
                 pass
         finally:
             self._node.leave(waiter)
-        return Found(mails, reader.reached)
+        return WaitResult(mails, reader.reached)
 
-    async def near_misses(self, wait: Wait, until: MessageId | None) -> tuple[Seen, ...]:
+    async def near_misses(self, wait: Wait, until: MessageId | None) -> tuple[CheckedMail, ...]:
         """The newest that came, up to ``until``, and were not wanted; oldest first. Raises Unavailable."""
         return await self._reader(wait).misses(until)
 
@@ -160,7 +160,7 @@ class Searching:
         self._threads = ThreadPoolExecutor(_SEARCHING_AT_ONCE, "search")
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def look(self, letter: Letter, wanted: Wanted) -> Seen:
+    async def look(self, letter: Letter, wanted: Wanted) -> CheckedMail:
         """The mail, and in what it differs."""
         if len(letter.frame) <= _THREAD_BYTES and wanted.is_cheap:
             await asyncio.sleep(0)  # a page has many, and other requests wait
@@ -174,12 +174,12 @@ class Searching:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _look(letter: Letter, wanted: Wanted) -> Seen:
+def _look(letter: Letter, wanted: Wanted) -> CheckedMail:
     message = orjson.loads(letter.frame)
     differs = wanted.differs(message)
     for name in NOT_LISTED:
         message.pop(name, None)
-    return Seen(letter.id, orjson.dumps(message), differs)
+    return CheckedMail(letter.id, orjson.dumps(message), differs)
 
 
 class _Reader:
@@ -193,30 +193,30 @@ class _Reader:
         self._start = wait.start
         self.reached = wait.start.message if isinstance(wait.start, After) else None
 
-    async def read(self, limit: int) -> tuple[Seen, ...]:
+    async def read(self, limit: int) -> tuple[CheckedMail, ...]:
         """Up to ``limit`` that are wanted, of all that is there. Raises Unavailable."""
-        found: list[Seen] = []
+        found: list[CheckedMail] = []
         history = self._history()
         while len(found) < limit and (seen := await self._next(history)):
             if not seen.differs:
                 found.append(seen)
         return tuple(found)
 
-    async def misses(self, until: MessageId | None) -> tuple[Seen, ...]:
+    async def misses(self, until: MessageId | None) -> tuple[CheckedMail, ...]:
         """See :meth:`Waiting.near_misses`."""
-        found: deque[Seen] = deque(maxlen=NEAR_MISSES)
+        found: deque[CheckedMail] = deque(maxlen=NEAR_MISSES)
         history = self._history()
         while seen := await self._next(history):
-            if until and seen.id.history == until.history and seen.id.seq > until.seq:
+            if until and seen.id.stream == until.stream and seen.id.seq > until.seq:
                 break
             if seen.differs:
                 found.append(seen)
         return tuple(found)
 
-    def _history(self) -> History:
-        return History(self._letterbox, {self._wait.inbox: self._start})
+    def _history(self) -> OldestFirst:
+        return OldestFirst(self._letterbox, {self._wait.inbox: self._start})
 
-    async def _next(self, history: History) -> Seen | None:
+    async def _next(self, history: OldestFirst) -> CheckedMail | None:
         """The account's next mail; what is missing in between cannot be waited for."""
         while True:
             async with self._reading:

@@ -63,7 +63,7 @@ _HEADERS = {
 _OWN_HEADERS = {
     "letter.html": {"content-security-policy": _LETTER_POLICY, "x-frame-options": "SAMEORIGIN"},
     # The frame's origin is none, so its script comes from elsewhere.
-    "letter.js": {"cross-origin-resource-policy": "cross-origin"},
+    "mail_frame.js": {"cross-origin-resource-policy": "cross-origin"},
 }
 
 

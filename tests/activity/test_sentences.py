@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.activity.concerns import concerns
 from relay.activity.kinds import Kind, shown
+from relay.activity.relevance import is_relevant
 from relay.activity.sentences import sentence
 
 NAMES = (
@@ -69,7 +69,7 @@ def test_what_strangers_wrote_is_not_a_template(reason: str) -> None:
     ],
 )
 def test_what_an_event_concerns(event: dict[str, Any], whether: bool) -> None:
-    assert concerns("a@x.test", event) is whether
+    assert is_relevant("a@x.test", event) is whether
 
 
 @given(st.text())

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from relay.api.pieces import Pieces, Unread, seconds_for
+from relay.api.chunked_response import ChunkedResponse, ResponseMemory, seconds_for
 from relay.errors import TooManyRequests, Unavailable
 from tests.harness import ADDRESS, KEY, OTHER_ADDRESS, OTHER_KEY, Relay
 
@@ -174,18 +174,18 @@ class Reader:
             self.stuck.set()
             await asyncio.Event().wait()
 
-    async def reads(self, size: int, unread: Unread, **limits: float) -> None:
+    async def reads(self, size: int, unread: ResponseMemory, **limits: float) -> None:
         async def receive() -> MutableMapping[str, Any]:
             raise AssertionError("there is no body to read")
 
-        answer = Pieces(b"x" * size, "text/plain", {}, account_id="a", unread=unread, **limits)
+        answer = ChunkedResponse(b"x" * size, "text/plain", {}, account_id="a", unread=unread, **limits)
         await answer({"type": "http"}, receive, self.send)
 
 
 @pytest.mark.parametrize("limits", [{"piece_seconds": 0.01}, {"seconds": 0.01}])
 async def test_who_does_not_read_is_left(limits: dict[str, float]) -> None:
     reader = Reader(3)
-    await reader.reads(1_000_000, Unread(), **limits)
+    await reader.reads(1_000_000, ResponseMemory(), **limits)
     assert [len(piece.get("body", b"")) for piece in reader.sent] == [0, 65_536, 65_536]
 
 
@@ -194,7 +194,7 @@ def test_the_time_for_an_answer_grows_with_it_up_to_some_minutes() -> None:
 
 
 async def test_who_is_left_holds_nothing() -> None:
-    reader, unread = Reader(3), Unread(of_account=1_000_000)
+    reader, unread = Reader(3), ResponseMemory(per_account=1_000_000)
     reading = asyncio.create_task(reader.reads(1_000_000, unread))
     await reader.stuck.wait()
     with pytest.raises(TooManyRequests):
@@ -207,7 +207,7 @@ async def test_who_is_left_holds_nothing() -> None:
 
 
 async def test_all_together_have_a_limit() -> None:
-    unread = Unread(of_account=100, of_all=150)
+    unread = ResponseMemory(per_account=100, of_all=150)
     with unread.hold("a", 100):
         unread.check("b", 50)
         with pytest.raises(Unavailable):

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from relay.api.listing import TRUNCATED
-from relay.mailbox import inboxes, newest
+from relay.mailbox import inboxes, newest_first
 from relay.store import keys
 from tests.harness import ACCOUNT, ADDRESS, DOMAIN, KEY, MAIL, OTHER_ADDRESS, OTHER_KEY, QUIET_ADDRESS, Relay
 
@@ -425,7 +425,7 @@ async def test_no_answer_looks_at_more_than_it_may_and_says_so(
     await many(relay, 4, IN_DOMAIN)
     for name, limit in (("READ_MESSAGES", 3), ("READ_BYTES", 500)):
         with monkeypatch.context() as patch:
-            patch.setattr(newest, name, limit)
+            patch.setattr(newest_first, name, limit)
             for where in ("/api/inbox-search?query=nobody", "/api/inbox", f"{listed()}?skip=7"):
                 answer = await relay.rest("GET", where)
                 assert answer.status_code == 200
@@ -435,8 +435,8 @@ async def test_no_answer_looks_at_more_than_it_may_and_says_so(
         ("XREVRANGE", keys.letterbox(ADDRESS), "+", "-", "COUNT", 1)
     )
     with monkeypatch.context() as patch:  # each mail is a page, and counts as it is kept
-        patch.setattr(newest, "_PAGE_BYTES", 1)
-        patch.setattr(newest, "READ_BYTES", 2 * len(frame) + 1)
+        patch.setattr(newest_first, "_PAGE_BYTES", 1)
+        patch.setattr(newest_first, "READ_BYTES", 2 * len(frame) + 1)
         answer = await relay.rest("GET", listed())
         assert [message["subject"] for message in answer.json()] == ["3", "2", "1"]
         assert "go on with `until`" in answer.headers[TRUNCATED]

@@ -105,7 +105,7 @@ async def test_a_process_that_says_nothing_is_waited_for_a_second_only(redis_url
         relay.listen(),
         relay.process.service.store.client.pubsub() as deaf,
     ):
-        await deaf.subscribe(keys.CENSUS)
+        await deaf.subscribe(keys.SURVEY)
         while await deaf.get_message(timeout=10) is None:
             pass
         assert len(await sockets(relay)) == 1
@@ -128,9 +128,9 @@ async def test_more_than_an_answer_may_hold_are_counted(empty_redis_url: str, tm
 
 async def test_what_others_publish_on_these_channels_harms_nobody(redis_url: str, tmp_path: Path) -> None:
     async with harness.relay(redis_url, tmp_path) as relay, relay.listen() as socket:
-        store, census = relay.process.service.store, relay.process.service.node.census
+        store, survey = relay.process.service.store, relay.process.service.node.survey
         for payload in (b"", b"\xff\n\n", b"a\nb\nc", b"a\n" + b"9" * 30 + b"\nc", json.dumps({}).encode()):
-            await store.ask(("PUBLISH", keys.CENSUS, payload), ("PUBLISH", census.channel, payload))
+            await store.ask(("PUBLISH", keys.SURVEY, payload), ("PUBLISH", survey.channel, payload))
         assert len(await sockets(relay)) == 1
         await relay.send("still here")
         assert await socket.subject() == "still here"

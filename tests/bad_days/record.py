@@ -92,7 +92,7 @@ class Record:
 
 def _reaches(message: MessageId, earlier: MessageId) -> bool:
     """Whether ``message`` is ``earlier``, or came after it; between two histories the clock decides."""
-    if message.history != earlier.history:
+    if message.stream != earlier.stream:
         return message.ms > earlier.ms
     return earlier.repeats(message)
 

@@ -52,7 +52,7 @@ async def test_without_room_for_one_large_mail(
     """Of all frames alike, no more than the limit may wait: who listens is cut off."""
 
     def is_full(self: Wire, size: int) -> bool:
-        return self._transport.get_write_buffer_size() + size > self._around.limit_bytes
+        return self._transport.get_write_buffer_size() + size > self._context.limit_bytes
 
     monkeypatch.setattr(Wire, "_is_full", is_full)
     assert (await scenario(server, tmp_path, large_bytes=20 * _MB, mails=5)).lost == 2 * 7

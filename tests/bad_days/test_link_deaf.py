@@ -30,7 +30,7 @@ async def scenario(
     """What has not come ``found_within_seconds`` after the link fell silent counts as lost."""
     async with (
         Proxy(server.port) as proxy,
-        harness.relay(proxy.url, folder, probe_seconds=probe_seconds) as relay,
+        harness.relay(proxy.url, folder, redis_probe_seconds=probe_seconds) as relay,
         Poster(relay.url) as poster,
         Listener(relay.url) as listener,
     ):

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Connection
 
 from relay.delivery.catchup import CatchUp
-from relay.delivery.history import _Shelf
+from relay.delivery.history import _InboxReader
 from relay.delivery.positions import Positions, Verdict
 from relay.delivery.replay import Replay, Resume, Resuming
 from relay.message_id import MessageId
@@ -49,24 +49,24 @@ async def _behind(catch_up: CatchUp) -> int:
 
 def no_holes(patch: pytest.MonkeyPatch) -> None:
     """A doorbell is delivered although something before it is missing."""
-    judge = Positions.judge
+    classify = Positions.classify
 
     def blind(self: Positions, inbox: str, message: MessageId) -> Verdict:
-        verdict = judge(self, inbox, message)
+        verdict = classify(self, inbox, message)
         return Verdict.NEXT if verdict is Verdict.HOLE else verdict
 
-    patch.setattr(Positions, "judge", blind)
+    patch.setattr(Positions, "classify", blind)
 
 
 def no_repeats(patch: pytest.MonkeyPatch) -> None:
     """A doorbell is delivered although its message was."""
-    judge = Positions.judge
+    classify = Positions.classify
 
     def forgetful(self: Positions, inbox: str, message: MessageId) -> Verdict:
-        verdict = judge(self, inbox, message)
+        verdict = classify(self, inbox, message)
         return Verdict.NEXT if verdict is Verdict.REPEAT else verdict
 
-    patch.setattr(Positions, "judge", forgetful)
+    patch.setattr(Positions, "classify", forgetful)
 
 
 def no_mark(patch: pytest.MonkeyPatch) -> None:
@@ -80,4 +80,4 @@ def no_mark(patch: pytest.MonkeyPatch) -> None:
 def no_gaps(patch: pytest.MonkeyPatch) -> None:
     """A history is read as if nothing could be missing from it."""
     no_holes(patch)
-    patch.setattr(_Shelf, "gap", lambda _shelf: None)
+    patch.setattr(_InboxReader, "gap", lambda _shelf: None)

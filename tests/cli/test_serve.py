@@ -51,16 +51,24 @@ def test_sigint_ends_it_too_and_flags_win_over_the_environment() -> None:
         assert service.stop(signal.SIGINT) == exits.DONE
 
 
+def test_an_old_name_of_a_setting_is_taken_with_a_warning() -> None:
+    with Running("serve", "--port", "0", "--log-format", "json", RELAY_FRAMES="envelope") as service:
+        warned = service.event("setting.renamed")
+        assert (warned["level"], warned["setting"]) == ("warning", "RELAY_FRAMES")
+        assert "RELAY_DEFAULT_FRAMES" in warned["hint"]
+        assert service.stop() == exits.DONE
+
+
 def test_every_wrong_setting_is_named_on_a_line() -> None:
     refused = run(
-        "serve", "--workers", "0", RELAY_PROT="1", RELAY_FRAMES="xml", RELAY_REDIS_URL="http://user:pa55@h"
+        "serve", "--workers", "0", RELAY_PROT="1", RELAY_DEFAULT_FRAMES="xml", RELAY_REDIS_URL="http://user:pa55@h"
     )
     assert refused.returncode == exits.MISCONFIGURED
     assert refused.stdout == ""
     unknown, *wrong = refused.stderr.splitlines()
     assert unknown == "relay: RELAY_PROT is not a setting; do you mean RELAY_PORT?"
     assert [line.split(": ")[:2] for line in wrong] == [
-        ["relay", name] for name in ("RELAY_WORKERS", "RELAY_REDIS_URL", "RELAY_FRAMES")
+        ["relay", name] for name in ("RELAY_WORKERS", "RELAY_REDIS_URL", "RELAY_DEFAULT_FRAMES")
     ]
     assert "pa55" not in refused.stderr
 

@@ -420,7 +420,7 @@ def test_grace_just_above_the_sum_is_taken(home: Path) -> None:
         ("settings.RELAY_PORT=80", "RELAY_PORT"),
         ("settings.RELAY_PORT=null", "RELAY_PORT"),
         ("settings.RELAY_DRAIN_SECONDS=null", "RELAY_DRAIN_SECONDS"),
-        ("settings.RELAY_FRAMES=other", "RELAY_FRAMES"),
+        ("settings.RELAY_DEFAULT_FRAMES=other", "RELAY_DEFAULT_FRAMES"),
         ("settings.RELAY_MAX_MESSAGE_BYTES=25MB", "RELAY_MAX_MESSAGE_BYTES"),
         ("image.digest=sha256:1", "digest"),
         ("image.pullPolicy=Sometimes", "pullPolicy"),

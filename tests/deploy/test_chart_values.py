@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from relay.settings import Settings
+from relay.settings import RENAMED, Settings
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm"
@@ -39,7 +39,10 @@ def settable() -> dict[str, str]:
 def properties() -> dict[str, dict[str, Any]]:
     """JSON schema of each settable setting, as it is written in values."""
     known = Settings.model_json_schema()["properties"]
-    return {name: _property(name, known[field]) for name, field in settable().items()}
+    written = {name: _property(name, known[field]) for name, field in settable().items()}
+    # Values of the last version must still do: the service reads them, and warns.
+    old = {name: written[new] | {"description": f"old name of {new}"} for name, new in RENAMED.items()}
+    return written | old
 
 
 def _property(name: str, known: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from relay.builders.ses import CERTIFICATE_URL, TOPIC, build
-from relay.inbound.fetching.document_cache import Fetcher
+from relay.inbound.fetching.document_cache import DocumentCache
 from relay.inbound.proof.sns import CertificateNotReady, is_amazon_sns
 from relay.inbound.providers.ses import Ses
 from relay.network import is_plain_https
@@ -101,8 +101,8 @@ class Clock:
 
 
 @asynccontextmanager
-async def fetcher(amazon: Amazon, clock: Clock | None = None) -> AsyncIterator[Fetcher]:
-    fetcher = Fetcher(is_amazon_sns, transport=ToLoopback(amazon), clock=clock or Clock())
+async def fetcher(amazon: Amazon, clock: Clock | None = None) -> AsyncIterator[DocumentCache]:
+    fetcher = DocumentCache(is_amazon_sns, transport=ToLoopback(amazon), clock=clock or Clock())
     running = asyncio.create_task(fetcher.run())
     try:
         yield fetcher
@@ -112,7 +112,7 @@ async def fetcher(amazon: Amazon, clock: Clock | None = None) -> AsyncIterator[F
         assert running.cancelled()
 
 
-async def fetched(fetcher: Fetcher, url: str) -> bytes | None:
+async def fetched(fetcher: DocumentCache, url: str) -> bytes | None:
     assert fetcher.cached(url) is None
     await fetcher.settled(url)
     return fetcher.cached(url)
@@ -136,7 +136,7 @@ async def test_a_signed_mail_waits_for_its_certificate_and_is_then_proven(amazon
 
 async def test_what_is_asked_before_the_start_is_fetched_after_it(amazon: Amazon) -> None:
     amazon.answers["/a"] = answer(b"body")
-    early = Fetcher(is_amazon_sns, transport=ToLoopback(amazon))
+    early = DocumentCache(is_amazon_sns, transport=ToLoopback(amazon))
     assert early.cached(URL) is None
     running = asyncio.create_task(early.run())
     await early.settled(URL)

@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.builders.sendgrid import build
-from relay.inbound.fetching.document_cache import Fetcher
+from relay.inbound.fetching.document_cache import DocumentCache
 from relay.inbound.proof.oauth import KeysNotReady, TokenServer, verify_token
 from relay.inbound.providers.sendgrid import SendGrid
 from relay.inbound.webhook.provider import NotProven
@@ -125,10 +125,10 @@ class Clock:
 
 
 @asynccontextmanager
-async def fetching(keys: KeyServer, certificate: Path, clock: Clock) -> AsyncIterator[Fetcher]:
+async def fetching(keys: KeyServer, certificate: Path, clock: Clock) -> AsyncIterator[DocumentCache]:
     context = ssl.create_default_context(cafile=certificate)
     transport = httpx2.AsyncHTTPTransport(verify=context, trust_env=False)
-    fetcher = Fetcher(lambda _url: False, exactly=[keys.url], transport=transport, clock=clock)
+    fetcher = DocumentCache(lambda _url: False, exactly=[keys.url], transport=transport, clock=clock)
     running = asyncio.create_task(fetcher.run())
     try:
         yield fetcher
@@ -137,7 +137,7 @@ async def fetching(keys: KeyServer, certificate: Path, clock: Clock) -> AsyncIte
         await asyncio.wait([running])
 
 
-async def outcome(fetcher: Fetcher, server: TokenServer, given: str) -> str:
+async def outcome(fetcher: DocumentCache, server: TokenServer, given: str) -> str:
     """As the door asks: once more when what was missing has come, or not."""
     for _ in range(2):
         try:

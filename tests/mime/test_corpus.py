@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from relay.errors import NotAMail
-from relay.message import Mailbox
+from relay.message import EmailAddress
 from relay.mime import Parts, parse
 from tests.mime.stdlib import opinion
 
@@ -137,7 +137,7 @@ DIFFERENT: dict[tuple[str, str], tuple[Any, str]] = {
 
 
 def shape(parts: Parts) -> dict[str, Any]:
-    def pairs(mailboxes: tuple[Mailbox, ...]) -> tuple[tuple[str, str], ...]:
+    def pairs(mailboxes: tuple[EmailAddress, ...]) -> tuple[tuple[str, str], ...]:
         return tuple((mailbox.name, mailbox.address) for mailbox in mailboxes)
 
     return {
@@ -185,8 +185,8 @@ def test_the_sample_of_the_seed() -> None:
     assert parts.text == "Here's some message text.\n\nWe are testing web sockets.\n"
     assert parts.html == " Here's some message text.\n\nWe are testing web sockets.\n "
     assert parts.subject == "This is a subject"
-    assert parts.sender == (Mailbox("from_test@mailsac.com"),)
-    assert parts.to == (Mailbox("user1@mailsac.com"),)
+    assert parts.sender == (EmailAddress("from_test@mailsac.com"),)
+    assert parts.to == (EmailAddress("user1@mailsac.com"),)
     assert (parts.cc, parts.bcc, parts.attachments, parts.links) == ((), (), (), ())
     assert parts.headers == SEED_HEADERS
 

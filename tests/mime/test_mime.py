@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from relay.message import Mailbox
+from relay.message import EmailAddress
 from relay.mime import parse
 from relay.mime.charset import decode
 from relay.mime.headers import MAX_DECODED
@@ -120,7 +120,7 @@ def test_subjects(subject: bytes, decoded: str) -> None:
 )
 def test_mailboxes(field: bytes, mailboxes: list[tuple[str, str]]) -> None:
     parts = parse(b"To: " + field + b"\r\n\r\n")
-    assert parts.to == tuple(Mailbox(address, name) for name, address in mailboxes)
+    assert parts.to == tuple(EmailAddress(address, name) for name, address in mailboxes)
 
 
 # --- charsets
@@ -313,7 +313,7 @@ def test_a_megabyte_of_near_parameters(unit: str) -> None:
 
 def test_mailboxes_beyond_the_limit_are_cut_off_whole() -> None:
     mailboxes = parse(b"To: " + b"someone@example.com, " * 10_000 + b"\r\nTo: late@example.com\r\n\r\n").to
-    assert set(mailboxes) == {Mailbox("someone@example.com")}
+    assert set(mailboxes) == {EmailAddress("someone@example.com")}
     assert len(mailboxes) == MAX_DECODED // 21
 
 

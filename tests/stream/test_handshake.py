@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from relay.stream.waves import Waves
+from relay.stream.handshake_batcher import HandshakeBatcher
 from tests import harness
 from tests.harness import ADDRESS, KEY, Relay
 from tests.stream.test_ends import frame, frames_from
@@ -333,7 +333,7 @@ async def silent_server() -> AsyncIterator[int]:
 
 
 async def test_who_is_alone_goes_on_at_once_and_others_go_together() -> None:
-    waves = Waves()
+    waves = HandshakeBatcher()
     came: list[str] = []
 
     async def come(name: str) -> None:

@@ -21,7 +21,7 @@ from relay.stream import frames
 from relay.stream.handshake import HandOver
 from relay.stream.heartbeat import ANSWER_SECONDS, Wheel
 from relay.stream.incoming import MAX_CLIENT_BYTES, Incoming
-from relay.stream.wire import Surroundings, Wire
+from relay.stream.wire import Wire, WireContext
 from tests.harness import ADDRESS, KEY, Relay
 from tests.stream.test_ends import frame
 
@@ -87,23 +87,23 @@ def letter(size: int = 100, subject: str = "x") -> Letter:
     )
 
 
-def wire(around: Surroundings, *, deflate: bool = False, limit: int = 1 << 20) -> tuple[Wire, Sink]:
-    one = Wire(key_hash="k", addresses=(ADDRESS,), domains=(), around=around)
+def wire(context: WireContext, *, deflate: bool = False, limit: int = 1 << 20) -> tuple[Wire, Sink]:
+    one = Wire(key_hash="k", addresses=(ADDRESS,), domains=(), context=context)
     one.account = "user1"
     sink = Sink()
     one.open(HandOver(sink, set(), deflate, deflate, b""), "message")
     return one, sink
 
 
-def surroundings(limit: int = 1 << 20) -> tuple[Surroundings, Ends]:
+def surroundings(limit: int = 1 << 20) -> tuple[WireContext, Ends]:
     ends = Ends()
-    return Surroundings(Wheel(ping_seconds=25), limit, ends.note), ends
+    return WireContext(Wheel(ping_seconds=25), limit, ends.note), ends
 
 
 def test_all_sockets_of_a_variant_get_the_same_bytes_object() -> None:
-    around, _ = surroundings()
-    plain = [wire(around) for _ in range(5)]
-    packed = [wire(around, deflate=True) for _ in range(5)]
+    context, _ = surroundings()
+    plain = [wire(context) for _ in range(5)]
+    packed = [wire(context, deflate=True) for _ in range(5)]
     one = letter(5000)
     for each, _ in (*plain, *packed):
         each.deliver(one)
@@ -130,14 +130,14 @@ def test_every_frame_is_read_back_by_a_client(size: int, wanted: frames.Variant)
 
 def test_what_an_idle_socket_holds_is_small() -> None:
     """Beside its transport: the wire, its place in the hub and on the wheel."""
-    around, _ = surroundings()
+    context, _ = surroundings()
     hub = Hub(max_sockets_per_account=10_000, on_change=lambda _channel: None)
     sinks = [Sink() for _ in range(1000)]
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     for number, sink in enumerate(sinks):
         one = Wire(
-            key_hash="k", addresses=frozenset({f"n{number}@example.com"}), domains=frozenset(), around=around
+            key_hash="k", addresses=frozenset({f"n{number}@example.com"}), domains=frozenset(), context=context
         )
         one.account = "user1"
         hub.watch(one)
@@ -150,8 +150,8 @@ def test_what_an_idle_socket_holds_is_small() -> None:
 
 @pytest.mark.anyio
 async def test_over_the_limit_is_4408_and_one_large_letter_is_not() -> None:
-    around, ends = surroundings(limit=10_000)
-    one, sink = wire(around)
+    context, ends = surroundings(limit=10_000)
+    one, sink = wire(context)
     one.deliver(letter(50_000))
     one.deliver(letter(4000))
     one.deliver(letter(4000))
@@ -164,8 +164,8 @@ async def test_over_the_limit_is_4408_and_one_large_letter_is_not() -> None:
 
 @pytest.mark.anyio
 async def test_a_second_large_letter_behind_one_is_4408() -> None:
-    around, ends = surroundings(limit=10_000)
-    one, sink = wire(around)
+    context, ends = surroundings(limit=10_000)
+    one, sink = wire(context)
     one.deliver(letter(50_000))
     sink.drain()
     one.deliver(letter(50_000))
@@ -176,14 +176,14 @@ async def test_a_second_large_letter_behind_one_is_4408() -> None:
 
 @pytest.mark.anyio
 async def test_what_comes_before_the_transport_is_held_in_order_within_the_limit() -> None:
-    around, ends = surroundings(limit=2000)
-    held = Wire(key_hash="k", addresses=(ADDRESS,), domains=(), around=around)
+    context, ends = surroundings(limit=2000)
+    held = Wire(key_hash="k", addresses=(ADDRESS,), domains=(), context=context)
     for subject in "abc":
         held.deliver(letter(10, subject))
     sink = Sink()
     held.open(HandOver(sink, set(), False, False, frame(1, b"early")), "message", ["greeting"])
     assert [data[2:] for data in sink.written] == [b"greeting", *(letter(10, subject).frame for subject in "abc")]
-    crowded = Wire(key_hash="k", addresses=(ADDRESS,), domains=(), around=around)
+    crowded = Wire(key_hash="k", addresses=(ADDRESS,), domains=(), context=context)
     for _ in range(30):
         crowded.deliver(letter(100))
     crowded.open(HandOver(sink, set(), False, False, b""), "message")
@@ -222,11 +222,11 @@ def test_the_wheel_pings_each_socket_once_an_interval_and_asks_after_ten_seconds
 
 @pytest.mark.anyio
 async def test_only_who_says_nothing_after_a_ping_is_gone() -> None:
-    around, ends = surroundings()
-    silent, silent_sink = wire(around)
-    talking, talking_sink = wire(around)
+    context, ends = surroundings()
+    silent, silent_sink = wire(context)
+    talking, talking_sink = wire(context)
     for _ in range(25 + ANSWER_SECONDS):
-        around.wheel.turn()
+        context.wheel.turn()
         if talking_sink.written and talking_sink.written[-1] == frames.PING:
             talking.data_received(frame(10))
             talking_sink.written.clear()
@@ -326,8 +326,8 @@ async def test_compression_as_clients_ask_for_it(relay: Relay, bits: int | None)
 async def test_a_clients_mistake_is_counted_by_its_code_and_its_close_is_not(
     said: bytes, told: int | None
 ) -> None:
-    around, ends = surroundings()
-    one, sink = wire(around)
+    context, ends = surroundings()
+    one, sink = wire(context)
     one.data_received(said)
     assert (ends, sink.closed) == ([told], True)
     one.data_received(b"more")

@@ -412,7 +412,7 @@ async def test_no_advice_of_the_service_speaks_rest_on_a_page(dashboard: Dashboa
     said = [text.replace("{{", "{").replace("}}", "}") for source in sources for text in ADVICE.findall(source)]
     assert len(said) > 6
     told = await dashboard.page.evaluate(
-        "said => import('/static/words.js').then(({ inWordsOfPages }) => said.map(inWordsOfPages))", said
+        "said => import('/static/advice.js').then(({ inWordsOfPages }) => said.map(inWordsOfPages))", said
     )
     assert [text for text in told if "/api/" in text] == []
 

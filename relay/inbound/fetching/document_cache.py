@@ -1,8 +1,8 @@
-"""Small things from a few known places over https, for providers whose proof is not in the post (Amazon SNS, OAuth).
+"""Small documents from a few known places over https, for providers whose proof is not in the post (Amazon SNS, OAuth).
 
-A provider is pure and asks without waiting: :meth:`Fetcher.cached` gives what is there, and asks for what is not. The
-task of :meth:`Fetcher.run` gets it. Who asks is not trusted yet, so everything is bounded: the hosts, the bytes, the
-time, how much is under way, and how soon what failed is tried again. Redirects are not followed.
+A provider is pure and never waits: :meth:`DocumentCache.cached` gives what is here, and asks for the rest. The task of
+:meth:`DocumentCache.run` downloads it. Whoever asks is not trusted yet, so everything is bounded: the hosts, the bytes,
+the time, how many downloads run, and how soon a failed one is tried again. Redirects are not followed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MAX_FAILED = 256
 _PAUSE_SECONDS = 2.0  # between tries, times the number of the try
 
 
-class Fetcher:
+class DocumentCache:
     """What was fetched, and what is being fetched. One for a process; ``run`` has an owner."""
 
     def __init__(

@@ -31,7 +31,7 @@ from relay.inbound.webhook.values import (
     whole_text,
 )
 
-# A JWKS behind a URL, fetched within so many seconds; None = not here, and now asked for (Fetcher.cached).
+# A JWKS behind a URL, fetched within so many seconds; None = not here, and now asked for (DocumentCache.cached).
 KeySets = Callable[[str, float], bytes | None]
 
 _FRESH_SECONDS = 3600.0

@@ -57,7 +57,7 @@ def is_topic(secret: str) -> bool:
 
 
 def is_amazon_sns(url: str) -> bool:
-    """Whether the URL is at a regional host of SNS; for :class:`relay.inbound.fetching.document_cache.Fetcher`."""
+    """Whether the URL is at a regional host of SNS: what :class:`DocumentCache` may ask for."""
     return _HOST_URL.fullmatch(url) is not None
 
 

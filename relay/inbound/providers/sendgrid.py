@@ -82,7 +82,7 @@ def _no_keys(_url: str, _within_seconds: float) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class SendGrid:
-    """The provider ``sendgrid``. ``key_sets`` reaches the token server, for whoever owns a Fetcher."""
+    """The provider ``sendgrid``. ``key_sets`` reaches the token server, for whoever owns a DocumentCache."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "sendgrid"

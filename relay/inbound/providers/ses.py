@@ -65,7 +65,7 @@ def _not_confirmed(_url: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Ses:
-    """The provider ``ses``. ``certificates`` and ``confirm`` reach Amazon, for whoever owns a Fetcher."""
+    """The provider ``ses``. ``certificates`` and ``confirm`` reach Amazon, for whoever owns a DocumentCache."""
 
     secrets: tuple[str, ...] = field(repr=False)
     name: str = "ses"

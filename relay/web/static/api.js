@@ -1,7 +1,7 @@
 // REST calls with the key of this session: in a header, never in a URL.
 
 import * as session from "./session.js";
-import { inWordsOfPages } from "./words.js";
+import { inWordsOfPages } from "./advice.js";
 
 const PATIENCE_MS = 30_000;
 

@@ -2,7 +2,7 @@
 
 import { fill, make, time } from "./dom.js";
 import { request } from "./dashboard-account.js";
-import { inWordsOfPages } from "./words.js";
+import { inWordsOfPages } from "./advice.js";
 import { badge, empty, head, loading, pause, troubles } from "./dashboard-parts.js";
 
 const WAIT_SECONDS = 25;

@@ -1,4 +1,4 @@
-// The HTML of a mail: in a frame without any rights, inside of a frame without a network (letter.js).
+// The HTML of a mail: in a frame without any rights, inside of a frame without a network (mail_frame.js).
 
 import { fill, icon, make } from "./dom.js";
 

@@ -1,7 +1,7 @@
 // A socket that stays: connects, comes back when it was cut off, and resumes where it stood. Knows nothing of the page.
 
 import * as closes from "./closes.js";
-import { inWordsOfPages } from "./words.js";
+import { inWordsOfPages } from "./advice.js";
 
 const PATIENCE_MS = 15_000; // for a handshake
 const FIRST_MS = 1_000; // the first wait is up to this; it doubles from failure to failure

@@ -15,18 +15,18 @@ from relay.mime import parse
 from relay.mime.attachments import Attachment
 from relay.rendering import dirty
 from relay.rendering.dirty import inlined
-from relay.rendering.letter import Letter
+from relay.rendering.stored_mail import StoredMail
 from tests.mime.test_total import EXAMPLES, MAILS, PIECES
 
 
-def stored(raw: bytes) -> Letter:
+def stored(raw: bytes) -> StoredMail:
     """As the message of the mail is stored; of what is no mail, as a sender's parser would have given it."""
     received = datetime(2026, 1, 1, tzinfo=UTC)
     try:
         parts = parse(raw)
     except NotAMail:
-        return Letter.read(encode(Message(received, raw)))
-    return Letter.read(encode(Message(received, raw, text=parts.text, html=parts.html, headers=parts.headers)))
+        return StoredMail.read(encode(Message(received, raw)))
+    return StoredMail.read(encode(Message(received, raw, text=parts.text, html=parts.html, headers=parts.headers)))
 
 
 def shown(raw: bytes) -> None:

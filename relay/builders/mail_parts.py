@@ -21,7 +21,7 @@ class File:
 
 
 @dataclass(slots=True)
-class Pieces:
+class ChunkedResponse:
     """Header fields of one name are in one list, top-most first."""
 
     headers: dict[str, list[str]] = field(default_factory=dict)
@@ -39,10 +39,10 @@ class Pieces:
         return {"name": shown, "email": address}
 
 
-def take_apart(mail: bytes) -> Pieces:
+def take_apart(mail: bytes) -> ChunkedResponse:
     """The pieces of a mail; header values unfolded, as they were written."""
     message = email.message_from_bytes(mail, policy=email.policy.default)
-    pieces = Pieces()
+    pieces = ChunkedResponse()
     for name, value in message.raw_items():
         pieces.headers.setdefault(name, []).append(" ".join(str(value).split()))
     for part in message.walk():
@@ -51,7 +51,7 @@ def take_apart(mail: bytes) -> Pieces:
     return pieces
 
 
-def _take(pieces: Pieces, part: EmailMessage) -> None:
+def _take(pieces: ChunkedResponse, part: EmailMessage) -> None:
     kind, filename = part.get_content_type(), part.get_filename() or ""
     content = part.get_payload(decode=True)
     data = content if isinstance(content, bytes) else b""

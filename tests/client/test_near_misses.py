@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.client.instead import told
+from relay.client.near_misses import told
 
 MISS = {
     "subject": "Welcome",

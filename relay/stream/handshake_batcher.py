@@ -12,7 +12,7 @@ import asyncio
 _WAVE_SECONDS = 0.005  # the longest wait; 2 ms leave half as many together
 
 
-class Waves:
+class HandshakeBatcher:
     """Holds back who comes soon after another, until the next wave."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ _NO_FLAGS = "0\ninbox"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredMessage:
     """A message of an inbox: in its letterbox, or a copy that is kept because it is starred."""
 
     id: MessageId
@@ -39,7 +39,7 @@ class Flags(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MessageSummary:
     """A message as lists show it."""
 
     id: MessageId
@@ -47,7 +47,7 @@ class Entry:
     members: dict[str, Any] = field(repr=False)
 
     @classmethod
-    def of(cls, inbox: str, frame: bytes, flags: bytes, saved_by: str | None) -> Entry:
+    def of(cls, inbox: str, frame: bytes, flags: bytes, saved_by: str | None) -> MessageSummary:
         """``frame`` is the message JSON, with or without what lists do not show."""
         members: dict[str, Any] = orjson.loads(frame)
         for name in NOT_LISTED:

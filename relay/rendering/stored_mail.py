@@ -19,7 +19,7 @@ from relay.rendering.safe import safe
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class StoredMail:
     """What the renderings are made of. They take time with a large mail, and are best asked for in a thread."""
 
     raw: bytes  # the original
@@ -28,7 +28,7 @@ class Letter:
     charset: str  # one in which raw is text: "utf-8" or "iso-8859-1"
 
     @classmethod
-    def read(cls, frame: bytes) -> Letter:
+    def read(cls, frame: bytes) -> StoredMail:
         """From the message JSON as it is stored."""
         shape: dict[str, Any] = orjson.loads(frame)
         charset = "iso-8859-1" if shape.get("rawEncoding") == "latin1" else "utf-8"

@@ -27,19 +27,19 @@ def _came(misses: Entries) -> str:
 
 
 def _miss(miss: Mapping[str, Any]) -> str:
-    subject = _shown(miss.get("subject"))
+    subject = _shortened(miss.get("subject"))
     named = f'"{subject}"' if subject else "one without a subject"
-    return f"{named}{_from(_author(miss.get('from')))}{_at(miss.get('received'))}: {_shown(miss.get('text'))}"
+    return f"{named}{_from(_author(miss.get('from')))}{_at(miss.get('received'))}: {_shortened(miss.get('text'))}"
 
 
 def _other(other: Mapping[str, Any]) -> str:
     author = other.get("from", other.get("sender"))  # a service of version 0.1 says "sender"
-    return f"{_shown(other.get('inbox'))}{_from(_shown(author))}{_at(other.get('time'))}"
+    return f"{_shortened(other.get('inbox'))}{_from(_shortened(author))}{_at(other.get('time'))}"
 
 
 def _author(mailboxes: object) -> str:
     first = mailboxes[0] if isinstance(mailboxes, list) and mailboxes else None
-    return _shown(first.get("address")) if isinstance(first, dict) else ""
+    return _shortened(first.get("address")) if isinstance(first, dict) else ""
 
 
 def _from(author: str) -> str:
@@ -48,11 +48,11 @@ def _from(author: str) -> str:
 
 def _at(time: object) -> str:
     """Time of day in UTC, of ISO 8601 with Z."""
-    clock = _shown(time).partition("T")[2].partition(".")[0].removesuffix("Z")
+    clock = _shortened(time).partition("T")[2].partition(".")[0].removesuffix("Z")
     return f" at {clock}Z" if clock else ""
 
 
-def _shown(value: object) -> str:
+def _shortened(value: object) -> str:
     """Short, and printable: strangers wrote it."""
     text = value if isinstance(value, str) else ""
     cut = text[:_MAX_CHARACTERS]

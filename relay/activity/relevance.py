@@ -15,7 +15,7 @@ from relay.address import domain_of
 _AND_MORE = re.compile(r" and [0-9]+ more\Z")
 
 
-def concerns(inbox: str, event: Mapping[str, Any]) -> bool:
+def is_relevant(inbox: str, event: Mapping[str, Any]) -> bool:
     """Whether an event is of a canonical address, or may be. Total: the event may be of another version."""
     if inbox in (event.get("inbox"), event.get("near")) or "missing" in event:
         return True

@@ -9,7 +9,7 @@ from typing import Any
 
 from relay.mailbox import scripts
 from relay.mailbox.inboxes import Inbox, Inboxes, call
-from relay.mailbox.kept import Entry
+from relay.mailbox.stored_message import MessageSummary
 from relay.message_id import MessageId
 from relay.store import Command
 
@@ -23,7 +23,7 @@ _INBOXES_AT_ONCE = 16
 Place = tuple[int, int]  # ms and seq; what is later is newer
 
 
-class _Shelf:
+class _InboxReader:
     """One inbox on the way from its newest message to its oldest."""
 
     __slots__ = ("address", "ahead", "at", "copies", "place", "until")
@@ -33,21 +33,21 @@ class _Shelf:
         self.at = at  # of the letterbox, where to read on; "" = it is read
         self.until = until
         self.place: Place = (inbox.newest_ms, 2**64)  # nothing that is left is newer
-        self.ahead: deque[Entry] = deque()
+        self.ahead: deque[MessageSummary] = deque()
         self.copies: list[str] = []  # ids of starred messages whose letters are gone, newest last
 
     @property
     def done(self) -> bool:
         return not (self.ahead or self.at or self.copies)
 
-    def take(self) -> Entry:
+    def take(self) -> MessageSummary:
         entry = self.ahead.popleft()
         following = self.ahead[0] if self.ahead else entry
         self.place = _place(following.id)
         return entry
 
 
-class Newest:
+class NewestFirst:
     """Reads through once. What comes meanwhile is read, or not."""
 
     def __init__(
@@ -73,67 +73,67 @@ class Newest:
         self._messages_left, self._bytes_left = READ_MESSAGES, READ_BYTES
         self._before = before
         at = f"{before.ms}-{before.seq}" if before else "+"
-        self._order: list[tuple[int, int, str, _Shelf]] = []
+        self._order: list[tuple[int, int, str, _InboxReader]] = []
         for inbox in wanted:
-            shelf = _Shelf(inbox, at=at if copies is None else "", until=f"{since_ms}-0")
-            shelf.copies = self._asked_for(copies[inbox]) if copies else []
-            self._queue(shelf)
+            reader = _InboxReader(inbox, at=at if copies is None else "", until=f"{since_ms}-0")
+            reader.copies = self._asked_for(copies[inbox]) if copies else []
+            self._queue(reader)
 
     @property
     def exhausted(self) -> bool:
         """Whether there may be more than may be read for one answer."""
         return self._messages_left <= 0 or self._bytes_left <= 0
 
-    async def next(self) -> Entry | None:
+    async def next(self) -> MessageSummary | None:
         """None at the end, or when :attr:`exhausted`. Raises Unavailable."""
         while self._order:
-            shelf = self._order[0][-1]
-            if shelf.ahead:
+            reader = self._order[0][-1]
+            if reader.ahead:
                 heapq.heappop(self._order)
-                entry = shelf.take()
-                self._queue(shelf)
+                entry = reader.take()
+                self._queue(reader)
                 return entry
             if self.exhausted:
                 return None
             await self._read()
         return None
 
-    def _queue(self, shelf: _Shelf) -> None:
-        if not shelf.done:
-            ms, seq = shelf.place
-            heapq.heappush(self._order, (-ms, -seq, shelf.address, shelf))
+    def _queue(self, reader: _InboxReader) -> None:
+        if not reader.done:
+            ms, seq = reader.place
+            heapq.heappush(self._order, (-ms, -seq, reader.address, reader))
 
     async def _read(self) -> None:
         """The inboxes that come next and have nothing ahead, together."""
-        shelves: list[_Shelf] = []
-        while self._order and not self._order[0][-1].ahead and len(shelves) < _INBOXES_AT_ONCE:
-            shelves.append(heapq.heappop(self._order)[-1])
-        letters = [shelf for shelf in shelves if shelf.at]
-        copies = [shelf for shelf in shelves if not shelf.at]
+        readers: list[_InboxReader] = []
+        while self._order and not self._order[0][-1].ahead and len(readers) < _INBOXES_AT_ONCE:
+            readers.append(heapq.heappop(self._order)[-1])
+        letters = [reader for reader in readers if reader.at]
+        copies = [reader for reader in readers if not reader.at]
         replies = await self._inboxes.ask(*map(self._page, letters), *map(self._copies, copies))
-        for shelf, page in zip(letters, replies, strict=False):
-            self._put(shelf, page)
-        for shelf, rows in zip(copies, replies[len(letters) :], strict=True):
-            self._put_copies(shelf, rows)
-        for shelf in shelves:
-            self._queue(shelf)
+        for reader, page in zip(letters, replies, strict=False):
+            self._put(reader, page)
+        for reader, rows in zip(copies, replies[len(letters) :], strict=True):
+            self._put_copies(reader, rows)
+        for reader in readers:
+            self._queue(reader)
 
-    def _page(self, shelf: _Shelf) -> Command:
+    def _page(self, reader: _InboxReader) -> Command:
         limits = (self._page_messages, _PAGE_BYTES)
-        return call(scripts.PAGE, shelf.address, self._account_id, shelf.at, shelf.until, *limits)
+        return call(scripts.PAGE, reader.address, self._account_id, reader.at, reader.until, *limits)
 
-    def _copies(self, shelf: _Shelf) -> Command:
-        some = shelf.copies[: -self._page_messages - 1 : -1]
-        return call(scripts.COPIES, shelf.address, self._account_id, _PAGE_BYTES, *some)
+    def _copies(self, reader: _InboxReader) -> Command:
+        some = reader.copies[: -self._page_messages - 1 : -1]
+        return call(scripts.COPIES, reader.address, self._account_id, _PAGE_BYTES, *some)
 
-    def _put(self, shelf: _Shelf, page: Any) -> None:
+    def _put(self, reader: _InboxReader, page: Any) -> None:
         """Takes the reply of scripts.PAGE."""
         at, size_bytes, frames, marks, saved, gone = page
-        shelf.at = at.decode()
+        reader.at = at.decode()
         for frame, flags, starred in zip(frames, marks, saved, strict=True):
-            self._add(shelf, frame, flags, self._account_id if starred == b"1" else None)
+            self._add(reader, frame, flags, self._account_id if starred == b"1" else None)
         self._spend(len(frames), size_bytes)
-        shelf.copies = self._asked_for(gone)
+        reader.copies = self._asked_for(gone)
 
     def _asked_for(self, ids: Iterable[bytes]) -> list[str]:
         """Those of the time asked for, newest last."""
@@ -143,18 +143,18 @@ class Newest:
             str(one) for one in messages if one.ms >= self._since_ms and (before is None or _place(one) <= before)
         ]
 
-    def _put_copies(self, shelf: _Shelf, rows: list[tuple[bytes, bytes, int]]) -> None:
-        del shelf.copies[-len(rows) :]
+    def _put_copies(self, reader: _InboxReader, rows: list[tuple[bytes, bytes, int]]) -> None:
+        del reader.copies[-len(rows) :]
         for frame, flags, size_bytes in rows:
             if frame:
-                self._add(shelf, frame, flags, self._account_id)
+                self._add(reader, frame, flags, self._account_id)
             self._spend(1, size_bytes)
 
-    def _add(self, shelf: _Shelf, frame: bytes, flags: bytes, saved_by: str | None) -> None:
-        entry = Entry.of(shelf.address, frame, flags, saved_by)
-        if not shelf.ahead:
-            shelf.place = _place(entry.id)
-        shelf.ahead.append(entry)
+    def _add(self, reader: _InboxReader, frame: bytes, flags: bytes, saved_by: str | None) -> None:
+        entry = MessageSummary.of(reader.address, frame, flags, saved_by)
+        if not reader.ahead:
+            reader.place = _place(entry.id)
+        reader.ahead.append(entry)
 
     def _spend(self, messages: int, size_bytes: int) -> None:
         self._messages_left -= messages

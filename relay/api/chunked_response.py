@@ -20,21 +20,21 @@ _BYTES_OF_ACCOUNT = 64 << 20
 _BYTES_OF_ALL = 256 << 20
 
 
-class Unread:
+class ResponseMemory:
     """Bytes of answers that are held until their clients have read them, in this process.
 
     Who has none unread gets an answer of any size.
     """
 
-    def __init__(self, *, of_account: int = _BYTES_OF_ACCOUNT, of_all: int = _BYTES_OF_ALL) -> None:
-        self._of_account = of_account
+    def __init__(self, *, per_account: int = _BYTES_OF_ACCOUNT, of_all: int = _BYTES_OF_ALL) -> None:
+        self._per_account = per_account
         self._of_all = of_all
         self._bytes: Counter[str] = Counter()  # by account
 
     def check(self, account_id: str, more: int = 1) -> None:
         """Returns when there is room for so many. Raises TooManyRequests: the account has enough; Unavailable: all."""
         own, total = self._bytes[account_id], self._bytes.total()
-        if own and own + more > self._of_account:
+        if own and own + more > self._per_account:
             raise TooManyRequests(
                 f"answers of {own} bytes for this account are not read yet; read those before you ask for more",
                 retry_seconds=10,
@@ -55,7 +55,7 @@ class Unread:
                 del self._bytes[account_id]
 
 
-class Pieces(Response):
+class ChunkedResponse(Response):
     """``content_type`` is said as it is. What is written and not yet read never exceeds a few pieces."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Pieces(Response):
         headers: Mapping[str, str],
         *,
         account_id: str,
-        unread: Unread,
+        unread: ResponseMemory,
         piece_seconds: float = _PIECE_SECONDS,
         seconds: float | None = None,
     ) -> None:
@@ -78,7 +78,7 @@ class Pieces(Response):
         self._seconds = seconds_for(len(content)) if seconds is None else seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises as Unread.check, before anything is sent."""
+        """Raises as ResponseMemory.check, before anything is sent."""
         with self._unread.hold(self._account_id, len(self._content)):
             try:
                 async with asyncio.timeout(self._seconds):

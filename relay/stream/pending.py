@@ -8,7 +8,7 @@ from relay.delivery.letter import Gap, Letter
 from relay.message_id import MessageId
 
 
-class Hold:
+class PendingQueue:
     """Letters in order, limited in bytes; beyond it all are forgotten, because the letterbox has them."""
 
     __slots__ = ("_bytes", "_items", "_limit_bytes", "overflowed")
@@ -45,7 +45,7 @@ class Hold:
         return items
 
 
-class Floors:
+class AlreadySent:
     """How far a socket that resumed has read ahead of the others: it gets no letter twice."""
 
     __slots__ = ("_last",)
@@ -57,7 +57,7 @@ class Floors:
     def __bool__(self) -> bool:
         return bool(self._last)
 
-    def lets(self, item: Letter | Gap) -> bool:
+    def is_new(self, item: Letter | Gap) -> bool:
         """Whether the socket does not have it yet; an inbox that has passed its floor has none any more."""
         if isinstance(item, Gap):
             return True

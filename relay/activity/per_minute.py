@@ -9,7 +9,7 @@ _SECONDS = 60.0
 _MAX_KEYS = 10_000
 
 
-class Minute:
+class PerMinute:
     """Counts by key, in windows of a minute, in this process."""
 
     def __init__(self, limit: int, *, clock: Callable[[], float] = time.monotonic) -> None:
