@@ -18,7 +18,7 @@ export PIP_NO_INPUT := 1
 unexport PIP_CONSTRAINT PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench chaos lock changes release clean
+.PHONY: help install run test check format bench chaos dist lock changes release clean
 
 help:  ## this list
 	@echo "make <target>:"
@@ -35,7 +35,7 @@ test: $(STAMP)  ## run all tests, with coverage; some of them: make test PROCESS
 	@$(PY) -m pytest -n $(PROCESSES) --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE_MIN) $(ARGS)
 
 # Not tests/: their mail is in many languages, and misspelt on purpose.
-PROSE = *.md *.toml Makefile .ci changes docs relay bench chaos scripts helm
+PROSE = *.md *.toml Makefile .ci changes docs relay bench chaos clients scripts helm
 
 check: $(STAMP)  ## lint, formatting, types and spelling; changes nothing
 	@$(PY) -m ruff check
@@ -59,6 +59,8 @@ changes: $(STAMP)  ## show what CHANGELOG.md will say of the next version
 
 release: $(STAMP)  ## make VERSION=0.2.0 of this commit: its section of CHANGELOG.md, a commit, a tag; pushes nothing
 	@$(PY) -m scripts.release $(VERSION)
+dist: $(STAMP)  ## build what is installed elsewhere: the wheel of the client and test kit, in dist/
+	@$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./clients/python
 
 clean:  ## remove .venv and all caches
 	@rm -rf $(VENV) dist htmlcov .artifacts .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -19,13 +19,14 @@ TARGETS = [
     "format",
     "bench",
     "chaos",
+    "dist",
     "lock",
     "changes",
     "release",
     "clean",
     "help",
 ]
-SPELLING = "python -m codespell_lib *.md pyproject.toml Makefile .ci changes docs relay bench chaos scripts helm"
+SPELLING = "python -m codespell_lib *.md pyproject.toml Makefile .ci changes docs relay bench chaos clients scripts helm"
 SYSTEM_PATH = "/usr/bin:/bin"
 
 
@@ -142,6 +143,7 @@ def test_install_again_when_its_sources_changed(checkout: Path, changed: str) ->
     [
         ("run", ["relay demo --port 1"]),
         ("check", ["python -m ruff check", "python -m ruff format --check", "python -m mypy", SPELLING]),
+        ("dist", ["python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./clients/python"]),
         ("format", ["python -m ruff check --fix-only", "python -m ruff format"]),
         (
             "test",
