@@ -16,12 +16,13 @@ import pytest
 import yaml
 
 from relay.settings import Settings, load
+from tests import tools
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm"
 # The one of the package helm-binary, whatever PATH has. That package is for Linux on x86-64 alone: elsewhere it
 # is the one that this person has installed.
-HELM = shutil.which("helm", path=sysconfig.get_path("scripts")) or shutil.which("helm")
+HELM = shutil.which("helm", path=sysconfig.get_path("scripts")) or tools.HELM.find()
 CASES = sorted(CHART.glob("ci/*-values.yaml"))
 CASE_NAMES = [case.name.removesuffix("-values.yaml") for case in CASES]
 HELM_LIMIT_S = 30
@@ -31,7 +32,8 @@ Object = dict[str, Any]
 
 def helm(*arguments: object, home: Path) -> subprocess.CompletedProcess[str]:
     """Run helm without this person's configuration, and so without any cluster."""
-    assert HELM, "there is no helm: install it, then run the tests again"
+    if HELM is None:
+        raise tools.Missing(tools.HELM)
     return subprocess.run(
         [HELM, *map(str, arguments)],
         env={"HOME": str(home), "KUBECONFIG": "/dev/null"},

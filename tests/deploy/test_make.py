@@ -247,6 +247,11 @@ def test_ci_goes_on_where_it_cannot_install(checkout: Path, programs: tuple[str,
     assert f"make test in {checkout}" in done.stdout
 
 
+def test_ci_is_told_to_the_tests(checkout: Path) -> None:
+    done = ci(checkout, "redis-server", "curl", "chromium", make='echo "CI=$CI"')
+    assert done.stdout.splitlines().count("CI=true") == 2
+
+
 def test_ci_stops_at_the_first_failure(checkout: Path) -> None:
     done = ci(checkout, "redis-server", "curl", "chromium", make='echo "make $*"; exit 3')
     assert done.returncode == 3
