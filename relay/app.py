@@ -90,6 +90,9 @@ class Service:
         self._stream = StreamDoor(self.node, replay, self.metrics, self._activity, settings)
         self._waiting = Waiting(self.node, self.letterbox)
         self._accounts_loaded = asyncio.Event()
+        self.became_ready = asyncio.Event()  # set while ``ready``
+        self.became_unready = asyncio.Event()  # set while not
+        self.became_unready.set()
         self._restoring = asyncio.Lock()
         self._leaving = False
         self.failed: asyncio.Future[None] | None = None  # set while running; ends with the error that ended it
@@ -106,6 +109,7 @@ class Service:
             self._activity,
             prepare=self._load_accounts,
             restore=self._restore,
+            on_connected=self._note_readiness,
             max_sockets_per_account=settings.max_sockets_per_account,
             turn_bytes=min(_TURN_BYTES, settings.socket_buffer_bytes // 2),
             probe_seconds=settings.probe_seconds,
@@ -233,6 +237,7 @@ class Service:
                 log.error("accounts.conflict", problems=error.problems)  # noqa: TRY400  # the problems say all
             await self._note_applied()
         self._accounts_loaded.set()
+        self._note_readiness()
 
     async def _note_applied(self) -> None:
         """After everything of the file: who finds this note finds the accounts."""
@@ -264,9 +269,18 @@ class Service:
         """Whether this process should get traffic."""
         return self.node.connected and self._accounts_loaded.is_set() and not self._leaving
 
+    def _note_readiness(self) -> None:
+        """Keeps both events equal to ``ready``. Called when something that it is made of has changed."""
+        now, before = self.became_ready, self.became_unready
+        if not self.ready:
+            now, before = before, now
+        before.clear()
+        now.set()
+
     async def leave(self) -> None:
         """Stops being ready, and closes the sockets, spread over ``RELAY_DRAIN_SECONDS`` at most."""
         self._leaving = True
+        self._note_readiness()
         self._reader.leave()
         self._waiting.leave()
         await self._stream.leave(seconds=self.settings.drain_seconds)

@@ -50,17 +50,19 @@ class Node:
         *,
         prepare: Callable[[], Awaitable[None]],
         restore: Callable[[], Awaitable[bool]],
+        on_connected: Callable[[], None],
         max_sockets_per_account: int,
         turn_bytes: int,
         probe_seconds: float,
     ) -> None:
         """``prepare`` is awaited before each link, and ``restore`` with each probe: what Redis must hold may be gone.
-        Both may raise Unavailable.
+        Both may raise Unavailable. ``on_connected`` is called when :attr:`connected` has been set, changed or not.
 
         ``turn_bytes``: after delivering so many, sockets get a turn to write; less than one may hold back.
         """
         self._prepare = prepare
         self._restore = restore
+        self._on_connected = on_connected
         self._bus = bus
         self._letterbox = letterbox
         self._gate = gate
@@ -163,6 +165,7 @@ class Node:
     def _set_connected(self, connected: bool) -> None:
         self.connected = connected
         self._metrics.connected.set(connected)
+        self._on_connected()
 
     async def _probe(self) -> None:
         """Rings our own doorbell: a link that looks well may be half-open, or lead to a master that is none any more.
