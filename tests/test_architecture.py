@@ -34,7 +34,7 @@ LEVELS = [
     {"node", "since"},
     {"stream", "api", "web"},
     {"reference"},
-    {"app", "connection"},
+    {"app", "connection", "server"},
     {"serve"},
     {"workers"},
     {"cli", "beside"},
@@ -45,7 +45,7 @@ LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 ONLY = {
     "redis": {"store", "bus", "accounts"},
     "fakeredis": {"store"},
-    "uvicorn": {"serve", "connection"},
+    "uvicorn": {"serve", "server", "connection"},
     "fast_mail_parser": {"mime"},
     "re2": {"regex"},
 }
