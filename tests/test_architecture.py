@@ -42,7 +42,8 @@ FLOORS: dict[str, list[set[str]]] = {
         {"since", "node"},
     ],
     "service": [
-        {"app", "connection"},
+        {"recovery", "connection", "server"},
+        {"app"},
         {"serve"},
         {"workers"},
         {"ephemeral"},

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,9 +80,12 @@ class Node:
         *,
         recovery: Recovery,
         limits: NodeLimits,
+        on_connected: Callable[[], None],
     ) -> None:
+        """``on_connected`` is called when :attr:`connected` has been set, changed or not."""
         self._recovery = recovery
         self._limits = limits
+        self._on_connected = on_connected
         self._bus = bus
         self._letterbox = letterbox
         self._gate = gate
@@ -186,6 +190,7 @@ class Node:
     def _set_connected(self, connected: bool) -> None:
         self.connected = connected
         self._metrics.connected.set(connected)
+        self._on_connected()
 
     async def _probe(self) -> None:
         """Rings our own doorbell: a link that looks well may be half-open, or lead to a master that is none any more.

@@ -93,6 +93,9 @@ class Service:
         replay = Replay(self.letterbox, self.metrics, self._activity, limit=settings.replay_limit)
         self._stream = StreamDoor(self.node, replay, self.metrics, self._activity, settings)
         self._waiting = Waiting(self.node, self.letterbox)
+        self.became_ready = asyncio.Event()  # set while ``ready``
+        self.became_unready = asyncio.Event()  # set while not
+        self.became_unready.set()
         self._leaving = False
         self.failed: asyncio.Future[None] | None = None  # set while running; ends with the error that ended it
         self.internal = Starlette(routes=self._internal_routes()) if settings.internal_port is not None else None
@@ -112,6 +115,7 @@ class Service:
                 turn_bytes=min(_TURN_BYTES, settings.socket_buffer_bytes // 2),
                 probe_seconds=settings.redis_probe_seconds,
             ),
+            on_connected=self._note_readiness,
         )
 
     def _made_intake(self) -> Intake:
@@ -226,9 +230,18 @@ class Service:
         """Whether this process should get traffic."""
         return self.node.connected and self._recovery.applied.is_set() and not self._leaving
 
+    def _note_readiness(self) -> None:
+        """Keeps both events equal to ``ready``. Called when something that it is made of has changed."""
+        now, before = self.became_ready, self.became_unready
+        if not self.ready:
+            now, before = before, now
+        before.clear()
+        now.set()
+
     async def leave(self) -> None:
         """Stops being ready, and closes the sockets, spread over ``RELAY_DRAIN_SECONDS`` at most."""
         self._leaving = True
+        self._note_readiness()
         self._reader.leave()
         self._waiting.leave()
         await self._stream.leave(seconds=self.settings.drain_seconds)

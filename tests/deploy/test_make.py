@@ -26,7 +26,9 @@ TARGETS = [
     "clean",
     "help",
 ]
-SPELLING = "python -m codespell_lib *.md pyproject.toml Makefile .ci changes docs relay bench chaos clients scripts helm"
+SPELLING = (
+    "python -m codespell_lib *.md pyproject.toml Makefile .ci changes docs relay bench chaos clients scripts helm"
+)
 SYSTEM_PATH = "/usr/bin:/bin"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from relay.inbound.form import unquote_carefully
+from relay.inbound.webhook.form import unquote_carefully
 from relay.mime import addresses, headers, parse
 from relay.rendering.markup import tokens
 
