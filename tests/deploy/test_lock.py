@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[2]
 RUNTIME, DEV, BUILD = "requirements.lock", "requirements-dev.lock", "requirements-build.lock"
 LOCKS = [RUNTIME, DEV, BUILD]
+OLDEST_PIP = "tests/deploy/oldest-pip.lock"  # written by hand: of what this package was made for, and never newer
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PIN = re.compile(
     r"^(?P<name>[a-z0-9-]+)==(?P<version>[^ ;]+)(?P<marker> ;[^\\]+)?(?P<hashes>(?: \\\n    --hash=\S+)*)$", re.M
@@ -73,7 +74,7 @@ def unmet(locked: dict[str, str], asked: list[str]) -> list[str]:
     return lacking
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, OLDEST_PIP])
 def test_lock_is_pins_with_hashes_and_nothing_else(lock: str) -> None:
     text = (ROOT / lock).read_text()
     rest = PIN.sub("", text)
