@@ -24,7 +24,7 @@ from rich.console import Console
 from bench import plots, report, results
 from bench.child import Broken
 from bench.results import Plan, Section
-from bench.workloads import deflate, fanout, ingest, latency, listening, reading, restart, senders, stalled
+from bench.workloads import deflate, fanout, ingest, latency, listening, providers, reading, restart, stalled
 
 _FOLDER = Path(__file__).parent
 _WORKLOADS: dict[str, Callable[[Plan], list[Section]]] = {
@@ -33,7 +33,7 @@ _WORKLOADS: dict[str, Callable[[Plan], list[Section]]] = {
     "deflate": deflate.run,
     "listening": listening.run,
     "ingest": ingest.run,
-    "senders": senders.run,
+    "providers": providers.run,
     "reading": reading.run,
     "latency": latency.run,
     "restart": restart.run,

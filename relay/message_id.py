@@ -39,7 +39,7 @@ class MessageId(NamedTuple):
 
     @property
     def tag(self) -> str:
-        """What names the inbox, see :func:`relay.keys.inbox_tag`."""
+        """What names the inbox, see :func:`relay.store.keys.inbox_tag`."""
         return self.history[:TAG_HEX]
 
     @property

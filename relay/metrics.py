@@ -21,22 +21,22 @@ class Metrics:
         self.gaps = Counter("relay_gaps", "Gaps that listeners were told of", ["reason"], registry=every)
         self.probes_failed = Counter("relay_probes_failed", "Links to Redis found deaf", registry=every)
         self.duplicates = Counter(
-            "relay_duplicates", "Recipients of events that were posted again", ["sender"], registry=every
+            "relay_duplicates", "Recipients of events that were posted again", ["provider"], registry=every
         )
         self.inbound = Counter(
-            "relay_inbound", "Posts of senders, by HTTP status", ["sender", "status"], registry=every
+            "relay_inbound", "Posts of providers, by HTTP status", ["provider", "status"], registry=every
         )
         self.recipients = Counter(
-            "relay_recipients", "Envelope recipients, by outcome", ["sender", "outcome"], registry=every
+            "relay_recipients", "Envelope recipients, by outcome", ["provider", "outcome"], registry=every
         )
         self.parked = Counter(
             "relay_parked",
             "Posts and events that could not be read, kept for the operator",
-            ["sender"],
+            ["provider"],
             registry=every,
         )
         self.fetches = Counter(
-            "relay_fetches", "Tries to fetch a mail that a post announced", ["sender", "outcome"], registry=every
+            "relay_fetches", "Tries to fetch a mail that a post announced", ["provider", "outcome"], registry=every
         )
         self.fetches_waiting = Gauge(
             "relay_fetches_waiting", "Mails still to be fetched, of all processes", registry=every

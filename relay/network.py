@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 from collections.abc import Collection
 from urllib.parse import SplitResult, quote, urlsplit
 
 _PATH_CHARACTERS = "/%:@!$&'()*+,;=~"  # RFC 3986 section 3.3, and what is encoded already
+_HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")  # in lower case, as it is compared
 
 
 def split(url: str, schemes: Collection[str]) -> SplitResult:
@@ -44,3 +46,14 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def is_plain_https(url: str) -> bool:
+    """Whether the URL is https with the name of a host, and without port, user, or what programs read differently."""
+    if not url.isascii() or not url.isprintable() or any(character in url for character in ' \\"<>#'):
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme == "https" and _HOST.fullmatch(parts.netloc) is not None

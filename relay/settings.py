@@ -86,7 +86,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on; 0.0.0.0 in a container")
-    port: Port = Field(8000, description="TCP port of senders, sockets and REST; 0 picks a free one")
+    port: Port = Field(8000, description="TCP port of providers, sockets and REST; 0 picks a free one")
     internal_port: Port | None = Field(
         None,
         description="second TCP port for /livez, /readyz and /metrics alone; unset: they are on RELAY_PORT",
@@ -98,10 +98,10 @@ class Settings(BaseModel):
         "memory:// is inside the process",
     )
     redis_timeout_seconds: float = Field(
-        5.0, gt=0, le=60, description="limit of every call to Redis; over it the sender is told 503"
+        5.0, gt=0, le=60, description="limit of every call to Redis; over it the provider is told 503"
     )
     redis_wait_replicas: int = Field(
-        0, ge=0, le=100, description="replicas of Redis that must have a mail before its sender is told 200"
+        0, ge=0, le=100, description="replicas of Redis that must have a mail before its provider is told 200"
     )
     accounts_file: Path | None = Field(None, description="TOML file with accounts, loaded at start")
     domains: Annotated[Words, AfterValidator(_domains)] = Field(
@@ -113,14 +113,14 @@ class Settings(BaseModel):
     )
     public_url: Annotated[str, AfterValidator(_http_url)] = Field(
         "",
-        description="how clients reach this service: https://relay.example.com (for senders and pages to come)",
+        description="how clients reach this service: https://relay.example.com (in what providers and people are told)",
     )
     trusted_proxies: str = Field(
         "127.0.0.1,::1",
         description="comma list of proxies (address, network or *) whose X-Forwarded-For is believed",
     )
     max_message_bytes: int = Field(
-        25 * 1024 * 1024, ge=1024, description="bytes of one mail as posted; over it the sender is told 413"
+        25 * 1024 * 1024, ge=1024, description="bytes of one mail as posted; over it the provider is told 413"
     )
     socket_buffer_bytes: int = Field(
         1024 * 1024, ge=4096, description="bytes that may wait for one slow socket; over it: close 4408"
@@ -256,9 +256,9 @@ class Settings(BaseModel):
         """Whether Redis is inside this process, and its data ends with it."""
         return self.redis_url.get_secret_value() == EMBEDDED
 
-    def sender_secrets(self) -> dict[str, tuple[str, ...]]:
-        """The secrets of each sender that has any, by sender name ("raw", "mailsac", …); none of SendGrid's are needed
-        when it brings tokens."""
+    def provider_secrets(self) -> dict[str, tuple[str, ...]]:
+        """The secrets of each provider that has any, by its name ("raw", "mailsac", …). SendGrid needs none when it
+        brings tokens."""
         return {
             name.removesuffix("_secret"): tuple(secret.get_secret_value() for secret in getattr(self, name))
             for name in type(self).model_fields
@@ -267,7 +267,7 @@ class Settings(BaseModel):
         }
 
     def api_keys(self) -> dict[str, str]:
-        """The API key of each sender that has one, by sender name ("brevo", …)."""
+        """The API key of each provider that has one, by provider name ("brevo", …)."""
         return {
             name.removesuffix("_api_key"): getattr(self, name).get_secret_value()
             for name in type(self).model_fields
@@ -296,8 +296,8 @@ def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
     return settings
 
 
-def sender_secret(name: str) -> str:
-    """The secrets of a sender in the environment as they stand there, whatever else is; "" when it has none."""
+def provider_secret(name: str) -> str:
+    """The secrets of a provider in the environment as they stand there, whatever else is; "" when it has none."""
     return os.environ.get(f"{PREFIX}{name.upper()}_SECRET", "")
 
 

@@ -31,9 +31,9 @@ import httpx2
 import pytest
 
 from relay import settings
-from relay.beside import Beside
 from relay.client.inbox import Inbox, Mail, NothingCame, sentence
 from relay.network import is_loopback, reason_of
+from relay.service.ephemeral import Beside
 
 __all__ = ["Inbox", "Mail", "NothingCame", "RelayService", "TestInbox"]
 
@@ -154,7 +154,7 @@ def _running_already(config: pytest.Config, url: str) -> RelayService:
         # Not sooner: tests that need no mail run without.
         needed = "--relay-url needs --relay-domain, and a key: MAILSAC_KEY or --relay-key-file"
         pytest.fail(f"{needed} with a key in it" if file else needed, pytrace=False)
-    return RelayService(url, domain, key, settings.sender_secret("raw").partition(",")[0].strip())
+    return RelayService(url, domain, key, settings.provider_secret("raw").partition(",")[0].strip())
 
 
 def _key_of(file: str) -> str:

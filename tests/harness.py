@@ -17,7 +17,7 @@ import websockets.http11
 from websockets.asyncio.client import ClientConnection, connect
 
 from relay import settings
-from relay.serve import Process, open_sockets
+from relay.service.serve import Process, open_sockets
 
 # Of a server that runs websockets, as ours does when it is portable. It is 8 KiB by default; 128 addresses need more.
 websockets.http11.MAX_LINE_LENGTH = 64 * 1024

@@ -9,13 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay import keys
-from relay.deleted import Deleted
-from relay.history import After, History, Since, Start
-from relay.hub import Gap
-from relay.letterbox import Letterbox
+from relay.delivery.history import (
+    After,
+    History,
+    Since,
+    Start,
+)
+from relay.delivery.letter import Gap
+from relay.delivery.letterbox import Letterbox
+from relay.delivery.tombstones import Deleted
 from relay.mailbox import Mailbox
 from relay.message_id import MessageId
+from relay.store import keys
 from tests.harness import ACCOUNT, ADDRESS, DOMAIN, Relay
 
 pytestmark = pytest.mark.anyio

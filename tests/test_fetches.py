@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from relay import fetches, keys, store
+from relay import store
 from relay.errors import TooLarge, Unavailable
-from relay.fetches import Fetches, Lease
-from relay.store import Store
+from relay.queues import fetches
+from relay.queues.fetches import Fetches, Lease
+from relay.store import Store, keys
 
 pytestmark = pytest.mark.anyio
 
@@ -48,7 +49,7 @@ async def test_what_is_added_is_taken_as_it_came_and_by_one(queue: Fetches) -> N
     fetch_id = await add(queue, first=first)
     assert queue.changed.is_set()
     lease = await taken(queue)
-    assert (lease.id, lease.sender, lease.first, lease.step) == (fetch_id, "brevo", first, b"")
+    assert (lease.id, lease.provider, lease.first, lease.step) == (fetch_id, "brevo", first, b"")
     assert (lease.tries, lease.overdue, queue.waiting) == (1, False, 1)
     assert 119 < float(str(await queue.take())) <= 120  # it would be due when the lease is over
     assert await queue.finish(lease)

@@ -7,13 +7,23 @@ from dataclasses import dataclass
 
 import pytest
 
-from relay import keys, store
-from relay.bus import Bus, Event, Published, Unwanted
-from relay.history import After, History, Since, Start
-from relay.hub import Gap
-from relay.letterbox import Letterbox
+from relay import store
+from relay.delivery.bus import (
+    Bus,
+    Event,
+    Published,
+    Unwanted,
+)
+from relay.delivery.history import (
+    After,
+    History,
+    Since,
+    Start,
+)
+from relay.delivery.letter import Gap
+from relay.delivery.letterbox import Letterbox
 from relay.message_id import MessageId
-from relay.store import Store
+from relay.store import Store, keys
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.delivery.positions import Positions, Verdict
 from relay.message_id import BadMessageId, MessageId
-from relay.positions import Positions, Verdict
 
 INBOX, DOMAIN = "a@x.test", "x.test"
 HISTORY, OTHER = "0123456789abcdef", "0123456789000000"

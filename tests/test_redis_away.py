@@ -1,4 +1,4 @@
-"""Redis goes away: senders and REST are told 503, sockets stay, and the service comes back by itself."""
+"""Redis goes away: providers and REST are told 503, sockets stay, and the service comes back by itself."""
 
 from __future__ import annotations
 

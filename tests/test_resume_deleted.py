@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from relay import keys
 from relay.message_id import MessageId
+from relay.store import keys
 from tests.harness import ADDRESS, DOMAIN, Relay
 
 pytestmark = pytest.mark.anyio

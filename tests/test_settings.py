@@ -26,7 +26,7 @@ def problems(**environ: str) -> str:
 def test_nothing_set_is_the_embedded_default() -> None:
     loaded = settings.load({})
     assert loaded.embedded
-    assert loaded.sender_secrets() == {}
+    assert loaded.provider_secrets() == {}
     assert (loaded.host, loaded.port, loaded.max_message_bytes) == ("127.0.0.1", 8000, 25 * 1024 * 1024)
 
 
@@ -127,7 +127,7 @@ def test_secrets_do_not_print() -> None:
         }
     )
     assert loaded.api_keys() == {"brevo": "hushed"}
-    assert loaded.sender_secrets() == {"raw": ("tell-nobody", "neither-this")}
+    assert loaded.provider_secrets() == {"raw": ("tell-nobody", "neither-this")}
     for text in (repr(loaded), str(loaded), loaded.model_dump_json()):
         assert not re.search("tell-nobody|neither|hush", text)
 
@@ -140,7 +140,7 @@ def test_a_token_server_is_told_whose_tokens_count() -> None:
     assert "RELAY_SENDGRID_OAUTH_AUDIENCE" in problems(**anybodys)
     for name in ("AUDIENCE", "SUBJECT"):
         loaded = settings.load({**anybodys, f"RELAY_SENDGRID_OAUTH_{name}": "relay"})
-        assert loaded.sender_secrets() == {"sendgrid": ()}
+        assert loaded.provider_secrets() == {"sendgrid": ()}
 
 
 def test_flags_win_over_the_environment() -> None:

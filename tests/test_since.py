@@ -7,10 +7,10 @@ import contextlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay import since
-from relay.keys import inbox_tag
+from relay.delivery import since
+from relay.delivery.replay import Resume
 from relay.message_id import MessageId
-from relay.replay import Resume
+from relay.store.keys import inbox_tag
 
 A, B = "a@x.test", "b@x.test"
 NOW_MS = 1_800_000_000_000

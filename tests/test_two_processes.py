@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from relay.keys import inbox_tag
+from relay.store.keys import inbox_tag
 from tests import harness
 from tests.harness import ACCOUNT, ADDRESS, DOMAIN, KEY, Relay
 from tests.redis_server import RedisServer

@@ -6,10 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import cast
 
-from relay import keys
 from relay.accounts import script
 from relay.errors import BadRequest, NotFound
-from relay.store import Store
+from relay.store import Store, keys
 
 DEFAULT_CREDITS = 50
 MAX_CREDITS = 1_000_000

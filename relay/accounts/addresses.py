@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from relay import keys
 from relay.accounts import address_scripts as lua
 from relay.accounts import script
 from relay.accounts.reservation import UNCHANGED, Change, Reservation
 from relay.address import domain_of
 from relay.errors import BadRequest, NotFound, Unauthorized
-from relay.notices import Kind, Notice
-from relay.store import Client, Store
+from relay.store import Client, Store, keys
+from relay.store.notices import Kind, Notice
 
 BULK_LIMIT = 100  # addresses of one call, as Mailsac's
 # Longer than any call to Redis may last (RELAY_REDIS_TIMEOUT_SECONDS is at most 60), clock differences included.

@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from relay import keys
 from relay.accounts import script
 from relay.errors import BadRequest, NotFound
-from relay.notices import Kind, Notice
-from relay.store import Client, Store
+from relay.store import Client, Store, keys
+from relay.store.notices import Kind, Notice
 
 FROM_FILE = "file"  # the source of keys that the accounts file brought, and brings again
 _PREFIX = "rk_"

@@ -10,14 +10,13 @@ import secrets
 from dataclasses import dataclass
 from typing import cast
 
-from relay import keys
 from relay.accounts import script
 from relay.accounts.addresses import Addresses
 from relay.accounts.txt import NoRecords, TxtResolver
 from relay.address import domain_of
 from relay.errors import BadRequest, NotFound, Unauthorized
-from relay.notices import Kind, Notice
-from relay.store import Client, Store
+from relay.store import Client, Store, keys
+from relay.store.notices import Kind, Notice
 
 TOKEN_PREFIX = "relay-verify="  # noqa: S105 - a label in public DNS, not a password
 DOMAINS_LIMIT = 100  # of one account, pending ones included

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 from typing import cast
 
-from relay import keys
 from relay.accounts.api_keys import FIELDS, ApiKeys, account_of_row, hash_key
 from relay.errors import FORBIDDEN, UNAUTHORIZED, Refused, Unauthorized, Unavailable
-from relay.store import Store
+from relay.store import Store, keys
 
 __all__ = ["Gate", "hash_key"]
 

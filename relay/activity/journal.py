@@ -15,18 +15,19 @@ from typing import Any
 
 import orjson
 
-from relay import keys
 from relay.activity.backlog import Entry
 from relay.activity.concerns import concerns
 from relay.activity.sentences import sentence
 from relay.errors import BadRequest, RelayError, Unavailable
-from relay.store import Command, Store
+from relay.store import Command, Store, keys
 
 # Fixed, because they are no matter of taste: more than a person reads, at some 200 bytes each.
 MAX_EVENTS = 1000  # of an account
 MAX_EVENTS_OF_ALL = 10_000
 BEGINNING = "0-0"  # the cursor before the first event
 
+# Names of version 0.1 stay in Redis, where processes of it read them beside us, and we read theirs.
+_SHOWN_AS = {"sender": "from", "door": "provider"}
 _PAGE = 500
 _CURSOR = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 
@@ -133,7 +134,7 @@ def _event(place: str, fields: dict[bytes, bytes], *, names_accounts: bool) -> d
     """None for an entry that is none of ours."""
     try:
         kept: dict[str, Any] = orjson.loads(fields.get(b"e", b""))
-        members = {name: value for name, value in kept.items() if value != ""}
+        members = {_SHOWN_AS.get(name, name): value for name, value in kept.items() if value != ""}
         kind, when = str(members.pop("kind")), iso(int(members.pop("time")))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError):
         return None

@@ -10,13 +10,12 @@ from typing import Any
 
 import orjson
 
-from relay import keys
 from relay.activity.backlog import Entry
 from relay.activity.kinds import Kind, encoded
 from relay.activity.minute import Minute
 from relay.activity.near_misses import alike, nearest, plain_forms
 from relay.address import domain_of
-from relay.store import Command, Store
+from relay.store import Command, Store, keys
 
 _NEAR_MISSES_A_MINUTE = 30  # of an account
 _ADDRESSES = 1000  # of an account that are compared

@@ -91,15 +91,17 @@ class Recorder:
             missed = reason == "not reserved"
             self._note_stranger(Kind.REFUSED, (reason,), members, inbox=shown(inbox), missed=missed)
 
-    def refused_post(self, door: str, status: int, reason: str, *, client: str = "", known: bool = True) -> None:
-        """A whole post is not taken: nobody knows whose mail is in it. ``known``: there is such a sender."""
-        members = {"door": door, "status": status, "reason": shown(reason), "client": shown(client)}
-        self._note_stranger(Kind.REFUSED, (door if known else "", status), members)
+    def refused_post(
+        self, provider: str, status: int, reason: str, *, client: str = "", known: bool = True
+    ) -> None:
+        """A whole post is not taken: nobody knows whose mail is in it. ``known``: there is such a provider."""
+        members = {"door": provider, "status": status, "reason": shown(reason), "client": shown(client)}
+        self._note_stranger(Kind.REFUSED, (provider if known else "", status), members)
 
-    def parked(self, door: str, post_id: str, reason: str) -> None:
+    def parked(self, provider: str, post_id: str, reason: str) -> None:
         """A post, or a part of one, cannot be read."""
-        members = {"door": door, "reason": shown(reason), "parked": post_id}
-        self._note_stranger(Kind.REFUSED, (door, "parked"), members)
+        members = {"door": provider, "reason": shown(reason), "parked": post_id}
+        self._note_stranger(Kind.REFUSED, (provider, "parked"), members)
 
     def delivered(self, account: str, inbox: str, message_id: MessageId, sockets: int, waits: int) -> None:
         """A mail was handed to so many sockets of this process, and woke so many requests that wait; to nobody is not

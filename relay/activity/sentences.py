@@ -50,12 +50,12 @@ class _Lenient(dict[str, Any]):
 def _received(of: Members) -> str:
     mail = _mail(of)
     if of["duplicate"]:
-        return f"{mail} was posted again by its sender, so it is not delivered twice: it came before and is kept"
+        return f"{mail} was posted again by its provider, so it is not delivered twice: it came before and is kept"
     return f"{mail} arrived"
 
 
 def _refused(of: Members) -> str:
-    reason, door = str(of["reason"]), f"/inbound/{of['door']}"
+    reason, door = str(of["reason"]), f"/inbound/{of['provider']}"
     if of["parked"]:
         return f"A post to {door} is parked, because of {reason}: look at it with relay parked show {of['parked']}"
     if of["status"]:
@@ -121,7 +121,7 @@ def _client(of: Members) -> str:
 
 
 def _by(of: Members) -> str:
-    return f" from {of['sender']}" if of["sender"] else ""
+    return f" from {of['from']}" if of["from"] else ""
 
 
 def _size(size_bytes: Any) -> str:

@@ -15,11 +15,11 @@ from relay.accounts import Accounts
 from relay.activity import Reader
 from relay.api import activity, addresses, api_keys, content, domains, inbox, me, messages, samples, sockets, wait
 from relay.api.rest import on_http_error, on_relay_error
-from relay.census import Census
+from relay.delivery.letterbox import Letterbox
+from relay.delivery.survey import Census
 from relay.errors import RelayError
 from relay.fair import Turns
 from relay.inbound.intake import Intake
-from relay.letterbox import Letterbox
 from relay.mailbox import Mailbox
 from relay.waiting.wait import Waiting
 

@@ -19,7 +19,12 @@ from relay.api.rest import Body, Call, route
 from relay.api.sample_mail import sample_mail
 from relay.errors import TooManyRequests, Unauthorized
 from relay.inbound.intake import Intake
-from relay.inbound.sender import ANSWERS, Answers, Delivery, Post
+from relay.inbound.webhook.provider import (
+    ANSWERS,
+    Answers,
+    Delivery,
+    Post,
+)
 
 MAX_PER_MINUTE = 30  # of one account in one process: enough for whoever presses a button
 _WINDOW_SECONDS = 60.0
@@ -32,7 +37,7 @@ class Nothing(Body):
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """The sender ``sample``: no webhook, but the rest of the way is that of all senders."""
+    """The provider ``sample``: no webhook, but the rest of the way is that of all providers."""
 
     recipient: str
     name: str = "sample"
@@ -72,7 +77,7 @@ class _Allowance:
 
 
 class SampleApi:
-    """The handler. Its answer is that of the doors for senders."""
+    """The handler. Its answer is that of the doors for providers."""
 
     def __init__(self, accounts: Accounts, intake: Intake, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._accounts = accounts

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from relay.accounts import Accounts
 from relay.api.rest import Call, Json, iso, route
-from relay.census import Census
+from relay.delivery.survey import Census
 
 
 class SocketApi:

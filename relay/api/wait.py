@@ -12,16 +12,16 @@ from urllib.parse import quote, urlencode
 from starlette.responses import Response
 from starlette.routing import Route
 
-from relay import since
 from relay.accounts import Accounts
 from relay.accounts.gate import hash_key
 from relay.activity import Reader
 from relay.address import canonical_address, domain_of
 from relay.api import listing
 from relay.api.rest import Call, Json, route
+from relay.delivery import since
+from relay.delivery.history import After, Since
+from relay.delivery.letterbox import Letterbox
 from relay.errors import BadRequest, Refused, RelayError, TooManyRequests, Unauthorized, Unavailable
-from relay.history import After, Since
-from relay.letterbox import Letterbox
 from relay.mailbox import Mailbox
 from relay.message_id import BadMessageId, MessageId
 from relay.waiting.wait import NEAR_MISSES, Found, Seen, Wait, Waiting
@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 MAX_SECONDS = 60
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _CONDITIONS = ("subject", "from", "regex")
-_OF_OTHERS = ("inbox", "sender", "time", "text")
+_OF_OTHERS = ("inbox", "from", "time", "text")
 _ASKED_FOR = frozenset(("wait", "since", *_CONDITIONS))
 
 

@@ -1,9 +1,9 @@
 """Mail as its providers would post it, signed: for ``relay send --as``, the bench and the tests.
 
-One file a sender, found by its name. Each has a function ``build(mail, recipients, secret, now)``, whose result is a
+One file a provider, found by its name. Each has a function ``build(mail, recipients, secret, now)``, whose result is a
 :class:`Built` or a plain tuple of the same: the mail's bytes, at least one recipient, the secret to sign with (a PEM
-private key where the sender signs so), and an aware time for time stamps. It is pure: the same is the same post.
-A sender with a key pair has ``pair()`` as well, see :func:`pair`.
+private key where the provider signs so), and an aware time for time stamps. It is pure: the same is the same post.
+A provider with a key pair has ``pair()`` as well, see :func:`pair`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 
 class CannotBuild(ValueError):
-    """The sender's post would not hold the whole mail, and the rest is nowhere to be fetched; the text says why."""
+    """The provider's post would not hold the whole mail, and the rest is nowhere to be fetched; the text says why."""
 
 
 class Built(NamedTuple):
@@ -28,13 +28,13 @@ class Built(NamedTuple):
 
 
 def names() -> list[str]:
-    """Of all senders that have a builder."""
+    """Of all providers that have a builder."""
     found = (module.name for module in iter_modules(__path__))
     return sorted(name for name in found if _build(name))
 
 
 def build(name: str, mail: bytes, recipients: Sequence[str], secret: str, now: datetime) -> Built:
-    """The post of the sender ``name``. Some post for one recipient only: give one at a time to be sure.
+    """The post of the provider ``name``. Some post for one recipient only: give one at a time to be sure.
 
     Raises LookupError: there is no such builder; CannotBuild; ValueError: what the secret cannot be used for.
     """
@@ -44,7 +44,7 @@ def build(name: str, mail: bytes, recipients: Sequence[str], secret: str, now: d
 
 
 def pair(name: str) -> tuple[str, str]:
-    """A secret to build with and what ``RELAY_<NAME>_SECRET`` is then: for trying it out. Of any sender."""
+    """A secret to build with and what ``RELAY_<NAME>_SECRET`` is then: for trying it out. Of any provider."""
     if name not in names():
         return _ANY, _ANY
     made: Callable[[], tuple[str, str]] | None = getattr(import_module(f"{__name__}.{name}"), "pair", None)

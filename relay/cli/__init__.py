@@ -31,11 +31,14 @@ VERBS = {
     "key": "Make, list and revoke API keys.",
     "address": "Reserve, list and release addresses.",
     "domain": "Add, verify, list and remove custom domains.",
-    "senders": "List the senders, and the URL that each provider is told.",
+    "providers": "List the mail providers, and the URL that each is told.",
     "parked": "List, show, retry and drop mail that could not be read.",
     "activity": "Tell why nothing arrived: what happened lately, oldest first.",
     "check": "Tell whether a service is alive, for containers.",
 }
+
+
+_RENAMED = {"senders": "providers"}  # version 0.1 -> now
 
 
 class Verbs(typer.core.TyperGroup):
@@ -47,8 +50,8 @@ class Verbs(typer.core.TyperGroup):
             self.add_command(typer.core.TyperCommand(name, help=line))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The verb itself in place of its line."""
-        name, known, rest = super().resolve_command(ctx, args)
+        """The verb itself in place of its line, also under its old name."""
+        name, known, rest = super().resolve_command(ctx, [_RENAMED.get(args[0], args[0]), *args[1:]])
         return (name, load(name), rest) if name in VERBS else (name, known, rest)
 
 

@@ -1,4 +1,4 @@
-"""An API key or a sender's secret as the command takes it: from a file, the environment or an option."""
+"""An API key or a provider's secret as the command takes it: from a file, the environment or an option."""
 
 from __future__ import annotations
 

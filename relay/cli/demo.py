@@ -15,12 +15,12 @@ import typer
 import uvloop
 
 from relay import logs, settings
-from relay.app import Service
 from relay.cli import exits, walkthrough
 from relay.cli.console import abandon_stdout, complain
 from relay.cli.network import authority
 from relay.errors import ConfigError, RelayError
-from relay.serve import Process, listening_socket
+from relay.service.app import Service
+from relay.service.serve import Process, listening_socket
 from relay.settings import Settings
 
 _PORT = 8000
@@ -119,7 +119,7 @@ def _outcome(showing: asyncio.Task[None]) -> int:
 async def _show(started: asyncio.Future[Service], loaded: Settings, *, once: bool) -> None:
     """Raises RelayError: the first mail did not arrive."""
     service = await started
-    (secret,) = loaded.sender_secrets()["raw"]
+    (secret,) = loaded.provider_secrets()["raw"]
     tour = await walkthrough.furnish(service.accounts, authority(loaded.host, loaded.port), secret)
     if not once:  # else nothing of it is there any more when somebody could copy it
         print(f"relay serves on http://{tour.authority}, in memory: all is gone when it ends.\n")

@@ -1,4 +1,4 @@
-"""``relay parked``: dead letters, posts that a sender proved and nobody could read. Works on Redis, by RELAY_*.
+"""``relay parked``: dead letters, posts that a provider proved and nobody could read. Works on Redis, by RELAY_*.
 
 Exit codes of ``retry``: 0 all are read and delivered, 1 one cannot be read or is not there, 4 a recipient rejected.
 """
@@ -15,17 +15,17 @@ import typer
 from starlette.datastructures import QueryParams
 
 from relay.activity import Journal, Recorder
-from relay.bus import Bus
 from relay.cli import exits, table
 from relay.cli.console import abandon_stdout, complain, print_json
 from relay.cli.registry import iso, on_redis
+from relay.delivery.bus import Bus
 from relay.errors import RelayError, Unavailable
-from relay.fetches import Fetches
 from relay.inbound.intake import Intake, Report
-from relay.inbound.sender import Post, PostHeaders, Sender
-from relay.inbound.senders import SENDERS
+from relay.inbound.providers import PROVIDERS
+from relay.inbound.webhook.provider import Post, PostHeaders, Provider
 from relay.metrics import Metrics
-from relay.parked import Parked, ParkedPost, is_id
+from relay.queues.fetches import Fetches
+from relay.queues.parked import Parked, ParkedPost, is_id
 from relay.settings import Settings
 from relay.store import Store
 
@@ -56,8 +56,8 @@ def list_(*, json: _Json = False) -> None:
     if json:
         print_json([_shown(post) for post in posts])
         return
-    rows = [(post.id, _age(post), post.sender, str(post.size_bytes), post.reason) for post in posts]
-    table.show(("id", "age", "sender", "bytes", "reason"), rows, nothing="nothing is parked")
+    rows = [(post.id, _age(post), post.provider, str(post.size_bytes), post.reason) for post in posts]
+    table.show(("id", "age", "provider", "bytes", "reason"), rows, nothing="nothing is parked")
 
 
 @app.command()
@@ -185,22 +185,22 @@ async def _retry_each(store: Store, loaded: Settings, ids: Sequence[str] | None)
         post = posts.get(post_id)
         if post is None:
             outcomes.append(_Outcome(post_id, problem=_reason(post_id)))
-        elif make := SENDERS.get(post.sender):
-            sender = make(loaded.sender_secrets().get(post.sender, ()))
-            outcomes.append(await _retry(room, intake, sender, post))
+        elif make := PROVIDERS.get(post.provider):
+            provider = make(loaded.provider_secrets().get(post.provider, ()))
+            outcomes.append(await _retry(room, intake, provider, post))
         else:
-            outcomes.append(_Outcome(post_id, problem=f"there is no sender {post.sender}"))
+            outcomes.append(_Outcome(post_id, problem=f"there is no provider {post.provider}"))
     await activity.flush()
     return outcomes
 
 
-async def _retry(room: Parked, intake: Intake, sender: Sender, post: ParkedPost) -> _Outcome:
+async def _retry(room: Parked, intake: Intake, provider: Provider, post: ParkedPost) -> _Outcome:
     """Raises Unavailable; what was delivered before it is known when it is tried again."""
     body = await room.body(post)
     if body is None:
         return _Outcome(post.id, problem=_reason(post.id))
     try:
-        report = await intake.take(sender, _as_it_came(post, body), proven=True)
+        report = await intake.take(provider, _as_it_came(post, body), proven=True)
     except Unavailable:
         raise
     except RelayError as error:
@@ -256,7 +256,7 @@ def _age(post: ParkedPost) -> str:
 def _shown(post: ParkedPost) -> dict[str, Any]:
     return {
         "id": post.id,
-        "sender": post.sender,
+        "provider": post.provider,
         "received": iso(round(post.received.timestamp() * 1000)),
         "size_bytes": post.size_bytes,
         "reason": post.reason,

@@ -22,7 +22,7 @@ from relay.errors import RelayError
 from relay.network import is_loopback, reason_of, split
 
 _TIMEOUT_SECONDS = 60.0  # of each step; a large mail over a slow line takes many of them
-# Senders that are no use to try without their provider.
+# Of no use to try without their own service.
 _ELSEWHERE = {
     "resend": "resend posts an id only, and relay fetches the mail from Resend, where this one is not: send a mail to"
     " an address of a domain at Resend instead",
@@ -42,12 +42,12 @@ def send(
         typer.Option(help="Envelope recipient; may be given again. Without it the mail must name exactly one."),
     ] = None,
     as_: Annotated[
-        str, typer.Option("--as", metavar="NAME", help="Sender to post as, see `relay senders`.")
+        str, typer.Option("--as", metavar="NAME", help="Provider to post as, see `relay providers`.")
     ] = "raw",
     url: Annotated[str, typer.Option(help="Base URL of the service.")] = "http://127.0.0.1:8000",
     secret: Annotated[
         str | None,
-        typer.Option(help="Secret of the sender; else RELAY_<NAME>_SECRET. `ps` shows it to everybody."),
+        typer.Option(help="Secret of the provider; else RELAY_<NAME>_SECRET. `ps` shows it to everybody."),
     ] = None,
     secret_file: Annotated[
         Path | None, typer.Option(help="File with the secret, or with a PEM private key; wins.")
@@ -69,7 +69,7 @@ def send(
     if as_ not in builders.names():
         raise typer.BadParameter(f"must be one of {', '.join(builders.names())}", param_hint="--as")
     variable = f"{settings.PREFIX}{as_.upper()}_SECRET"
-    given = secret or settings.sender_secret(as_)
+    given = secret or settings.provider_secret(as_)
     proof = credential.read(given, secret_file, option="--secret", variable=variable)
     answer: dict[str, Any] = {"accepted": [], "rejected": []}
     for post in _posts(as_, _mail(file), to or [], proof.partition(",")[0].strip()):

@@ -13,10 +13,11 @@ from typing import Annotated, Literal, NoReturn
 import structlog
 import typer
 
-from relay import logs, settings, workers
+from relay import logs, settings
 from relay.cli import exits
 from relay.cli.network import url_of
-from relay.serve import open_sockets
+from relay.service import workers
+from relay.service.serve import open_sockets
 
 log = structlog.get_logger()
 app = typer.Typer(add_completion=False)

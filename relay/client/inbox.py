@@ -34,7 +34,7 @@ def _silent(_why: str) -> None:
 
 class NothingCame(RelayError):
     """No mail was what was waited for. ``near_misses`` are those that came: list entries with ``differs``;
-    ``other_addresses`` tells of mail for addresses that look like it: ``inbox``, ``sender``, ``time`` and ``text``."""
+    ``other_addresses`` tells of mail for addresses that look like it: ``inbox``, ``from``, ``time`` and ``text``."""
 
     def __init__(
         self,

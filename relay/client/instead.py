@@ -33,8 +33,8 @@ def _miss(miss: Mapping[str, Any]) -> str:
 
 
 def _other(other: Mapping[str, Any]) -> str:
-    inbox, sender = _shown(other.get("inbox")), _shown(other.get("sender"))
-    return f"{inbox}{_from(sender)}{_at(other.get('time'))}"
+    author = other.get("from", other.get("sender"))  # a service of version 0.1 says "sender"
+    return f"{_shown(other.get('inbox'))}{_from(_shown(author))}{_at(other.get('time'))}"
 
 
 def _author(mailboxes: object) -> str:
@@ -42,8 +42,8 @@ def _author(mailboxes: object) -> str:
     return _shown(first.get("address")) if isinstance(first, dict) else ""
 
 
-def _from(sender: str) -> str:
-    return f" from {sender}" if sender else ""
+def _from(author: str) -> str:
+    return f" from {author}" if author else ""
 
 
 def _at(time: object) -> str:

@@ -1,1 +1,1 @@
-"""The door in: webhooks of mail senders, one file a sender."""
+"""The door in: webhooks of mail providers. Floors: webhook < proof < providers < intake, doors < fetching."""

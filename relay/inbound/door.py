@@ -1,8 +1,8 @@
-"""``POST /inbound/<sender>``: reads within a limit, hands the post to the intake, answers.
+"""``POST /inbound/<provider>``: reads within a limit, hands the post to the intake, answers.
 
-The answer to a sender decides whether mail is lost, bounced or sent again. 200 means that Redis has every
+The answer to a provider decides whether mail is lost, bounced or sent again. 200 means that Redis has every
 accepted message, and what could not be read among the dead letters; 503 asks for another try; 4xx says that another
-try would end the same way. Which status has that effect is the sender's to know (``answers``).
+try would end the same way. Which status has that effect is the provider's to know (``answers``).
 """
 
 from __future__ import annotations
@@ -22,15 +22,23 @@ from relay.activity import Recorder
 from relay.activity.kinds import shown
 from relay.errors import BadRequest, RelayError, TooLarge, Unavailable, UnsupportedMediaType
 from relay.inbound.intake import Intake, too_large
-from relay.inbound.sender import ANSWERS, Answers, HeadProven, NotReady, Post, PostHeaders, Sender
-from relay.inbound.signature import NotProven
+from relay.inbound.webhook.provider import (
+    ANSWERS,
+    Answers,
+    HeadProven,
+    NotProven,
+    NotReady,
+    Post,
+    PostHeaders,
+    Provider,
+)
 from relay.metrics import Metrics
 
-# A body that comes more slowly holds memory that other senders need; 25 MiB in it are 3.5 Mbit/s.
+# A body that comes more slowly holds memory that other providers need; 25 MiB in it are 3.5 Mbit/s.
 _BODY_SECONDS = 60.0
 # Who is refused by the head of a request may still be writing its body, and would never read why if it were cut off.
 _DISCARD_SECONDS = 5.0
-# All bodies together may hold this many of the largest mail; beyond, senders are asked to come again.
+# All bodies together may hold this many of the largest mail; beyond, providers are asked to come again.
 _BODIES_IN_MEMORY = 16
 _NO_QUERY = QueryParams()
 
@@ -64,7 +72,7 @@ class _Overloaded(Unavailable):
 
 
 class Door:
-    """The door in, for all senders that have a secret."""
+    """The door in, for all providers that have a secret."""
 
     def __init__(
         self,
@@ -76,8 +84,9 @@ class Door:
         max_message_bytes: int,
         public_url: str = "",
     ) -> None:
-        """``settled`` returns when what a sender's proof waits for has come, or not. ``public_url``: without a slash at
-        the end; "" = scheme and host of each request stand for it."""
+        """``settled(url)`` waits until the download of the URL, which a proof needs, has succeeded or failed.
+
+        ``public_url``: without a slash at the end; "" = scheme and host of each request stand for it."""
         self.intake = intake
         self.activity = activity
         self.settled = settled
@@ -88,9 +97,9 @@ class Door:
         self.log = structlog.get_logger().bind()
         self._bytes_held = 0
 
-    def entrances(self, senders: Iterable[Sender]) -> dict[str, ASGIApp]:
-        """What answers at which path; who has no secret is not among the senders, and its path does not exist."""
-        return {f"/inbound/{sender.name}": Entrance(self, sender) for sender in senders}
+    def entrances(self, providers: Iterable[Provider]) -> dict[str, ASGIApp]:
+        """What answers at which path; who has no secret is not among the providers, and its path does not exist."""
+        return {f"/inbound/{provider.name}": Entrance(self, provider) for provider in providers}
 
     def hold(self, size_bytes: int) -> None:
         """Counts bytes of a body that wait in memory; negative when they are gone. Raises Unavailable: too many."""
@@ -100,30 +109,30 @@ class Door:
 
 
 class Entrance:
-    """One sender's path as an ASGI application, for POST and HEAD."""
+    """One provider's path as an ASGI application, for POST and HEAD."""
 
-    def __init__(self, door: Door, sender: Sender) -> None:
+    def __init__(self, door: Door, provider: Provider) -> None:
         self._door = door
-        self._sender = sender
-        self._limit_bytes = sender.body_limit(door.max_message_bytes)
-        self._head_proven = sender if isinstance(sender, HeadProven) else None
+        self._provider = provider
+        self._limit_bytes = provider.body_limit(door.max_message_bytes)
+        self._head_proven = provider if isinstance(provider, HeadProven) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers whatever is a RelayError; others are the server's."""
-        if scope["method"] == "HEAD":  # some senders look whether the URL is there before they save it
+        if scope["method"] == "HEAD":  # some providers look whether the URL is there before they save it
             return await Response()(scope, receive, send)
         body = _Body()
         try:
             answer = await self._take(body, scope, receive)
         except RelayError as error:
             return await self._refused(error, body, scope)(scope, receive, send)
-        self._door.posts(self._sender.name, "200").inc()
+        self._door.posts(self._provider.name, "200").inc()
         headers = [(b"content-length", b"%d" % len(answer)), (b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         return await send({"type": "http.response.body", "body": answer})
 
     async def _take(self, body: _Body, scope: Scope, receive: Receive) -> bytes:
-        """Takes one post in; returns the JSON for its sender. Raises RelayError: nothing, or not all, was taken."""
+        """Takes one post in; returns the JSON for its provider. Raises RelayError: nothing, or not all, was taken."""
         headers = PostHeaders(scope["headers"])
         query = QueryParams(scope["query_string"]) if scope["query_string"] else _NO_QUERY
         url = _url(self._door.public_url, headers, scope)
@@ -139,20 +148,20 @@ class Entrance:
             await self._read(body, receive)
             post = Post(headers, query, body.take(), datetime.now(UTC), url)
             try:
-                report = await self._door.intake.take(self._sender, post, proven=proven)
+                report = await self._door.intake.take(self._provider, post, proven=proven)
             except NotReady as missing:  # the first of its kind; who sends it may not do so again
                 await self._door.settled(missing.url)
-                report = await self._door.intake.take(self._sender, post, proven=proven)
+                report = await self._door.intake.take(self._provider, post, proven=proven)
             return report.answer()
         finally:
             self._door.hold(-body.size_bytes)
 
     async def _verify_head(self, head: Post) -> None:
         try:
-            self._sender.verify(head)
+            self._provider.verify(head)
         except NotReady as missing:
             await self._door.settled(missing.url)
-            self._sender.verify(head)
+            self._provider.verify(head)
 
     async def _read(self, body: _Body, receive: Receive) -> None:
         await self._read_chunk(body, receive)
@@ -190,18 +199,18 @@ class Entrance:
             pass
 
     def _refused(self, error: RelayError, body: _Body, scope: Scope) -> Response:
-        # The bytes that a sender could not prove, or that it wants back, are nobody's mail: not kept.
-        name, status = self._sender.name, _status(self._sender.answers, error)
+        # The bytes that a provider could not prove, or that it wants back, are nobody's mail: not kept.
+        name, status = self._provider.name, _status(self._provider.answers, error)
         client = shown(scope["client"][0]) if scope.get("client") else ""
         self._door.posts(name, str(status)).inc()
-        self._door.log.warning("inbound.refused", sender=name, status=status, error=str(error), client=client)
+        self._door.log.warning("inbound.refused", provider=name, status=status, error=str(error), client=client)
         self._door.activity.refused_post(name, status, str(error), client=client)
         headers = dict(error.headers) if body.whole else {**error.headers, "connection": "close"}
         return Response(orjson.dumps(error.body()), status, headers, "application/json")
 
 
 def _status(answers: Answers, error: RelayError) -> int:
-    """The status that has the error's effect at the sender."""
+    """The status that has the error's effect at the provider."""
     if isinstance(error, NotProven):
         return answers.not_proven
     if isinstance(error, TooLarge):

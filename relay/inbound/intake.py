@@ -16,17 +16,29 @@ from functools import lru_cache
 import orjson
 import structlog
 
-from relay import parked
 from relay.activity import Recorder
 from relay.address import BadAddress, canonical_address
-from relay.bus import Bus, Event, Published, Unwanted
+from relay.delivery.bus import (
+    Bus,
+    Event,
+    Published,
+    Unwanted,
+)
 from relay.errors import BadRequest, RelayError, TooLarge, UnsupportedMediaType
-from relay.fetches import Fetches
-from relay.inbound.kept_fetch import encode as encode_fetch
-from relay.inbound.sender import Delivery, Fetch, Post, Sender, Unreadable, WrongWebhook
+from relay.inbound.webhook.fetch_codec import encode as encode_fetch
+from relay.inbound.webhook.provider import (
+    Delivery,
+    Fetch,
+    Post,
+    Provider,
+    Unreadable,
+    WrongWebhook,
+)
 from relay.message import Message, address, encode
 from relay.metrics import Metrics
-from relay.parked import Headers, Parked
+from relay.queues import parked
+from relay.queues.fetches import Fetches
+from relay.queues.parked import Headers, Parked
 
 # A recipient list longer than this is a mistake or an attack; RFC 5321 section 4.5.3.1.8 asks for 100.
 MAX_RECIPIENTS = 1000
@@ -63,7 +75,7 @@ class _Read:
 
 @dataclass(slots=True)
 class Report:
-    """What became of each recipient of a post: the answer to the sender, the log line, the counters."""
+    """What became of each recipient of a post: the answer to the provider, the log line, the counters."""
 
     accepted: list[dict[str, str | bool]] = field(default_factory=list)
     rejected: list[dict[str, str]] = field(default_factory=list)
@@ -88,7 +100,7 @@ class Report:
 
 
 class Intake:
-    """The way of all posts, whatever their sender."""
+    """The way of all posts, whatever their provider."""
 
     def __init__(
         self,
@@ -101,7 +113,7 @@ class Intake:
         fetched_from: Collection[str],
         max_message_bytes: int,
     ) -> None:
-        """``fetched_from``: names of the senders whose API we have a key of."""
+        """``fetched_from``: names of the providers whose API we have a key of."""
         self._bus = bus
         self._dead_letters = dead_letters
         self._fetches = fetches
@@ -114,69 +126,73 @@ class Intake:
         self._max_message_bytes = max_message_bytes
         self._log = structlog.get_logger().bind()  # once: there is a line for each mail
 
-    async def take(self, sender: Sender, post: Post, *, proven: bool = False) -> Report:
-        """Takes one post in; ``proven``: its sender has been asked already. Raises RelayError: nothing, or not all,
+    async def take(self, provider: Provider, post: Post, *, proven: bool = False) -> Report:
+        """Takes one post in; ``proven``: its provider has been asked already. Raises RelayError: nothing, or not all,
         was taken, and another try of the same post does no harm."""
         report = Report()
         try:
             if len(post.body) > _THREAD_BYTES:
-                read = await asyncio.to_thread(self._read, sender, post, report, proven)
+                read = await asyncio.to_thread(self._read, provider, post, report, proven)
             else:
-                read = self._read(sender, post, report, proven)
+                read = self._read(provider, post, report, proven)
         finally:
             self._note_rejected(report)
-        await self._publish(sender, read.letters, report)
-        # Last: when it fails the sender comes again, and the letters are known then.
-        await self._announce(sender, read.fetches, report)
+        await self._publish(provider, read.letters, report)
+        # Last: when it fails the provider comes again, and the letters are known then.
+        await self._announce(provider, read.fetches, report)
         for one in read.unreadable:
-            await self._park(sender.name, post.received, parked.kept(post.headers.items()), one, report)
-        self._tell(sender, len(post.body), report)
+            await self._park(provider.name, post.received, parked.kept(post.headers.items()), one, report)
+        self._tell(provider, len(post.body), report)
         return report
 
-    async def deliver(self, sender: Sender, delivery: Delivery) -> Report:
+    async def deliver(self, provider: Provider, delivery: Delivery) -> Report:
         """Takes in a mail that was fetched. Raises RelayError, as :meth:`take`."""
         report = Report()
         try:
-            read = await asyncio.to_thread(self._sorted, sender, [delivery], report)
+            read = await asyncio.to_thread(self._sorted, provider, [delivery], report)
         finally:
             self._note_rejected(report)
-        await self._publish(sender, read.letters, report)
-        self._tell(sender, len(delivery.raw), report)
+        await self._publish(provider, read.letters, report)
+        self._tell(provider, len(delivery.raw), report)
         return report
 
-    async def park(self, sender: str, fetch: Fetch | None, kept: bytes, reason: str) -> None:
+    async def park(self, provider: str, fetch: Fetch | None, kept: bytes, reason: str) -> None:
         """Keeps for the operator what cannot be fetched, as it was posted; or ``kept``, when nobody can read it.
 
         Raises Unavailable.
         """
         received, headers = (fetch.received, fetch.headers) if fetch else (datetime.now(UTC), ())
-        await self._park(sender, received, headers, Unreadable(reason, fetch.post if fetch else kept), Report())
+        await self._park(provider, received, headers, Unreadable(reason, fetch.post if fetch else kept), Report())
 
-    def _read(self, sender: Sender, post: Post, report: Report, proven: bool) -> _Read:
+    def _read(self, provider: Provider, post: Post, report: Report, proven: bool) -> _Read:
         """Proof, parser, and what is to be done with what there is. Pure but for the report; may run in a thread."""
         if not proven:
-            sender.verify(post)
+            provider.verify(post)
         try:
-            return self._sorted(sender, sender.parse(post), report)
+            return self._sorted(provider, provider.parse(post), report)
         except (BadRequest, UnsupportedMediaType) as error:
-            if sender.answers.unreadable != 200:
+            if provider.answers.unreadable != 200:
                 raise
             return _Read(unreadable=[Unreadable(str(error), post.body, once=isinstance(error, WrongWebhook))])
 
-    def _sorted(self, sender: Sender, events: Sequence[Delivery | Fetch | Unreadable], report: Report) -> _Read:
+    def _sorted(
+        self, provider: Provider, events: Sequence[Delivery | Fetch | Unreadable], report: Report
+    ) -> _Read:
         read = _Read()
         for event in events:
             if isinstance(event, Delivery):
-                read.letters += self._letters(sender, event, report, alone=len(events) == 1)
+                read.letters += self._letters(provider, event, report, alone=len(events) == 1)
             elif isinstance(event, Unreadable):
                 read.unreadable.append(event)
-            elif sender.name in self._fetched_from:
+            elif provider.name in self._fetched_from:
                 read.fetches.append(event)
             else:
-                read.unreadable.append(Unreadable(_no_key(sender), event.post))
+                read.unreadable.append(Unreadable(_no_key(provider), event.post))
         return read
 
-    def _letters(self, sender: Sender, delivery: Delivery, report: Report, *, alone: bool) -> Iterable[_Letter]:
+    def _letters(
+        self, provider: Provider, delivery: Delivery, report: Report, *, alone: bool
+    ) -> Iterable[_Letter]:
         if problem := self._problem(delivery):
             reason = "too large" if isinstance(problem, TooLarge) else "too many recipients"
             if alone:
@@ -186,7 +202,7 @@ class Intake:
             # In a batch it is no reason to refuse the others.
             report.reject(next(iter(delivery.recipients), ""), reason)
             return ()
-        event = Event(f"{sender.name}\n{delivery.event}", delivery.retry_seconds) if delivery.event else None
+        event = Event(f"{provider.name}\n{delivery.event}", delivery.retry_seconds) if delivery.event else None
         return _letters(delivery, event, report)
 
     def _problem(self, delivery: Delivery) -> RelayError | None:
@@ -196,7 +212,7 @@ class Intake:
             return BadRequest(f"more than {MAX_RECIPIENTS} recipients in one post; post the mail in parts")
         return None
 
-    async def _publish(self, sender: Sender, letters: Sequence[_Letter], report: Report) -> None:
+    async def _publish(self, provider: Provider, letters: Sequence[_Letter], report: Report) -> None:
         for batch in _batches(letters):
             at_ms = time.time_ns() // 1_000_000
             if len(batch) == 1:  # nearly always; a task for it would cost more than its encoding
@@ -208,7 +224,7 @@ class Intake:
                     report.accept(letter.inbox, outcome)
                     self._note(letter, outcome, at_ms)
                     if outcome.repeated:
-                        self._duplicates(sender.name).inc()
+                        self._duplicates(provider.name).inc()
                 else:
                     report.reject(letter.inbox, outcome.reason)
                     self._activity.refused(outcome.owner, letter.inbox, outcome.reason, author=letter.author)
@@ -234,12 +250,12 @@ class Intake:
         message = address(letter.encoded, letter.inbox, letter.original_inbox)
         return await self._bus.publish(letter.inbox, message, letter.event)
 
-    async def _announce(self, sender: Sender, fetches: Sequence[Fetch], report: Report) -> None:
+    async def _announce(self, provider: Provider, fetches: Sequence[Fetch], report: Report) -> None:
         for fetch in fetches:
             kept = encode_fetch(fetch)
             try:
                 fetch_id, new = await self._fetches.add(
-                    sender.name, fetch.event, kept, keep_seconds=fetch.retry_seconds
+                    provider.name, fetch.event, kept, keep_seconds=fetch.retry_seconds
                 )
             except TooLarge:
                 if len(fetches) == 1:
@@ -249,41 +265,41 @@ class Intake:
             report.fetching.append({"id": fetch_id} if new else {"id": fetch_id, "duplicate": True})
 
     async def _park(
-        self, sender: str, received: datetime, headers: Headers, unreadable: Unreadable, report: Report
+        self, provider: str, received: datetime, headers: Headers, unreadable: Unreadable, report: Report
     ) -> None:
         post_id, displaced = await self._dead_letters.add(
-            sender, received, unreadable.reason, headers, unreadable.body, once=unreadable.once
+            provider, received, unreadable.reason, headers, unreadable.body, once=unreadable.once
         )
         report.parked.append({"id": post_id, "reason": unreadable.reason})
-        self._parked(sender).inc()
-        self._activity.parked(sender, post_id, unreadable.reason)
+        self._parked(provider).inc()
+        self._activity.parked(provider, post_id, unreadable.reason)
         self._log.warning(
             "inbound.parked",
-            sender=sender,
+            provider=provider,
             id=post_id,
             size_bytes=len(unreadable.body),
             reason=unreadable.reason,
             displaced=displaced,
         )
 
-    def _tell(self, sender: Sender, size_bytes: int, report: Report) -> None:
+    def _tell(self, provider: Provider, size_bytes: int, report: Report) -> None:
         if report.fetching:
             self._log.info(
-                "inbound.announced", sender=sender.name, size_bytes=size_bytes, fetching=report.fetching
+                "inbound.announced", provider=provider.name, size_bytes=size_bytes, fetching=report.fetching
             )
         if (report.parked or report.fetching) and not report.accepted and not report.rejected:
             return
         self._log.info(
             "inbound.taken",
-            sender=sender.name,
+            provider=provider.name,
             size_bytes=size_bytes,
             accepted=report.accepted,
             rejected=report.rejected,
         )
         if report.accepted:
-            self._recipients(sender.name, "accepted").inc(len(report.accepted))
+            self._recipients(provider.name, "accepted").inc(len(report.accepted))
         for one in report.rejected:
-            self._recipients(sender.name, one["reason"]).inc()
+            self._recipients(provider.name, one["reason"]).inc()
 
 
 def too_large(limit_bytes: int) -> TooLarge:
@@ -291,9 +307,9 @@ def too_large(limit_bytes: int) -> TooLarge:
     return TooLarge(f"the mail is larger than {limit_bytes} bytes, the limit here (RELAY_MAX_MESSAGE_BYTES)")
 
 
-def _no_key(sender: Sender) -> str:
+def _no_key(provider: Provider) -> str:
     return (
-        f"the post only announces a mail, which has to be fetched: set RELAY_{sender.name.upper()}_API_KEY, and then"
+        f"the post only announces a mail, which has to be fetched: set RELAY_{provider.name.upper()}_API_KEY, and then"
         " relay parked retry"
     )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from relay import keys
 from relay.errors import BadRequest
 from relay.mailbox import scripts
 from relay.mailbox.inboxes import Inboxes
 from relay.mailbox.kept import Flags, missing, parse_id
+from relay.store import keys
 
 LABELS = 20  # of one message
 _COUNT_MS = 30 * 24 * 3600 * 1000  # for which publish.lua keeps the count of an inbox at least

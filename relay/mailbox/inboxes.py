@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from relay import keys
 from relay.address import domain_of
 from relay.errors import Unauthorized, Unavailable
-from relay.store import Command, Store
+from relay.store import Command, Store, keys
 
 INBOXES = 5000  # of one account that are looked at for one answer; the others have older mail, or are not named
 _AT_ONCE = 500  # questions to Redis, some 20 ms

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from relay import keys
 from relay.mailbox import scripts
 from relay.mailbox.changes import Changes
 from relay.mailbox.inboxes import Found, Inbox, Inboxes, checked, owners
@@ -13,7 +12,7 @@ from relay.mailbox.kept import Entry, Kept, missing, parse_id
 from relay.mailbox.newest import Newest
 from relay.mailbox.stars import Stars
 from relay.message_id import MessageId
-from relay.store import Command, Store
+from relay.store import Command, Store, keys
 
 _COUNTS_AT_ONCE = 100
 _AFTER_HEAD = len('{"_id":"')

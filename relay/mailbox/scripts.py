@@ -11,7 +11,7 @@ Flags are text: "1" when read, else "0"; the folder; the labels; each on a line.
 
 from __future__ import annotations
 
-from relay.deleted import BURY
+from relay.delivery.tombstones import BURY
 
 _FIND = """
 local letters, flags, starred, all_ids, account = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1]
@@ -39,8 +39,8 @@ local function cut(frame)
   local headers = size and string.find(frame, ',"headers":{', size, true)
   if not headers then return frame end
   -- As a rule not much comes after it, and to look from the end of a large text takes longer than all the rest.
-  local _, attachments = string.find(frame, '.*,"attachments":', math.max(headers, #frame - 4096))
-  if not attachments then _, attachments = string.find(frame, '.*,"attachments":', headers) end
+  local _, attachments = string.find(frame, '^.*,"attachments":', math.max(headers, #frame - 4096))
+  if not attachments then _, attachments = string.find(frame, '^.*,"attachments":', headers) end
   if not attachments then return frame end
   return string.sub(frame, 1, raw - 1) .. string.sub(frame, size + 1, headers - 1)
     .. string.sub(frame, attachments - #',"attachments":' + 1)

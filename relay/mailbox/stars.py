@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from relay import keys
 from relay.errors import BadRequest
 from relay.mailbox import scripts
 from relay.mailbox.inboxes import Inbox, Inboxes
 from relay.mailbox.kept import missing, parse_id
+from relay.store import keys
 
 _INBOXES = 1000  # of one account
 _AT_ONCE = 100

@@ -19,8 +19,8 @@ from relay.reference import (
     messages,
     operator,
     pages,
+    providers,
     samples,
-    senders,
 )
 from relay.reference.vocabulary import Noun
 
@@ -38,7 +38,7 @@ NOUNS: tuple[Noun, ...] = (
     api_keys.NOUN,
     api_keys.SOCKETS,
     activity.NOUN,
-    senders.NOUN,
+    providers.NOUN,
     pages.NOUN,
     operator.NOUN,
 )

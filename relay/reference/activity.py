@@ -16,9 +16,9 @@ _EVENT = record(
     {
         "inbox": text(),
         "messageId": text("`_id` of the mail"),
-        "sender": text("address that wrote the mail"),
+        "from": text("address that wrote the mail"),
         "size": number("bytes of the mail"),
-        "door": text("path segment of the sender"),
+        "provider": text("path segment of the mail provider"),
         "duplicate": {"const": True},
         "sockets": number("that got it"),
         "waits": number("requests waiting for mail that it woke"),

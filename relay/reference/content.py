@@ -93,7 +93,7 @@ NOUN = Noun(
         _form(
             "raw",
             "The original message",
-            "Byte for byte, where the sender gave it (`rawSynthesized`).",
+            "Byte for byte, where the provider gave it (`rawSynthesized`).",
             "text/plain",
         ),
         _HEADERS,

@@ -15,7 +15,7 @@ _SAYS = (
     "and by REST. Paths, members and statuses are Mailsac's, so that its clients work here with another base URL."
 )
 _KEY: list[dict[str, list[str]]] = [{"key": []}, {"bearer": []}, {"keyInQuery": []}]
-_SHARED_SECRET: list[dict[str, list[str]]] = [{"senderBasic": []}, {"senderToken": []}]
+_SHARED_SECRET: list[dict[str, list[str]]] = [{"providerBasic": []}, {"providerToken": []}]
 _SCHEMES = {
     "key": {
         "type": "apiKey",
@@ -30,12 +30,17 @@ _SCHEMES = {
         "name": "_mailsacKey",
         "description": "The same key; URLs end up in logs, so a header is better.",
     },
-    "senderBasic": {
+    "providerBasic": {
         "type": "http",
         "scheme": "basic",
-        "description": "A sender's shared secret, as the password.",
+        "description": "A provider's shared secret, as the password.",
     },
-    "senderToken": {"type": "apiKey", "in": "query", "name": "token", "description": "A sender's shared secret."},
+    "providerToken": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "token",
+        "description": "A provider's shared secret.",
+    },
 }
 _RETRY_AFTER = {"Retry-After": {"description": "seconds to wait", "schema": {"type": "integer"}}}
 ERRORS: Mapping[int, tuple[str, str]] = {

@@ -1,4 +1,4 @@
-"""What the operator asks: relay/app.py. With ``RELAY_INTERNAL_PORT`` these are on that port, and on no other."""
+"""What the operator asks (relay/service/app.py). With ``RELAY_INTERNAL_PORT`` these are on that port only."""
 
 from __future__ import annotations
 

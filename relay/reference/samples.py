@@ -17,8 +17,8 @@ NOUN = Noun(
             "/api/addresses/{email}/sample",
             "sendSample",
             "Send a sample mail",
-            "To an address of yours, by the way that all mail takes: the answer is that of the senders' paths. At most "
-            f"{MAX_PER_MINUTE} a minute.",
+            "To an address of yours, by the way that all mail takes: the answer is that of the providers' paths. "
+            f"At most {MAX_PER_MINUTE} a minute.",
             (Answer("what became of it", ref("Report")),),
             (EMAIL,),
             Body(record({}, BODY_KEY), required=False),

@@ -104,7 +104,7 @@ _WHOLE = {
 _SOMETIMES = {
     "rawSynthesized": {
         "const": True,
-        "description": "`raw` was rebuilt from what the sender had parsed: DKIM does not verify",
+        "description": "`raw` was rebuilt from what the provider had parsed: DKIM does not verify",
     },
 }
 _STATE = {
@@ -185,12 +185,12 @@ SCHEMAS: Mapping[str, Schema] = {
             "parked": {
                 "type": "array",
                 "items": record({"id": text(), "reason": text()}),
-                "description": "kept for the operator: nobody could read it, and its sender would lose it",
+                "description": "kept for the operator: nobody could read it, and its provider would lose it",
             },
             "fetching": {
                 "type": "array",
                 "items": record({"id": text()}, {"duplicate": {"const": True, "description": "announced before"}}),
-                "description": "announced by the post, and still to be fetched from the sender's API",
+                "description": "announced by the post, and still to be fetched from the provider's API",
             },
         },
         "What became of each recipient of a mail.",

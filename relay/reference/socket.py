@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
+from relay.delivery.letter import GapReason
 from relay.errors import CLOSES
-from relay.hub import GapReason
 from relay.reference.schemas import MESSAGE_ID, or_null, record, ref, text, texts
 from relay.reference.vocabulary import Schema
 from relay.stream.incoming import MAX_CLIENT_BYTES

@@ -63,7 +63,7 @@ _OTHER = record(
         "time": TIME,
         "text": text("what can be done, for a person"),
     },
-    {"sender": text("address that wrote the mail")},
+    {"from": text("address that wrote the mail")},
 )
 _MISSES = record(
     {

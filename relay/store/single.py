@@ -23,7 +23,7 @@ from redis.asyncio import Connection
 from redis.exceptions import NoPermissionError
 
 from relay.errors import Unavailable
-from relay.store import mark, trouble
+from relay.store import lineage, trouble
 
 log = structlog.get_logger()
 
@@ -67,7 +67,7 @@ class Store:
         wait_replicas: int = 0,
         notes_mark: bool = False,
     ) -> None:
-        """``where`` is for the log. ``notes_mark``: each new connection writes the history mark, see mark.py."""
+        """``where`` is for the log. ``notes_mark``: each new connection writes the history mark, see lineage.py."""
         self.client = client
         self._timeout_seconds = timeout_seconds
         self._where = where
@@ -188,7 +188,7 @@ class Store:
         await connection.connect()  # type: ignore[no-untyped-call]
         if self._notes_mark:
             try:
-                await mark.note(connection)
+                await lineage.note(connection)
             except NoPermissionError:
                 self._notes_mark = False
                 log.warning(

@@ -18,11 +18,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from relay.activity import Recorder
 from relay.activity.kinds import shown
+from relay.delivery.letter import Listener
+from relay.delivery.node import Node
+from relay.delivery.replay import Replay, Resume, Resuming
 from relay.errors import LEAVING, OUR_FAULT, Close, Refused, TooManyRequests, Unavailable
-from relay.hub import Listener
 from relay.metrics import Metrics
-from relay.node import Node
-from relay.replay import Replay, Resume, Resuming
 from relay.settings import Settings
 from relay.stream import frames, handshake
 from relay.stream.heartbeat import Wheel

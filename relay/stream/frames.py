@@ -13,8 +13,8 @@ from typing import Literal
 import orjson
 from isal import isal_zlib
 
+from relay.delivery.letter import Gap, Letter
 from relay.errors import Close, Refused
-from relay.hub import Gap, Letter
 
 Format = Literal["message", "envelope"]
 FORMATS: tuple[Format, ...] = ("message", "envelope")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from relay.hub import Gap, Letter
+from relay.delivery.letter import Gap, Letter
 from relay.message_id import MessageId
 
 

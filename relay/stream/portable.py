@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from relay.delivery.letter import Gap, Letter, Standing
 from relay.errors import SLOW, Close, Refused
-from relay.hub import Gap, Letter, Standing
 from relay.message_id import MessageId
 from relay.stream import frames
 from relay.stream.hold import Floors, Hold
@@ -24,7 +24,7 @@ _LAST_WORDS_SECONDS = 5.0  # a client that reads nothing does not get to see its
 
 
 class PortableListener:
-    """One socket: a :class:`relay.hub.Listener` that queues, and :meth:`carry` that sends."""
+    """One socket: a :class:`relay.delivery.letter.Listener` that queues, and :meth:`carry` that sends."""
 
     def __init__(self, request: ListenRequest, *, limit_bytes: int, client: str = "") -> None:
         """``client`` is its address, for the log."""
@@ -49,7 +49,7 @@ class PortableListener:
         self._ended = asyncio.Event()
 
     def deliver(self, letter: Letter | Gap) -> None:
-        """See :class:`relay.hub.Listener`.
+        """See :class:`relay.delivery.letter.Listener`.
 
         However large a mail is, the socket that gets it is not slow for that: one letter beyond the limit may
         wait beside those within it.
@@ -76,7 +76,7 @@ class PortableListener:
             self._waiting_bytes += size if waits else -size
 
     def end(self, close: Close, text: str) -> None:
-        """See :class:`relay.hub.Listener`. What still waits is not sent: its right, or its reader, is gone."""
+        """See :class:`relay.delivery.letter.Listener`. What still waits is not sent: its right or reader is gone."""
         if self._end is None:
             self._end = Refused(close, text)
             self._waiting.clear()
@@ -84,20 +84,20 @@ class PortableListener:
             self._emptied.set()
 
     def standing(self) -> Standing:
-        """See :class:`relay.hub.Listener`. What waits in the server's own buffers is not known here."""
+        """See :class:`relay.delivery.letter.Listener`. What waits in the server's own buffers is not known here."""
         held = self._held.size_bytes if self._held is not None else 0
         waiting = held + sum(map(_size, self._waiting))
         return Standing(self.opened_us, self._format, self.client, waiting, self.delivered)
 
-    # For a socket that resumes, see relay/replay.py.
+    # For a socket that resumes, see relay/delivery/replay.py.
 
     def hold(self) -> None:
-        """See :class:`relay.replay.Resuming`."""
+        """See :class:`relay.delivery.replay.Resuming`."""
         if self._held is not None:
             self._held.clear()
 
     def send(self, item: Letter | Gap) -> None:
-        """See :class:`relay.replay.Resuming`."""
+        """See :class:`relay.delivery.replay.Resuming`."""
         if self._end is None:
             self._waiting.append(item)
             self._count(item, waits=True)
@@ -105,7 +105,7 @@ class PortableListener:
             self._filled.set()
 
     async def room(self) -> bool:
-        """See :class:`relay.replay.Resuming`. One that takes nothing for a while is slow."""
+        """See :class:`relay.delivery.replay.Resuming`. One that takes nothing for a while is slow."""
         if self._large_waiting or self._waiting_bytes > self._limit_bytes // 4:
             try:
                 async with asyncio.timeout(_STALLED_SECONDS):
@@ -115,7 +115,7 @@ class PortableListener:
         return self._end is None
 
     def release(self, last: Mapping[str, MessageId]) -> bool:
-        """See :class:`relay.replay.Resuming`."""
+        """See :class:`relay.delivery.replay.Resuming`."""
         held = self._held
         if held is None or self._end:
             return True

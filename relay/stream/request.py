@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
-from relay import since
 from relay.address import BadAddress, canonical_address, canonical_domain
+from relay.delivery import since
+from relay.delivery.replay import Resume
 from relay.errors import BAD_REQUEST, UNAUTHORIZED, Refused
-from relay.replay import Resume
 from relay.stream.frames import FORMATS, Format
 
 SUBPROTOCOL = "relay"

@@ -29,8 +29,8 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from relay.delivery.letter import Gap, Letter, Standing
 from relay.errors import LEAVING, SLOW, Close, Refused
-from relay.hub import Gap, Letter, Standing
 from relay.message_id import MessageId
 from relay.stream import frames
 from relay.stream.frames import Format
@@ -120,7 +120,7 @@ class Wire(asyncio.Protocol):
     # For the hub. Nothing here waits.
 
     def deliver(self, letter: Letter | Gap) -> None:
-        """See :class:`relay.hub.Listener`."""
+        """See :class:`relay.delivery.letter.Listener`."""
         frame = letter.variants.get(self._variant)
         if frame is None:
             frame = frames.wire(letter, self._variant)
@@ -166,7 +166,7 @@ class Wire(asyncio.Protocol):
         return False
 
     def end(self, close: Close, text: str) -> None:
-        """See :class:`relay.hub.Listener`."""
+        """See :class:`relay.delivery.letter.Listener`."""
         if self._state == _HOLDING:
             self._farewell = self._farewell or Refused(close, text)
         elif self._state != _ENDED:
@@ -186,28 +186,28 @@ class Wire(asyncio.Protocol):
         asyncio.get_running_loop().call_later(_FAREWELL_SECONDS, self._transport.abort)
 
     def standing(self) -> Standing:
-        """See :class:`relay.hub.Listener`."""
+        """See :class:`relay.delivery.letter.Listener`."""
         held = self._held.size_bytes if self._held is not None else 0
         written = 0 if self._state == _HOLDING else self._transport.get_write_buffer_size()
         return Standing(
             self.opened_us, frames.format_of(self._variant), self.client, held + written, self.delivered
         )
 
-    # For a socket that resumes, see relay/replay.py.
+    # For a socket that resumes, see relay/delivery/replay.py.
 
     def hold(self) -> None:
-        """See :class:`relay.replay.Resuming`."""
+        """See :class:`relay.delivery.replay.Resuming`."""
         if self._held is not None:
             self._held.clear()
 
     def send(self, item: Letter | Gap) -> None:
-        """See :class:`relay.replay.Resuming`."""
+        """See :class:`relay.delivery.replay.Resuming`."""
         if self._state != _ENDED:
             self.delivered += 1
             self._transport.write(frames.wire(item, self._variant))
 
     async def room(self) -> bool:
-        """See :class:`relay.replay.Resuming`. One that takes nothing for a while is slow."""
+        """See :class:`relay.delivery.replay.Resuming`. One that takes nothing for a while is slow."""
         while self._state == _PAUSED:
             self._drained = asyncio.get_running_loop().create_future()
             try:
@@ -218,7 +218,7 @@ class Wire(asyncio.Protocol):
         return self._state != _ENDED
 
     def release(self, last: Mapping[str, MessageId]) -> bool:
-        """See :class:`relay.replay.Resuming`."""
+        """See :class:`relay.delivery.replay.Resuming`."""
         held = self._held
         if held is None or self._state == _ENDED:
             return True

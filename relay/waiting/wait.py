@@ -16,10 +16,10 @@ from weakref import WeakValueDictionary
 
 import orjson
 
+from relay.delivery.history import After, History, Start
+from relay.delivery.letter import Gap, Letter, Listener, Standing
+from relay.delivery.letterbox import Letterbox
 from relay.errors import LEAVING, Close, Refused
-from relay.history import After, History, Start
-from relay.hub import Gap, Letter, Listener, Standing
-from relay.letterbox import Letterbox
 from relay.mailbox.kept import NOT_LISTED
 from relay.message_id import MessageId
 from relay.waiting.wanted import Wanted

@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from relay import keys
-from relay.notices import Notice
-from relay.store import Store
+from relay.store import Store, keys
+from relay.store.notices import Notice
 
 _END = b"end of what is asked for"
 

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from relay import keys, settings
+from relay import settings
 from relay.accounts import Accounts
 from relay.errors import BadRequest, NotFound, Unavailable
-from relay.store import Store, connect
+from relay.store import Store, connect, keys
 from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.anyio

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from relay import keys
 from relay.accounts import Accounts
 from relay.accounts.reservation import Change
 from relay.errors import BadRequest, RelayError, Unauthorized
-from relay.store import Store
+from relay.store import Store, keys
 
 pytestmark = pytest.mark.anyio
 

@@ -7,13 +7,12 @@ from typing import cast
 
 import pytest
 
-from relay import keys
 from relay.accounts import Accounts
 from relay.accounts.addresses import Addresses
 from relay.accounts.reservation import Change, Reservation
 from relay.errors import BadRequest, RelayError, Unauthorized
-from relay.notices import Kind, Notice
-from relay.store import Store
+from relay.store import Store, keys
+from relay.store.notices import Kind, Notice
 from tests.accounts.control import Control
 
 pytestmark = pytest.mark.anyio

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay import keys as redis_keys
 from relay.accounts import Accounts, hash_key
 from relay.errors import BadRequest, NotFound, Unauthorized
-from relay.notices import Kind, Notice
 from relay.store import Store
+from relay.store import keys as redis_keys
+from relay.store.notices import Kind, Notice
 from tests.accounts.control import Control
 
 pytestmark = pytest.mark.anyio

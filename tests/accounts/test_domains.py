@@ -12,8 +12,8 @@ from relay.accounts import Accounts
 from relay.accounts.domains import Domain, Domains
 from relay.accounts.txt import NoRecords, TxtResolver
 from relay.errors import BadRequest, ConfigError, NotFound, Unauthorized
-from relay.notices import Kind, Notice
 from relay.store import Store
+from relay.store.notices import Kind, Notice
 from tests.accounts.control import Control
 from tests.accounts.dns_server import DnsServer
 

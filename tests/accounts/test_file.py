@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from relay.accounts import Accounts, file, hash_key
 from relay.accounts.reservation import Change
 from relay.errors import BadRequest, ConfigError
-from relay.notices import Kind, Notice
+from relay.store.notices import Kind, Notice
 from tests.accounts.control import Control
 
 USER1 = "user1@mailsac.com"

@@ -59,7 +59,7 @@ async def test_the_way_of_a_mail(relay: Relay) -> None:
         "kind": "received",
         "text": f"Mail of {len(MAIL)} bytes from ann@sender.test for {ADDRESS} arrived.",
         "inbox": ADDRESS,
-        "sender": "ann@sender.test",
+        "from": "ann@sender.test",
         "messageId": message_id,
         "size": len(MAIL),
     }
@@ -126,7 +126,7 @@ async def test_a_post_again_is_said_to_be_one(relay: Relay) -> None:
 
 @pytest.mark.settings(max_message_bytes=2000, improvmx_secret="secret-of-improvmx")
 async def test_posts_that_are_refused_whole_are_the_operators(relay: Relay) -> None:
-    # 401, the size of the body, what is no mail, and what its sender cannot be told of
+    # 401, the size of the body, what is no mail, and what its provider cannot be told of
     await relay.post(MAIL, ADDRESS, headers={"authorization": "Bearer wrong-secret"})
     await relay.post(b"Subject: x\r\n\r\n" + b"x" * 100_000, ADDRESS)
     await relay.post(b"no mail", ADDRESS)
@@ -135,7 +135,7 @@ async def test_posts_that_are_refused_whole_are_the_operators(relay: Relay) -> N
     seen = await of_all(relay, *["refused"] * 4)
     assert [event.get("status") for event in seen] == [401, 413, 400, None]
     assert seen[0]["text"].startswith(
-        "A post from 127.0.0.1 to /inbound/raw was answered 401: the sender's secret is wrong"
+        "A post from 127.0.0.1 to /inbound/raw was answered 401: the provider's secret is wrong"
     )
     assert seen[3]["text"].endswith(f": look at it with relay parked show {parked.json()['parked'][0]['id']}.")
     assert not any("account" in event for event in seen)

@@ -19,7 +19,7 @@ async def test_on_a_shared_domain_the_plain_form_is_meant(relay: Relay) -> None:
     for rejected in (await relay.post(MAIL, *map(str.title, arrived))).json()["rejected"]:
         assert rejected["reason"] == "not reserved"
     seen = await until(relay, *["near-miss"] * 3)
-    assert [(event["inbox"], event["near"], event["sender"]) for event in seen] == [
+    assert [(event["inbox"], event["near"], event["from"]) for event in seen] == [
         (inbox, ADDRESS, "ann@sender.test") for inbox in arrived
     ]
     assert seen[0]["text"] == (

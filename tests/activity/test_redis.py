@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from relay import keys
 from relay.activity import backlog
+from relay.store import keys
 from tests import harness
 from tests.activity.events import events, of_all, until
 from tests.harness import ACCOUNT, ADDRESS, DOMAIN, MAIL, OTHER_KEY

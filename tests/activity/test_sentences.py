@@ -14,12 +14,12 @@ from relay.activity.sentences import sentence
 
 NAMES = (
     "inbox",
-    "sender",
+    "from",
     "size",
     "reason",
     "code",
     "status",
-    "door",
+    "provider",
     "parked",
     "sockets",
     "messages",

@@ -9,7 +9,7 @@ import pytest
 
 from relay import settings
 from relay.accounts import Accounts
-from relay.app import Service
+from relay.service.app import Service
 from relay.store import Store
 from tests.accounts.dns_server import DnsServer
 

@@ -9,10 +9,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from relay import keys
 from relay.accounts import Accounts
-from relay.notices import Kind, Notice
-from relay.store import Store
+from relay.store import Store, keys
+from relay.store.notices import Kind, Notice
 from tests.accounts.control import listen
 from tests.api.conftest import ANN_KEY
 

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
-from relay import keys
 from relay.api.listing import TRUNCATED
 from relay.mailbox import inboxes, newest
+from relay.store import keys
 from tests.harness import ACCOUNT, ADDRESS, DOMAIN, KEY, MAIL, OTHER_ADDRESS, OTHER_KEY, QUIET_ADDRESS, Relay
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relay import settings as relay_settings
-from relay.app import Service
+from relay.service.app import Service
 from tests.api.conftest import ANN_KEY, BASE, BOB_KEY
 from tests.redis_server import RedisServer
 

@@ -45,7 +45,7 @@ async def test_two_samples_are_two_mails_and_counted(relay: Relay) -> None:
     ids = {(await _send(relay)).json()["accepted"][0]["_id"] for _ in range(2)}
     assert len(ids) == 2
     metrics = (await relay.internal.get("/metrics")).text
-    assert 'relay_recipients_total{outcome="accepted",sender="sample"} 2.0' in metrics
+    assert 'relay_recipients_total{outcome="accepted",provider="sample"} 2.0' in metrics
 
 
 @pytest.mark.parametrize("address", [f"anything@{DOMAIN}", *_STRANGE])

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 
-from relay import keys
+from relay.store import keys
 from tests import harness
 from tests.harness import ADDRESS, DOMAIN, KEY, OTHER_ADDRESS, OTHER_KEY, Relay
 

@@ -11,10 +11,10 @@ import httpx2
 import pytest
 
 from relay.accounts import Accounts
-from relay.app import Service
 from relay.fair import WAITING_OF_ACCOUNT
 from relay.mailbox import Mailbox
 from relay.mailbox.inboxes import Inboxes
+from relay.service.app import Service
 from tests.api.conftest import ANN_KEY
 from tests.harness import ACCOUNT, ADDRESS, KEY, OTHER_ACCOUNT, OTHER_ADDRESS, OTHER_KEY, Relay
 

@@ -139,7 +139,7 @@ async def test_mail_for_addresses_that_look_like_it_is_told(relay: Relay) -> Non
     await until(relay, *["near-miss"] * 3)
     told = await relay.rest("GET", f"/api/addresses/{ADDRESS}/near-misses", params={"since": first})
     others = told.json()["otherAddresses"]
-    assert [(one["inbox"], one["sender"]) for one in others] == [
+    assert [(one["inbox"], one["from"]) for one in others] == [
         ("us.er1@mailsac.com", "ann@sender.test"),
         ("user1+shop@mailsac.com", "ann@sender.test"),
     ]

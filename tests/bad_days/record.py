@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from relay.address import domain_of
-from relay.keys import inbox_tag
 from relay.message_id import MessageId
+from relay.store.keys import inbox_tag
 
 
 @dataclass(frozen=True, slots=True)

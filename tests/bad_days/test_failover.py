@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from relay import node
+from relay.delivery import node
 from tests import harness
 from tests.bad_days import unguarded
 from tests.bad_days.listener import Listener

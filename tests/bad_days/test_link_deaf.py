@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from relay import node
+from relay.delivery import node
 from tests import harness
 from tests.bad_days.listener import Listener
 from tests.bad_days.posting import Poster

@@ -8,12 +8,12 @@ from __future__ import annotations
 import pytest
 from redis.asyncio import Connection
 
-from relay.catchup import CatchUp
-from relay.history import _Shelf
+from relay.delivery.catchup import CatchUp
+from relay.delivery.history import _Shelf
+from relay.delivery.positions import Positions, Verdict
+from relay.delivery.replay import Replay, Resume, Resuming
 from relay.message_id import MessageId
-from relay.positions import Positions, Verdict
-from relay.replay import Replay, Resume, Resuming
-from relay.store import mark
+from relay.store import lineage
 
 
 def no_replay(patch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ def no_mark(patch: pytest.MonkeyPatch) -> None:
 
     async def note(_connection: Connection) -> None: ...
 
-    patch.setattr(mark, "note", note)
+    patch.setattr(lineage, "note", note)
 
 
 def no_gaps(patch: pytest.MonkeyPatch) -> None:

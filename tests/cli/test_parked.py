@@ -14,7 +14,7 @@ import redis as redis_client
 
 from relay import store
 from relay.cli import exits
-from relay.parked import Headers, Parked
+from relay.queues.parked import Headers, Parked
 from tests.cli.command import run
 from tests.cli.conftest import Here
 from tests.cli.service import ADDRESS, QUIET_ADDRESS, Service
@@ -40,10 +40,10 @@ def settings(redis: RedisServer) -> dict[str, str]:
 
 @pytest.fixture
 def park(settings: dict[str, str]) -> Callable[..., str]:
-    def add(body: bytes, headers: Headers = JSON, sender: str = "mailsac") -> str:
+    def add(body: bytes, headers: Headers = JSON, provider: str = "mailsac") -> str:
         async def run() -> str:
             opened = store.connect(settings["RELAY_REDIS_URL"], timeout_seconds=5)
-            post_id, _ = await Parked(opened).add(sender, RECEIVED, "no inbox", headers, body)
+            post_id, _ = await Parked(opened).add(provider, RECEIVED, "no inbox", headers, body)
             await opened.close()
             return post_id
 
@@ -70,7 +70,7 @@ def test_what_is_parked_is_listed_and_shown(here: Here, park: Park, settings: di
     [shown] = json.loads(here("parked", "list", "--json", **settings).stdout)
     assert shown == {
         "id": post_id,
-        "sender": "mailsac",
+        "provider": "mailsac",
         "received": RECEIVED.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "size_bytes": 7,
         "reason": "no inbox",
@@ -148,10 +148,10 @@ def test_what_is_not_there_is_said(here: Here, verb: str, settings: dict[str, st
     assert ended.stderr.startswith("relay: latest: is no id: ")
 
 
-def test_a_sender_that_is_no_more_is_said(here: Here, park: Park, left: Left, settings: dict[str, str]) -> None:
-    post_id = park(b"x", sender="pigeon")
+def test_a_provider_that_is_no_more_is_said(here: Here, park: Park, left: Left, settings: dict[str, str]) -> None:
+    post_id = park(b"x", provider="pigeon")
     ended = here("parked", "retry", post_id, **settings)
-    assert (ended.returncode, ended.stderr) == (exits.FAILED, f"relay: {post_id}: there is no sender pigeon\n")
+    assert (ended.returncode, ended.stderr) == (exits.FAILED, f"relay: {post_id}: there is no provider pigeon\n")
     assert left() == [post_id]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from relay.cli import credential, exits
-from relay.inbound.senders import NEED_API_KEY, SENDERS
+from relay.inbound.providers import NEED_API_KEY, PROVIDERS
 from tests.cli.command import run
 from tests.cli.conftest import Here
 from tests.cli.service import ADDRESS, MAIL, QUIET_ADDRESS, SECRET, Service
@@ -73,7 +73,7 @@ def test_a_wrong_secret_is_exit_code_1_with_the_sentence_of_the_service(
 ) -> None:
     sent = here("send", mail, "--to", ADDRESS, "--url", service.url, "--secret", "wrong-secret")
     assert sent.returncode == exits.FAILED
-    assert sent.stderr.startswith(f"relay: {service.url}/inbound/raw answers 401: the sender's secret is wrong")
+    assert sent.stderr.startswith(f"relay: {service.url}/inbound/raw answers 401: the provider's secret is wrong")
     assert "wrong-secret" not in sent.stderr
 
 
@@ -121,14 +121,14 @@ def test_a_wrong_command_line_is_exit_code_2(here: Here, arguments: tuple[str, .
 
 @pytest.fixture(scope="module")
 def every(redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that takes every sender's posts, with the same secret."""
-    secrets = {f"RELAY_{name.upper()}_SECRET": SECRET for name in SENDERS}
+    """A service that takes every provider's posts, with the same secret."""
+    secrets = {f"RELAY_{name.upper()}_SECRET": SECRET for name in PROVIDERS}
     keys = {f"RELAY_{name.upper()}_API_KEY": "key" for name in NEED_API_KEY}
     with Service(redis.url, tmp_path_factory.mktemp("every"), **secrets, **keys) as running:
         yield running
 
 
-def test_as_another_sender_with_its_own_secret(here: Here, every: Service, mail: str) -> None:
+def test_as_another_provider_with_its_own_secret(here: Here, every: Service, mail: str) -> None:
     arguments = ("send", mail, "--as", "mailsac", "--to", ADDRESS, "--url", every.url)
     sent = here(*arguments, RELAY_MAILSAC_SECRET=f"{SECRET},another", RELAY_RAW_SECRET="wrong")
     assert (sent.returncode, sent.stderr) == (exits.DONE, "")
@@ -203,7 +203,7 @@ def answering(answer: bytes) -> Iterator[str]:
 
 
 def test_what_the_service_has_parked_is_exit_code_4(here: Here, mail: str, tmp_path: Path) -> None:
-    """No sender of ours parks what it is sent by this command: a service that answers so."""
+    """No provider of ours parks what it is sent by this command: a service that answers so."""
     answer = b'{"accepted":[],"rejected":[],"parked":[{"id":"0123456789abcdef","reason":"no mail"}]}'
     with answering(answer) as url:
         sent = here("send", mail, "--url", url, "--secret", SECRET)

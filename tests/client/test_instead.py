@@ -17,7 +17,7 @@ MISS = {
     "text": "arrived, but: subject differs",
 }
 SAID = '"Welcome" from ann@sender.test at 12:03:05Z: arrived, but: subject differs'
-OTHER = {"inbox": "a+tag@x.test", "sender": "ann@sender.test", "time": "2026-11-21T12:03:06.123Z", "text": "…"}
+OTHER = {"inbox": "a+tag@x.test", "from": "ann@sender.test", "time": "2026-11-21T12:03:06.123Z", "text": "…"}
 OTHER_SAID = "; but mail for another address did: a+tag@x.test from ann@sender.test at 12:03:06Z"
 
 

@@ -1,4 +1,4 @@
-"""The Cloudflare Email Worker of docs/senders/cloudflare, as it is, under Node, against a relay."""
+"""The Cloudflare Email Worker of docs/providers/cloudflare, as it is, under Node, against a relay."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.harness import ADDRESS, MAIL, QUIET_ADDRESS, SECRET, Relay
 
 pytestmark = pytest.mark.anyio
 
-WORKER = Path(__file__).parents[2] / "docs" / "senders" / "cloudflare" / "worker.js"
+WORKER = Path(__file__).parents[2] / "docs" / "providers" / "cloudflare" / "worker.js"
 EIGHT_BIT = b"From: a@b.test\r\nSubject: bytes\r\n\r\n" + bytes(range(1, 256))
 
 

@@ -1,8 +1,8 @@
-"""Cases of senders: ``cases/<sender>/<case>.http`` is one request as it came, ``<case>.json`` what becomes of it.
+"""Cases of providers: ``cases/<provider>/<case>.http`` is one request as it came, ``<case>.json`` what becomes of it.
 
 ``.http``: request line, header lines and an empty line end in LF; the body is every byte after it. ``.json``:
 
-- ``secrets``: the sender's secrets; ``received``: when the request came, RFC 3339 (signatures have times);
+- ``secrets``: the provider's secrets; ``received``: when the request came, RFC 3339 (signatures have times);
 - ``oauth``: where a token proves: ``issuer``, ``audience``, ``subject`` and ``jwks``, its keys; null: not here;
 - ``certificate``: where SNS signs: the one of its key, in PEM; without it there is none;
 - ``refused``: the name of the error class that ``verify`` or ``parse`` raises (``NotProven``, ``BadRequest``, …), and
@@ -31,11 +31,19 @@ from urllib.parse import urlsplit
 from starlette.datastructures import QueryParams
 
 from relay.errors import BadRequest
-from relay.inbound.oauth import TokenServer
-from relay.inbound.sender import Delivery, Fetch, FetchingSender, Post, PostHeaders, Sender, Unreadable
-from relay.inbound.senders import SENDERS
-from relay.inbound.sendgrid import SendGrid
-from relay.inbound.ses import Ses
+from relay.inbound.proof.oauth import TokenServer
+from relay.inbound.providers import PROVIDERS
+from relay.inbound.providers.sendgrid import SendGrid
+from relay.inbound.providers.ses import Ses
+from relay.inbound.webhook.provider import (
+    Delivery,
+    Fetch,
+    FetchingProvider,
+    Post,
+    PostHeaders,
+    Provider,
+    Unreadable,
+)
 
 FOLDER = Path(__file__).parent / "cases"
 
@@ -44,7 +52,7 @@ FOLDER = Path(__file__).parent / "cases"
 class Case:
     """One case."""
 
-    sender: str
+    provider: str
     name: str
     method: str
     target: str
@@ -56,21 +64,21 @@ class Case:
     def secrets(self) -> tuple[str, ...]:
         return tuple(self.expected["secrets"])
 
-    def taker(self) -> Sender:
-        """The sender with the case's secrets."""
-        sender = SENDERS[self.sender](self.secrets)
-        if "certificate" in self.expected and isinstance(sender, Ses):
-            return replace(sender, certificates=lambda _url: self.expected["certificate"].encode())
-        if "oauth" not in self.expected or not isinstance(sender, SendGrid):
-            return sender
+    def taker(self) -> Provider:
+        """The provider with the case's secrets."""
+        provider = PROVIDERS[self.provider](self.secrets)
+        if "certificate" in self.expected and isinstance(provider, Ses):
+            return replace(provider, certificates=lambda _url: self.expected["certificate"].encode())
+        if "oauth" not in self.expected or not isinstance(provider, SendGrid):
+            return provider
         named = dict(self.expected["oauth"])
         jwks = named.pop("jwks")
         keys = None if jwks is None else json.dumps(jwks).encode()
         tokens = TokenServer("https://login.example.com/jwks", **named)
-        return replace(sender, tokens=tokens, key_sets=lambda _url, _within_seconds: keys)
+        return replace(provider, tokens=tokens, key_sets=lambda _url, _within_seconds: keys)
 
     def post(self) -> Post:
-        """As the door would hand it to the sender."""
+        """As the door would hand it to the provider."""
         received = datetime.fromisoformat(self.expected["received"])
         return Post(PostHeaders(self.headers), QueryParams(urlsplit(self.target).query), self.body, received)
 
@@ -88,16 +96,16 @@ def read(path: Path) -> Case:
 
 
 def cases() -> list[Case]:
-    """All of them, in order of sender and name."""
+    """All of them, in order of provider and name."""
     return [read(path) for path in sorted(FOLDER.glob("*/*.http"))]
 
 
-def seen(sender: Sender, event: Delivery | Fetch | Unreadable, members: dict[str, Any]) -> dict[str, Any]:
+def seen(provider: Provider, event: Delivery | Fetch | Unreadable, members: dict[str, Any]) -> dict[str, Any]:
     """What the event has for each member that the case names."""
     if isinstance(event, Unreadable):
         return _seen_unreadable(event.reason, members)
     if isinstance(event, Fetch):
-        return _seen_fetch(sender, event, members)
+        return _seen_fetch(provider, event, members)
     return _seen_delivery(event, members)
 
 
@@ -106,14 +114,14 @@ def _seen_unreadable(reason: str, members: dict[str, Any]) -> dict[str, Any]:
     return {"unreadable": expected if expected and expected in reason else reason}
 
 
-def _seen_fetch(sender: Sender, fetch: Fetch, members: dict[str, Any]) -> dict[str, Any]:
-    assert isinstance(sender, FetchingSender)
-    assert all(map(sender.may_fetch, fetch.urls))
+def _seen_fetch(provider: Provider, fetch: Fetch, members: dict[str, Any]) -> dict[str, Any]:
+    assert isinstance(provider, FetchingProvider)
+    assert all(map(provider.may_fetch, fetch.urls))
     values: dict[str, Any] = {"urls": list(fetch.urls), "answers": members.get("answers")}
     if "answers" in members:
         try:
-            found = sender.fetched(fetch, [_bytes(one) for one in members["answers"]])
-            values["then"] = seen(sender, found, members["then"])
+            found = provider.fetched(fetch, [_bytes(one) for one in members["answers"]])
+            values["then"] = seen(provider, found, members["then"])
         except BadRequest as problem:
             values["then"] = _seen_unreadable(str(problem), members["then"])
     return {name: values[name] if name in values else getattr(fetch, name, None) for name in members}
@@ -123,14 +131,14 @@ def _bytes(answer: object) -> bytes:
     return answer.encode("latin-1") if isinstance(answer, str) else json.dumps(answer).encode()
 
 
-def mails(sender: Sender, case: Case) -> Iterator[Delivery]:
+def mails(provider: Provider, case: Case) -> Iterator[Delivery]:
     """All that become of a case, those that are fetched too."""
-    for event, expected in zip(sender.parse(case.post()), case.expected["mails"], strict=True):
+    for event, expected in zip(provider.parse(case.post()), case.expected["mails"], strict=True):
         found: Delivery | Fetch | Unreadable = event
         members = expected
         then = members.get("then", {"unreadable": ""})
-        while isinstance(found, Fetch) and isinstance(sender, FetchingSender) and "unreadable" not in then:
-            found = sender.fetched(found, [_bytes(one) for one in members["answers"]])
+        while isinstance(found, Fetch) and isinstance(provider, FetchingProvider) and "unreadable" not in then:
+            found = provider.fetched(found, [_bytes(one) for one in members["answers"]])
             members, then = then, then.get("then", {"unreadable": ""})
         if isinstance(found, Delivery):
             yield found

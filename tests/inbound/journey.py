@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx2
 from starlette.datastructures import QueryParams
 
-from relay.inbound.sender import Post, PostHeaders
+from relay.inbound.webhook.provider import Post, PostHeaders
 from tests.harness import ADDRESS, Relay
 from tests.inbound.posts import NOW
 
@@ -44,7 +44,7 @@ async def send(
 
 
 def built(build: Build, secret: str, mail: bytes = MAIL, now: datetime = NOW) -> Post:
-    """The same as the door hands it to the sender."""
+    """The same as the door hands it to the provider."""
     target, headers, body = build(mail, [ADDRESS], secret, now)
     raw = [(name.lower().encode(), value.encode()) for name, value in headers]
     return Post(PostHeaders(raw), QueryParams(urlsplit(target).query), body, now)

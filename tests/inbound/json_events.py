@@ -1,4 +1,4 @@
-"""JSON events of senders, damaged at random: a parser takes them or refuses them with a documented error."""
+"""JSON events of providers, damaged at random: a parser takes them or refuses them with a documented error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of every sender ask of it: any post is mails or a documented refusal, and secrets stay secret."""
+"""What the tests of every provider ask of it: any post is mails or a documented refusal, and secrets stay secret."""
 
 from __future__ import annotations
 
@@ -10,9 +10,16 @@ import pytest
 from hypothesis import strategies as st
 
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.kept_fetch import decode, encode
-from relay.inbound.sender import Delivery, Fetch, FetchingSender, Post, Sender, Unreadable
-from relay.inbound.signature import NotProven
+from relay.inbound.webhook.fetch_codec import decode, encode
+from relay.inbound.webhook.provider import (
+    Delivery,
+    Fetch,
+    FetchingProvider,
+    NotProven,
+    Post,
+    Provider,
+    Unreadable,
+)
 from tests.harness import Relay
 
 TEXT = st.text(max_size=20) | st.text(st.sampled_from('\r\n\0 \t:"\\<>@,;=?%[]\x85\u2028é😀aX'), max_size=20)
@@ -36,10 +43,10 @@ def as_json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-def mails_or_refusal(sender: Sender, post: Post) -> list[Delivery | Fetch | Unreadable]:
+def mails_or_refusal(provider: Provider, post: Post) -> list[Delivery | Fetch | Unreadable]:
     """What parse gives; empty when it refused. Any other error, or a mail that breaks a promise, fails the test."""
     try:
-        found = list(sender.parse(post))
+        found = list(provider.parse(post))
     except (BadRequest, UnsupportedMediaType):
         return []
     for one in found:
@@ -47,8 +54,8 @@ def mails_or_refusal(sender: Sender, post: Post) -> list[Delivery | Fetch | Unre
             assert one.reason
             continue
         if isinstance(one, Fetch):
-            assert isinstance(sender, FetchingSender)
-            assert all(map(sender.may_fetch, one.urls))
+            assert isinstance(provider, FetchingProvider)
+            assert all(map(provider.may_fetch, one.urls))
             assert decode(encode(one)) == one
             continue
         assert one.recipients
@@ -63,28 +70,28 @@ def mails_or_refusal(sender: Sender, post: Post) -> list[Delivery | Fetch | Unre
     return found
 
 
-def proven_or_not(sender: Sender, post: Post) -> bool:
+def proven_or_not(provider: Provider, post: Post) -> bool:
     """Whether verify lets the post in. Any error but NotProven fails the test."""
     try:
-        sender.verify(post)
+        provider.verify(post)
     except NotProven:
         return False
     return True
 
 
-def assert_keeps(secret: str, sender: Sender, *refused: Post) -> None:
-    """The secret is in no text that the sender shows, and in none of the errors that it gives for the posts."""
-    assert secret not in repr(sender)
-    assert secret not in str(sender)
+def assert_keeps(secret: str, provider: Provider, *refused: Post) -> None:
+    """The secret is in no text that the provider shows, and in none of the errors that it gives for the posts."""
+    assert secret not in repr(provider)
+    assert secret not in str(provider)
     for post in refused:
         with pytest.raises((NotProven, BadRequest, UnsupportedMediaType)) as refusal:
-            _take(sender, post)
+            _take(provider, post)
         assert secret not in f"{refusal.value} {refusal.value.body()} {dict(refusal.value.headers)}"
 
 
-def _take(sender: Sender, post: Post) -> None:
-    sender.verify(post)
-    sender.parse(post)
+def _take(provider: Provider, post: Post) -> None:
+    provider.verify(post)
+    provider.parse(post)
 
 
 async def through_the_door(

@@ -1,4 +1,4 @@
-"""The APIs of senders that are fetched from, on the loopback: an HTTPS server with their names behind a proxy.
+"""The APIs of providers that are fetched from, on the loopback: an HTTPS server with their names behind a proxy.
 
 A service reaches it as it would any proxy, by ``HTTPS_PROXY``, and believes its certificate by ``SSL_CERT_FILE``:
 nothing in the service knows of tests, and whatever else it asked for would come here as well.

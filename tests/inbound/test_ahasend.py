@@ -15,9 +15,8 @@ from structlog.testing import capture_logs
 from relay import mime
 from relay.builders.ahasend import build
 from relay.errors import BadRequest, NotAMail, UnsupportedMediaType
-from relay.inbound.ahasend import AhaSend
-from relay.inbound.sender import Answers, Delivery
-from relay.inbound.signature import NotProven
+from relay.inbound.providers.ahasend import AhaSend
+from relay.inbound.webhook.provider import Answers, Delivery, NotProven
 from tests.harness import ADDRESS, Relay
 from tests.inbound.cases import FOLDER, read
 from tests.inbound.journey import MAIL, built, filenames, send
@@ -28,7 +27,7 @@ SECRET = "aha-rsec-the-secret-of-the-route"
 OLD = "the-secret-before"
 EVENT: dict[str, Any] = json.loads(read(FOLDER / "ahasend" / "attachments.http").body)
 
-sender = AhaSend((SECRET,))
+provider = AhaSend((SECRET,))
 
 
 @pytest.mark.anyio
@@ -55,12 +54,12 @@ async def test_no_secret_is_shown(relay: Relay) -> None:
         answer = await send(relay, build, "another")
         assert answer.status_code == 401
         await send(relay, build, SECRET)
-    for shown in (answer.text, str(logs), repr(sender), str(sender)):
+    for shown in (answer.text, str(logs), repr(provider), str(provider)):
         assert SECRET not in shown
 
 
 def test_what_cannot_be_read_is_taken_for_no_try_would_end_otherwise() -> None:
-    assert sender.answers == Answers(not_proven=401, unreadable=200, too_large=413)
+    assert provider.answers == Answers(not_proven=401, unreadable=200, too_large=413)
 
 
 @given(header_values(), header_values(), st.binary(max_size=200))
@@ -72,13 +71,13 @@ def test_any_post_without_the_secret_is_not_proven(webhook_id: bytes, signature:
         ("webhook-signature", signature),
     ]
     with pytest.raises(NotProven):
-        sender.verify(post(headers, body))
+        provider.verify(post(headers, body))
 
 
 def test_the_event_is_the_webhook_id() -> None:
     body = json.dumps(EVENT).encode()
-    [named] = sender.parse(post([("Webhook-Id", "w1")], body))
-    [unnamed] = sender.parse(post([], body))
+    [named] = provider.parse(post([("Webhook-Id", "w1")], body))
+    [unnamed] = provider.parse(post([], body))
     assert (named.event, unnamed.event) == ("id:w1", "id:route-msg-12345")
 
 
@@ -86,7 +85,7 @@ def test_the_event_is_the_webhook_id() -> None:
 @given(damaged(EVENT) | st.binary(max_size=60))
 def test_any_body_is_deliveries_or_refused(body: bytes) -> None:
     with suppress(BadRequest, NotAMail, UnsupportedMediaType):
-        for delivery in sender.parse(post([], body)):
+        for delivery in provider.parse(post([], body)):
             assert isinstance(delivery, Delivery)
             assert delivery.recipients[0]
             assert delivery.received.tzinfo
@@ -95,13 +94,13 @@ def test_any_body_is_deliveries_or_refused(body: bytes) -> None:
 
 
 def test_files_keep_their_names() -> None:
-    [delivery] = sender.parse(post([], json.dumps(EVENT).encode()))
+    [delivery] = provider.parse(post([], json.dumps(EVENT).encode()))
     assert filenames(delivery.raw) == ["logo.png", "a.csv", None]
 
 
-def test_what_another_sender_posts_is_refused_by_name() -> None:
+def test_what_another_provider_posts_is_refused_by_name() -> None:
     with pytest.raises(UnsupportedMediaType, match="the JSON of AhaSend"):
-        sender.parse(post([("Content-Type", "message/rfc822")], MAIL))
+        provider.parse(post([("Content-Type", "message/rfc822")], MAIL))
 
 
 def test_a_large_mail_fits() -> None:
@@ -109,7 +108,7 @@ def test_a_large_mail_fits() -> None:
     mail = f"From: a@b.test\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{content}\r\n".encode()
     request = built(build, SECRET, mail)
     assert len(mail) > 1 << 20
-    assert len(request.body) < sender.body_limit(len(mail))
-    [delivery] = sender.parse(request)
+    assert len(request.body) < provider.body_limit(len(mail))
+    [delivery] = provider.parse(request)
     assert isinstance(delivery, Delivery)
     assert delivery.parts.text == mime.parse(mail).text

@@ -13,10 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.brevo import Brevo
-from relay.inbound.kept_fetch import decode, encode
-from relay.inbound.sender import Delivery, Fetch, Unreadable
-from relay.inbound.signature import NotProven
+from relay.inbound.providers.brevo import Brevo
+from relay.inbound.webhook.fetch_codec import decode, encode
+from relay.inbound.webhook.provider import Delivery, Fetch, NotProven, Unreadable
 from tests.inbound.journey import filenames
 from tests.inbound.json_events import damaged
 from tests.inbound.posts import NOW, header_values, post
@@ -58,11 +57,11 @@ FILES = [
     {"Name": "i.png", "ContentType": "image/png", "ContentLength": 4, "ContentID": "abc", "DownloadToken": "tok2"},
 ]
 
-sender = Brevo((SECRET, "older"))
+provider = Brevo((SECRET, "older"))
 
 
 def parse(*items: object) -> Sequence[Delivery | Fetch | Unreadable]:
-    return sender.parse(post([], json.dumps({"items": items}).encode()))
+    return provider.parse(post([], json.dumps({"items": items}).encode()))
 
 
 def test_an_item_without_files_is_a_mail_at_once() -> None:
@@ -80,7 +79,7 @@ def test_an_item_with_files_is_a_mail_when_they_came() -> None:
     assert isinstance(fetch, Fetch)
     assert fetch.urls == (f"{API}tok%2F1%2B%3D", f"{API}tok2")
     assert fetch.with_key
-    delivery = sender.fetched(fetch, [b"a,b\n", b"\x89PNG"])
+    delivery = provider.fetched(fetch, [b"a,b\n", b"\x89PNG"])
     digests = [hashlib.md5(content, usedforsecurity=False).hexdigest() for content in (b"a,b\n", b"\x89PNG")]
     assert sorted(delivery.parts.attachments) == sorted(digests)
     assert filenames(delivery.raw) == ["a.csv", "i.png"]
@@ -130,8 +129,8 @@ def test_what_is_no_token_makes_no_url(token: object) -> None:
     ],
 )
 def test_nothing_but_a_file_is_asked_for(url: str) -> None:
-    assert not sender.may_fetch(url)
-    assert sender.may_fetch(f"{API}a")
+    assert not provider.may_fetch(url)
+    assert provider.may_fetch(f"{API}a")
 
 
 def test_files_are_not_without_number() -> None:
@@ -159,7 +158,7 @@ def test_files_of_a_mail_for_nobody_are_not_asked_for() -> None:
 
 def test_an_item_of_endless_depth_is_unreadable() -> None:
     deep = b'{"items": [{"x": ' + b"[" * 500 + b"]" * 500 + b"}]}"
-    [unreadable] = sender.parse(post([], deep))
+    [unreadable] = provider.parse(post([], deep))
     assert isinstance(unreadable, Unreadable)
     assert unreadable.body == deep
 
@@ -167,30 +166,30 @@ def test_an_item_of_endless_depth_is_unreadable() -> None:
 @pytest.mark.parametrize("event", [{"event": "delivered", "email": "a@b.test"}, {}, {"items": {}}])
 def test_an_event_of_another_webhook_is_told_so(event: dict[str, Any]) -> None:
     with pytest.raises(BadRequest, match="point inbound parsing here"):
-        sender.parse(post([], json.dumps(event).encode()))
+        provider.parse(post([], json.dumps(event).encode()))
 
 
 def test_the_secret_proves() -> None:
-    sender.verify(post([("Authorization", "Bearer older")]))
+    provider.verify(post([("Authorization", "Bearer older")]))
     with pytest.raises(NotProven):
-        sender.verify(post([("Authorization", "Bearer other")]))
-    assert SECRET not in repr(sender)
+        provider.verify(post([("Authorization", "Bearer other")]))
+    assert SECRET not in repr(provider)
 
 
 @given(header_values())
 def test_any_other_header_does_not(value: bytes) -> None:
     with pytest.raises(NotProven):
-        sender.verify(post([("Authorization", value)]))
+        provider.verify(post([("Authorization", value)]))
 
 
 @settings(max_examples=200, deadline=None)
 @given(damaged({"items": [ITEM | {"Attachments": FILES}, ITEM]}), st.binary(max_size=40))
 def test_any_post_and_any_files_are_mails_or_refused(body: bytes, content: bytes) -> None:
     with suppress(BadRequest, UnsupportedMediaType):
-        for one in sender.parse(post([], body)):
+        for one in provider.parse(post([], body)):
             if isinstance(one, Fetch):
                 assert all(url.startswith(API) and "/" not in url.removeprefix(API) for url in one.urls)
-                assert all(map(sender.may_fetch, one.urls))
+                assert all(map(provider.may_fetch, one.urls))
                 assert decode(encode(one)) == one
-                assert sender.parse(post([], one.post)) == [one]  # as `relay parked retry` has it
-                assert sender.fetched(one, [content] * len(one.urls)).recipients
+                assert provider.parse(post([], one.post)) == [one]  # as `relay parked retry` has it
+                assert provider.fetched(one, [content] * len(one.urls)).recipients

@@ -1,4 +1,4 @@
-"""What the builders build is taken by the senders whose posts they make."""
+"""What the builders build is taken by the providers whose posts they make."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from starlette.datastructures import QueryParams
 
 from relay import builders
 from relay.builders import Built
-from relay.inbound.sender import Delivery, Post, PostHeaders
-from relay.inbound.senders import SENDERS
-from relay.inbound.signature import NotProven
+from relay.inbound.providers import PROVIDERS
+from relay.inbound.webhook.provider import Delivery, NotProven, Post, PostHeaders
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 TO = "user+tag@example.com"
@@ -28,12 +27,12 @@ def as_post(built: Built) -> Post:
 @every_builder
 def test_a_built_post_is_proven_and_brings_its_mail(name: str) -> None:
     signing, verifying = builders.pair(name)
-    sender = SENDERS[name](("another", verifying))
+    provider = PROVIDERS[name](("another", verifying))
     built = builders.build(name, MAIL, [TO], signing, NOW)
     assert urlsplit(built.target).path == f"/inbound/{name}"
     post = as_post(built)
-    sender.verify(post)
-    [delivery] = sender.parse(post)
+    provider.verify(post)
+    [delivery] = provider.parse(post)
     assert isinstance(delivery, Delivery)
     assert delivery.recipients == (TO,)
     assert delivery.parts.subject == "Hello"
@@ -45,7 +44,7 @@ def test_a_built_post_is_proven_and_brings_its_mail(name: str) -> None:
 def test_with_another_secret_it_is_not_proven(name: str) -> None:
     signing, _ = builders.pair(name)
     with pytest.raises(NotProven):
-        SENDERS[name](("another",)).verify(as_post(builders.build(name, MAIL, [TO], signing, NOW)))
+        PROVIDERS[name](("another",)).verify(as_post(builders.build(name, MAIL, [TO], signing, NOW)))
 
 
 @every_builder
@@ -63,8 +62,8 @@ def test_sent_later_it_is_meant_anew(name: str) -> None:
 
 
 def event_of(name: str, signing: str, verifying: str, now: datetime) -> str:
-    sender = SENDERS[name]((verifying,))
-    [delivery] = sender.parse(as_post(builders.build(name, MAIL, [TO], signing, now)))
+    provider = PROVIDERS[name]((verifying,))
+    [delivery] = provider.parse(as_post(builders.build(name, MAIL, [TO], signing, now)))
     assert isinstance(delivery, Delivery)
     return delivery.event
 
@@ -75,20 +74,20 @@ def test_a_mail_of_more_than_a_megabyte_is_whole(name: str) -> None:
     signing, verifying = builders.pair(name)
     mail = MAIL + "a line of 1,300,000 bytes, wörld %+&=\r\n".encode() * 32_000
     post = as_post(builders.build(name, mail, [TO], signing, NOW))
-    sender = SENDERS[name]((verifying,))
-    sender.verify(post)
-    [delivery] = sender.parse(post)
+    provider = PROVIDERS[name]((verifying,))
+    provider.verify(post)
+    [delivery] = provider.parse(post)
     assert isinstance(delivery, Delivery)
     assert delivery.parts.text.count("a line of 1,300,000 bytes, wörld %+&=\n") == 32_000
     assert delivery.raw_synthesized or delivery.raw == mail
-    assert len(post.body) <= sender.body_limit(len(mail))
+    assert len(post.body) <= provider.body_limit(len(mail))
 
 
 @pytest.mark.parametrize("name", ["raw", "mailsac"])
 def test_bytes_that_are_no_text_survive(name: str) -> None:
     mail = b"Subject: x\r\n\r\n" + bytes(range(256))
-    sender = SENDERS[name](("s",))
-    [delivery] = sender.parse(as_post(builders.build(name, mail, [TO], "s", NOW)))
+    provider = PROVIDERS[name](("s",))
+    [delivery] = provider.parse(as_post(builders.build(name, mail, [TO], "s", NOW)))
     assert isinstance(delivery, Delivery)
     assert delivery.raw == mail
 
@@ -99,5 +98,5 @@ def test_an_unknown_builder_is_a_lookup_error(name: str) -> None:
         builders.build(name, MAIL, [TO], "s", NOW)
 
 
-def test_only_senders_have_builders() -> None:
-    assert {"raw", "mailsac"} <= set(builders.names()) <= set(SENDERS)
+def test_only_providers_have_builders() -> None:
+    assert {"raw", "mailsac"} <= set(builders.names()) <= set(PROVIDERS)

@@ -1,4 +1,4 @@
-"""Every case of every sender (cases.py says what a case is), through ``verify`` and ``parse``."""
+"""Every case of every provider (cases.py says what a case is), through ``verify`` and ``parse``."""
 
 from __future__ import annotations
 
@@ -7,29 +7,34 @@ from collections.abc import Sequence
 import pytest
 
 from relay.errors import RelayError
-from relay.inbound.sender import Delivery, Fetch, Sender, Unreadable
+from relay.inbound.webhook.provider import (
+    Delivery,
+    Fetch,
+    Provider,
+    Unreadable,
+)
 from tests.inbound.cases import Case, cases, seen
 
 CASES = cases()
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.sender}-{case.name}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.provider}-{case.name}")
 def test_case(case: Case) -> None:
-    sender = case.taker()
+    provider = case.taker()
     expected = case.expected
     if "refused" in expected:
         with pytest.raises(RelayError) as refusal:
-            _deliveries(sender, case)
+            _deliveries(provider, case)
         assert type(refusal.value).__name__ == expected["refused"]
         assert expected.get("why", "") in str(refusal.value)
         return
-    deliveries = _deliveries(sender, case)
-    assert [seen(sender, one, mail) for one, mail in zip(deliveries, expected["mails"], strict=True)] == expected[
-        "mails"
-    ]
+    deliveries = _deliveries(provider, case)
+    assert [
+        seen(provider, one, mail) for one, mail in zip(deliveries, expected["mails"], strict=True)
+    ] == expected["mails"]
 
 
-def _deliveries(sender: Sender, case: Case) -> Sequence[Delivery | Fetch | Unreadable]:
+def _deliveries(provider: Provider, case: Case) -> Sequence[Delivery | Fetch | Unreadable]:
     post = case.post()
-    sender.verify(post)
-    return sender.parse(post)
+    provider.verify(post)
+    return provider.parse(post)

@@ -1,20 +1,20 @@
-"""Mail that somebody posts where no sender is taken: never lost in silence."""
+"""Mail that somebody posts where no provider is taken: never lost in silence."""
 
 from __future__ import annotations
 
 import pytest
 import structlog.testing
 
-from relay.inbound.senders import SENDERS
+from relay.inbound.providers import PROVIDERS
 from tests.activity.events import of_all
 from tests.harness import KEY, MAIL, SECRET, Relay
 
 pytestmark = pytest.mark.anyio
 
-UNSET = sorted(set(SENDERS) - {"raw", "mailsac"})
+UNSET = sorted(set(PROVIDERS) - {"raw", "mailsac"})
 
 
-async def test_a_sender_without_its_secret_is_told_what_to_set(relay: Relay) -> None:
+async def test_a_provider_without_its_secret_is_told_what_to_set(relay: Relay) -> None:
     for name in UNSET:
         answer = await relay.http.post(f"/inbound/{name}?token=a-token", content=MAIL)
         assert answer.status_code == 404
@@ -30,17 +30,19 @@ async def test_the_operator_sees_it_in_log_and_activity(relay: Relay) -> None:
         await relay.http.post("/inbound/postmark?token=a-token", content=MAIL)
         for path in ("postmrak", secret, f"raw/{secret}", ""):
             answer = await relay.http.post(f"/inbound/{path}", content=MAIL)
-            assert (answer.status_code, "relay senders" in answer.json()["message"]) == (404, True)
-    logged = [(line["sender"], line["status"]) for line in lines if line["event"] == "inbound.refused"]
+            assert (answer.status_code, "relay providers" in answer.json()["message"]) == (404, True)
+    logged = [(line["provider"], line["status"]) for line in lines if line["event"] == "inbound.refused"]
     assert logged == [("postmark", 404), ("postmrak", 404), *[("…", 404)] * 3]
     seen = await of_all(relay, *["refused"] * 5)
-    assert [(event["door"], event["client"]) for event in seen[:2]] == [
+    assert [(event["provider"], event["client"]) for event in seen[:2]] == [
         ("postmark", "127.0.0.1"),
         ("postmrak", "127.0.0.1"),
     ]
     assert "RELAY_POSTMARK_SECRET" in seen[0]["text"]
     assert not any(secret in str(told) or "a-token" in str(told) for told in (seen, lines))
-    assert 'relay_inbound_total{sender="postmark",status="404"} 1.0' in (await relay.internal.get("/metrics")).text
+    assert (
+        'relay_inbound_total{provider="postmark",status="404"} 1.0' in (await relay.internal.get("/metrics")).text
+    )
 
 
 async def test_names_that_nobody_has_are_not_endlessly_many_events(relay: Relay) -> None:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.builders.cloudmailin import build
-from relay.inbound.cloudmailin import CloudMailin
-from relay.inbound.sender import Delivery
+from relay.inbound.providers.cloudmailin import CloudMailin
+from relay.inbound.webhook.provider import Delivery
 from tests.harness import ADDRESS, MAIL, Relay
 from tests.inbound.posts import header_values, post
 from tests.inbound.promises import (
@@ -25,7 +25,7 @@ from tests.inbound.promises import (
 )
 
 SECRET = "secret-of-cloudmailin"
-sender = CloudMailin((SECRET,))
+provider = CloudMailin((SECRET,))
 NAMES = (
     "envelope headers plain html attachments to recipients from remote_ip tls spamd score success message content"
     " url file_name content_type content_id disposition received message_id"
@@ -52,7 +52,7 @@ async def test_a_mail_goes_all_the_way_once(relay: Relay) -> None:
     assert (message["inbox"], message["raw"].encode()) == (ADDRESS, MAIL)
     assert (message["ip"], message["rtls"]) == ("192.0.2.1", True)
     refusal = await relay.http.post(target, headers=headers[1:], content=body)
-    assert refusal.status_code in (401, sender.answers.not_proven)
+    assert refusal.status_code in (401, provider.answers.not_proven)
     assert SECRET not in refusal.text
 
 
@@ -63,7 +63,7 @@ def test_a_sending_server_that_tries_again_makes_the_same_event() -> None:
     events = [
         one.event
         for _, headers, body in (first, second)
-        for one in sender.parse(post(headers, body))
+        for one in provider.parse(post(headers, body))
         if isinstance(one, Delivery)
     ]
     assert len(events) == 2
@@ -74,7 +74,7 @@ def test_a_field_above_1_mib_is_whole() -> None:
     text = b"line of text\n" * 100_000
     for name in ("plain", "html"):
         fields = (("envelope[to]", ADDRESS.encode()), (name, text))
-        [delivery] = sender.parse(post([FORM], form(*fields)))
+        [delivery] = provider.parse(post([FORM], form(*fields)))
         assert isinstance(delivery, Delivery)
         assert (delivery.parts.text or delivery.parts.html).encode() == text
 
@@ -84,7 +84,7 @@ def test_a_field_above_1_mib_is_whole() -> None:
 def test_any_json_is_mails_or_refused(event: object, named: bool) -> None:
     if named and isinstance(event, dict):
         event["envelope"] = {"to": ADDRESS, **(event if len(event) < 4 else {})}
-    mails_or_refusal(sender, post([("content-type", "application/json")], as_json(event)))
+    mails_or_refusal(provider, post([("content-type", "application/json")], as_json(event)))
 
 
 KEYS = st.lists(st.sampled_from([*NAMES.split(), "", "0", "["]), min_size=1, max_size=4).map(
@@ -98,21 +98,21 @@ KEYS = st.lists(st.sampled_from([*NAMES.split(), "", "0", "["]), min_size=1, max
 )
 def test_any_form_is_mails_or_refused(fields: list[tuple[str, bytes]]) -> None:
     body = form(*fields, ("envelope[to]", ADDRESS.encode()))
-    mails_or_refusal(sender, post([FORM], body))
+    mails_or_refusal(provider, post([FORM], body))
 
 
 @given(st.binary(max_size=100), header_values())
 def test_any_body_of_any_type_is_mails_or_refused(body: bytes, content_type: bytes) -> None:
-    assert mails_or_refusal(sender, post([("content-type", content_type)], body)) == []
+    assert mails_or_refusal(provider, post([("content-type", content_type)], body)) == []
 
 
 @given(st.lists(st.tuples(st.sampled_from(["authorization"]), header_values())), st.text(max_size=20))
 def test_any_credentials_are_not_proven(headers: list[tuple[str, bytes]], query: str) -> None:
-    assert not proven_or_not(sender, post(headers, query=query))
+    assert not proven_or_not(provider, post(headers, query=query))
 
 
 def test_the_secret_is_shown_nowhere() -> None:
     wrong = base64.b64encode(f"x:{SECRET}x".encode()).decode()
     assert_keeps(
-        SECRET, sender, post([("authorization", f"Basic {wrong}")]), post(query=f"token={SECRET}", body=b"x")
+        SECRET, provider, post([("authorization", f"Basic {wrong}")]), post(query=f"token={SECRET}", body=b"x")
     )

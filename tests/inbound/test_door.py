@@ -1,6 +1,6 @@
-"""What the door makes of a sender's wishes: its statuses, batches with a bad event, and proofs that need no body.
+"""What the door makes of a provider's wishes: its statuses, batches with a bad event, and proofs that need no body.
 
-The sender is one of the tests' own, because no real one wishes all of this at once.
+The provider is one of the tests' own, because no real one wishes all of this at once.
 """
 
 from __future__ import annotations
@@ -20,9 +20,14 @@ import structlog.testing
 from relay import mime
 from relay.errors import BadRequest
 from relay.inbound.intake import MAX_RECIPIENTS
-from relay.inbound.sender import Answers, Delivery, Post, Unreadable
-from relay.inbound.senders import SENDERS
-from relay.inbound.signature import verify_shared_secret
+from relay.inbound.proof.signature import verify_shared_secret
+from relay.inbound.providers import PROVIDERS
+from relay.inbound.webhook.provider import (
+    Answers,
+    Delivery,
+    Post,
+    Unreadable,
+)
 from tests import harness
 from tests.harness import ADDRESS, MAILSAC_SECRET, Relay
 from tests.inbound.wire import Wire, wire
@@ -73,13 +78,13 @@ class Bouncing(Batches):
 
 
 @pytest.fixture
-def as_sender(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def as_provider(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """In Mailsac's place, whose path and secret exist."""
-    monkeypatch.setitem(SENDERS, "mailsac", getattr(request, "param", Batches))
+    monkeypatch.setitem(PROVIDERS, "mailsac", getattr(request, "param", Batches))
 
 
 @pytest.fixture
-async def door(as_sender: None, relay: Relay) -> Relay:
+async def door(as_provider: None, relay: Relay) -> Relay:
     return relay
 
 
@@ -114,11 +119,11 @@ async def test_what_cannot_be_read_is_parked_and_answered_200(log: Log, door: Re
     assert (await post(door, b"something else")).json()["parked"][0]["id"] != parked["id"]
     lines = [line for line in log if line["event"] == "inbound.parked"]
     assert [line["id"] for line in lines[:2]] == [parked["id"]] * 2
-    assert (lines[0]["sender"], lines[0]["size_bytes"], lines[0]["displaced"]) == ("mailsac", 21, 0)
+    assert (lines[0]["provider"], lines[0]["size_bytes"], lines[0]["displaced"]) == ("mailsac", 21, 0)
     assert not [line for line in log if line["event"] == "inbound.taken"]
     assert "private" not in str(log) + answer.text
-    assert await metric(door, 'relay_parked_total{sender="mailsac"}') == 3
-    assert await metric(door, 'relay_inbound_total{sender="mailsac",status="200"}') == 3
+    assert await metric(door, 'relay_parked_total{provider="mailsac"}') == 3
+    assert await metric(door, 'relay_inbound_total{provider="mailsac",status="200"}') == 3
 
 
 async def test_a_bad_event_of_a_batch_takes_nothing_good_with_it(door: Relay) -> None:
@@ -139,7 +144,7 @@ async def test_what_is_too_much_in_a_batch_is_rejected_alone(door: Relay) -> Non
 
 
 @small
-async def test_what_is_too_large_has_the_senders_status(door: Relay) -> None:
+async def test_what_is_too_large_has_the_providers_status(door: Relay) -> None:
     large = good("x" * LIMIT)
     assert (await post(door, [large])).status_code == 406
     assert (await post(door, b"x" * (LIMIT * 2 + 1))).status_code == 406
@@ -150,26 +155,28 @@ async def test_what_is_too_large_has_the_senders_status(door: Relay) -> None:
 
 
 @one_store
-async def test_who_proves_nothing_has_the_senders_status_and_is_not_parked(log: Log, door: Relay) -> None:
+async def test_who_proves_nothing_has_the_providers_status_and_is_not_parked(log: Log, door: Relay) -> None:
     answer = await post(door, b"not JSON", token="wrong")
     assert answer.status_code == 403
     assert "parked" not in answer.text
-    assert await metric(door, 'relay_inbound_total{sender="mailsac",status="403"}') == 1
-    assert await metric(door, 'relay_parked_total{sender="mailsac"}') == 0
+    assert await metric(door, 'relay_inbound_total{provider="mailsac",status="403"}') == 1
+    assert await metric(door, 'relay_parked_total{provider="mailsac"}') == 0
     [line] = [line for line in log if line["event"] == "inbound.refused"]
     assert (line["status"], line["client"]) == (403, "127.0.0.1")
 
 
 @one_store
-@pytest.mark.parametrize("as_sender", [Bouncing], indirect=True)
+@pytest.mark.parametrize("as_provider", [Bouncing], indirect=True)
 async def test_who_wants_a_bounce_gets_its_status_and_nothing_is_parked(door: Relay) -> None:
     answer = await post(door, b"not JSON")
     assert (answer.status_code, answer.json()["error"]) == (422, "the body is not JSON")
     assert (await post(door, b"not JSON", token="wrong")).status_code == 401
-    assert await metric(door, 'relay_parked_total{sender="mailsac"}') == 0
+    assert await metric(door, 'relay_parked_total{provider="mailsac"}') == 0
 
 
-async def test_nothing_that_proved_the_post_is_kept(as_sender: None, empty_redis_url: str, tmp_path: Path) -> None:
+async def test_nothing_that_proved_the_post_is_kept(
+    as_provider: None, empty_redis_url: str, tmp_path: Path
+) -> None:
     async with harness.relay(empty_redis_url, tmp_path) as door:
         secrets = {
             "x-signature": "s3cret",
@@ -190,13 +197,13 @@ async def test_nothing_that_proved_the_post_is_kept(as_sender: None, empty_redis
 
 
 @pytest.fixture
-async def with_server(as_sender: None, tmp_path: Path) -> AsyncIterator[tuple[Relay, RedisServer]]:
+async def with_server(as_provider: None, tmp_path: Path) -> AsyncIterator[tuple[Relay, RedisServer]]:
     with RedisServer(persistent=True) as server:
         async with harness.relay(server.url, tmp_path, redis_timeout_seconds=1.0) as running:
             yield running, server
 
 
-async def test_when_it_cannot_be_parked_the_sender_comes_again(with_server: tuple[Relay, RedisServer]) -> None:
+async def test_when_it_cannot_be_parked_the_provider_comes_again(with_server: tuple[Relay, RedisServer]) -> None:
     door, server = with_server
     with redis.Redis.from_url(server.url) as client:
         client.set("relay:{parked}", "no stream")  # so that parking fails, and nothing else
@@ -230,14 +237,14 @@ AS_SENT = f"/inbound/mailsac?token={MAILSAC_SECRET}&a=%2F%20b"
 
 
 @one_store
-@pytest.mark.parametrize("as_sender", [SaysItsUrl], indirect=True)
+@pytest.mark.parametrize("as_provider", [SaysItsUrl], indirect=True)
 @pytest.mark.settings(public_url="https://relay.example.com/mail/")
-async def test_a_sender_that_signs_its_url_sees_the_public_one(door: Relay) -> None:
+async def test_a_provider_that_signs_its_url_sees_the_public_one(door: Relay) -> None:
     assert await url_seen(door, host="other.test") == f"https://relay.example.com/mail{AS_SENT}"
 
 
 @one_store
-@pytest.mark.parametrize("as_sender", [SaysItsUrl], indirect=True)
+@pytest.mark.parametrize("as_provider", [SaysItsUrl], indirect=True)
 async def test_without_a_public_url_it_is_the_one_that_was_called(door: Relay) -> None:
     assert await url_seen(door, host="relay.test:99") == f"http://relay.test:99{AS_SENT}"
     secured = await url_seen(door, host="relay.test", **{"x-forwarded-proto": "https"})

@@ -1,4 +1,4 @@
-"""An event that a sender posts again is delivered once, and answered with the first one's ``_id``."""
+"""An event that a provider posts again is delivered once, and answered with the first one's ``_id``."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_a_recipient_that_is_new_gets_its_message(relay: Relay) -> None:
     assert "duplicate" not in both[1]
 
 
-async def test_the_names_of_senders_are_their_own(relay: Relay) -> None:
+async def test_the_names_of_providers_are_their_own(relay: Relay) -> None:
     await post(relay, MAIL, ADDRESS, webhook_id="1")
     answer = await relay.http.post(
         "/inbound/mailsac",

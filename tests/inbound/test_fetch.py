@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from relay.builders.ses import CERTIFICATE_URL, TOPIC, build
-from relay.inbound.fetch import Fetcher, is_plain_https
-from relay.inbound.ses import Ses
-from relay.inbound.sns import CertificateNotReady, is_amazon_sns
+from relay.inbound.fetching.document_cache import Fetcher
+from relay.inbound.proof.sns import CertificateNotReady, is_amazon_sns
+from relay.inbound.providers.ses import Ses
+from relay.network import is_plain_https
 from tests.harness import ADDRESS, MAIL
 from tests.inbound.posts import post
 
@@ -122,14 +123,14 @@ async def test_a_signed_mail_waits_for_its_certificate_and_is_then_proven(amazon
     now = datetime.now(UTC)
     _, headers, body = build(MAIL, [ADDRESS], amazon.private_key, now)
     async with fetcher(amazon) as fetching:
-        sender = Ses((TOPIC,), certificates=fetching.cached)
+        provider = Ses((TOPIC,), certificates=fetching.cached)
         with pytest.raises(CertificateNotReady) as wait:
             await asyncio.to_thread(
-                sender.verify, post(headers, body, received=now)
+                provider.verify, post(headers, body, received=now)
             )  # as the door does for large ones
         await fetching.settled(wait.value.url)
         for _ in range(3):
-            sender.verify(post(headers, body, received=now))
+            provider.verify(post(headers, body, received=now))
     assert len(amazon.asked) == 1
 
 

@@ -1,4 +1,4 @@
-"""Mails that a post only announces: fetched from the sender's API, on the loopback, from the real door to a socket."""
+"""Mails that a post only announces: fetched from the API of their provider, from the real door to a socket."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ from urllib.parse import urlencode
 import httpx2
 import pytest
 
-from relay import app, fetches, keys, settings
+from relay import settings
 from relay.errors import ConfigError
-from relay.fetches import Fetches
-from relay.inbound import asking, fetching
-from relay.inbound import resend as resend_sender
-from relay.inbound.kept_fetch import encode
-from relay.inbound.sender import Fetch
-from relay.parked import Parked, ParkedPost
+from relay.inbound.fetching import request, worker
+from relay.inbound.providers import resend as resend_provider
+from relay.inbound.webhook.fetch_codec import encode
+from relay.inbound.webhook.provider import Fetch
+from relay.queues import fetches
+from relay.queues.fetches import Fetches
+from relay.queues.parked import Parked, ParkedPost
+from relay.service import app
+from relay.store import keys
 from tests import harness
 from tests.bad_days.services import Service
 from tests.cli import command
@@ -49,7 +52,7 @@ MAIL = b"From: Ann <ann@sender.test>\r\nTo: user1@mailsac.com\r\nSubject: Fetche
 class Announced:
     """A post, and where its mail is."""
 
-    sender: str
+    provider: str
     target: str
     headers: dict[str, str]
     body: bytes
@@ -117,15 +120,15 @@ def mailgun(number: int = 1) -> Announced:
     )
 
 
-every_sender = pytest.mark.parametrize("announce", [brevo, resend, mailgun])
+every_provider = pytest.mark.parametrize("announce", [brevo, resend, mailgun])
 Announce = Callable[[int], Announced]
 
 
 def good(post: Announced) -> list[bytes]:
     """What the URLs answer when all is well."""
-    if post.sender == "brevo":
+    if post.provider == "brevo":
         return [answer(b"a,b\n")]
-    if post.sender == "resend":
+    if post.provider == "resend":
         return [answer(json.dumps({"raw": {"download_url": f"https://{post.urls[1]}"}}).encode()), answer(MAIL)]
     return [answer(json.dumps({"body-mime": MAIL.decode(), "recipients": "x@x.test"}).encode())]
 
@@ -135,9 +138,9 @@ async def apis(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], anyio_backend: object
 ) -> AsyncIterator[Providers]:
     """Reached by whatever service starts in the test; tries follow each other quickly. The log keeps what is secret."""
-    monkeypatch.setattr(fetching, "_FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(fetching, "_LONGEST_PAUSE_SECONDS", 0.02)
-    monkeypatch.setattr(fetching, "_POLL_SECONDS", 0.2)
+    monkeypatch.setattr(worker, "_FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "_LONGEST_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(worker, "_POLL_SECONDS", 0.2)
     async with providers(tmp_path) as running:
         for name, value in running.environment.items():
             monkeypatch.delenv(name.lower(), raising=False)
@@ -154,9 +157,9 @@ async def one(apis: Providers, tmp_path: Path) -> AsyncIterator[Relay]:
         yield running
 
 
-async def until(relay: Relay, sender: str, outcome: str, times: int = 1) -> None:
+async def until(relay: Relay, provider: str, outcome: str, times: int = 1) -> None:
     """Asks again and again: a fetch that fails has no event that a client could wait for."""
-    wanted = f'relay_fetches_total{{outcome="{outcome}",sender="{sender}"}} {float(times)}'
+    wanted = f'relay_fetches_total{{outcome="{outcome}",provider="{provider}"}} {float(times)}'
     while wanted not in (await relay.internal.get("/metrics")).text:
         pass
 
@@ -176,7 +179,7 @@ def will_answer(apis: Providers, post: Announced) -> None:
         apis.answer(url, body)
 
 
-@every_sender
+@every_provider
 @with_keys
 async def test_what_is_announced_is_fetched_and_arrives(apis: Providers, relay: Relay, announce: Announce) -> None:
     post = announce(1)
@@ -187,14 +190,14 @@ async def test_what_is_announced_is_fetched_and_arrives(apis: Providers, relay: 
         assert list(answered.json()) == ["accepted", "rejected", "fetching"]
         message = await socket.message()
     assert (message["subject"], message["inbox"], message["text"].strip()) == ("Fetched", ADDRESS, "Hello, world.")
-    if post.sender == "brevo":
+    if post.provider == "brevo":
         assert message["attachments"] == [hashlib.md5(b"a,b\n", usedforsecurity=False).hexdigest()]
         assert message["rawSynthesized"]
     else:
         assert message["raw"] == MAIL.decode()
         assert not message.get("rawSynthesized")
     assert apis.urls() == post.urls
-    await until(relay, post.sender, "delivered")
+    await until(relay, post.provider, "delivered")
     assert await entries(relay) == []
     given = [asked.headers.get(post.key[0]) for asked in apis.asked]
     assert given == [post.key[1], None][: len(post.urls)]
@@ -236,7 +239,7 @@ async def test_a_server_that_asks_for_time_gets_it(apis: Providers, one: Relay) 
 async def test_a_slow_answer_is_cut_off_and_asked_for_again(
     apis: Providers, one: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "_SECONDS", 0.1)
+    monkeypatch.setattr(request, "_SECONDS", 0.1)
     post = mailgun()
     will_answer(apis, post)
     apis.go_on.clear()
@@ -272,7 +275,7 @@ async def test_the_second_step_is_tried_again_alone(apis: Providers, one: Relay)
 async def test_the_operator_is_told_once_of_a_key_that_is_refused_and_the_mail_waits(
     apis: Providers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(fetching, "_KEY_PAUSE_SECONDS", 1.0)
+    monkeypatch.setattr(worker, "_KEY_PAUSE_SECONDS", 1.0)
     posts = [resend(1), resend(2)]
     for post in posts:
         will_answer(apis, post)
@@ -328,10 +331,10 @@ async def test_an_answer_that_is_no_mail_is_parked(
     assert reason in parked.reason
 
 
-async def test_after_the_time_of_its_sender_it_is_parked(
+async def test_after_the_time_of_its_provider_it_is_parked(
     apis: Providers, one: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resend_sender, "_RETRY_SECONDS", 0)
+    monkeypatch.setattr(resend_provider, "_RETRY_SECONDS", 0)
     post = resend()
     apis.answer(post.urls[0], answer(b"", "500 Oops"))
     await post.post(one)
@@ -356,13 +359,13 @@ async def test_another_host_is_never_asked(apis: Providers, one: Relay, host: st
 
 
 async def test_another_host_is_not_asked_even_if_the_queue_names_it(apis: Providers, one: Relay) -> None:
-    for sender, url in (("resend", "https://evil.example/"), ("mailgun", f"https://{BREVO}/v3/account")):
+    for provider, url in (("resend", "https://evil.example/"), ("mailgun", f"https://{BREVO}/v3/account")):
         fetch = Fetch((url,), with_key=True, post=b"{}", received=datetime.now(UTC), event="1", retry_seconds=60)
-        await Fetches(one.process.service.store).add(sender, "1", encode(fetch), keep_seconds=60)
-    for sender in ("resend", "mailgun"):
-        await until(one, sender, "parked")
+        await Fetches(one.process.service.store).add(provider, "1", encode(fetch), keep_seconds=60)
+    for provider in ("resend", "mailgun"):
+        await until(one, provider, "parked")
     assert {letter.reason for letter in await dead_letters(one)} == {
-        "a URL is not at a host of the sender: it is not asked"
+        "a URL is not at a host of the provider: it is not asked"
     }
     assert apis.connected == []
 
@@ -420,7 +423,7 @@ async def test_an_event_that_is_posted_again_is_fetched_once(apis: Providers, on
         assert await socket.subject() == "the next"
 
 
-async def test_when_the_queue_is_full_the_sender_is_told_to_come_again(
+async def test_when_the_queue_is_full_the_provider_is_told_to_come_again(
     apis: Providers, one: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetches, "MAX_ENTRIES", 1)
@@ -513,6 +516,6 @@ async def test_without_a_key_stored_mail_is_parked_with_the_name_of_the_setting(
 
 
 @pytest.mark.parametrize("name", ["brevo", "resend"])
-def test_a_sender_that_could_bring_no_mail_ends_the_start(name: str) -> None:
+def test_a_provider_that_could_bring_no_mail_ends_the_start(name: str) -> None:
     with pytest.raises(ConfigError, match=f"RELAY_{name.upper()}_API_KEY: must be set"):
         app.Service(settings.load({}, **{f"{name}_secret": SECRET}))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.form import (
+from relay.inbound.webhook.form import (
     MAX_FIELDS,
     Field,
     Form,
@@ -139,7 +139,7 @@ def test_multipart_values_keep_every_byte() -> None:
 
 @given(st.lists(st.binary(max_size=50) | st.sampled_from([b"\r\n--", b"\r\n-", b"--b", b"\r\r\n--"]), max_size=6))
 def test_multipart_values_come_back_whatever_they_hold(pieces: list[bytes]) -> None:
-    boundary = "a boundary of 40 characters, as senders make"
+    boundary = "a boundary of 40 characters, as providers make"
     value = b"".join(pieces)
     body = part('form-data; name="a"', value).replace(b"--b", f"--{boundary}".encode(), 1)
     form = parse_form(f'multipart/form-data; boundary="{boundary}"', body + f"--{boundary}--".encode())

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.builders.forwardemail import build
-from relay.inbound.forwardemail import ForwardEmail
-from relay.inbound.sender import Delivery
+from relay.inbound.providers.forwardemail import ForwardEmail
+from relay.inbound.webhook.provider import Delivery
 from tests.harness import ADDRESS, MAIL, Relay
 from tests.inbound.posts import header_values, post
 from tests.inbound.promises import (
@@ -25,10 +25,10 @@ from tests.inbound.promises import (
 )
 
 SECRET = "secret-of-forwardemail"
-sender = ForwardEmail((SECRET,))
+provider = ForwardEmail((SECRET,))
 NAMES = (
     "raw headers headerLines line text html attachments content data type filename contentType contentDisposition cid"
-    " recipients session recipient remoteAddress sender mta arrivalDate key"
+    " recipients session recipient remoteAddress provider mta arrivalDate key"
 )
 TOTAL = settings(max_examples=200, deadline=None)
 
@@ -46,7 +46,7 @@ async def test_a_mail_goes_all_the_way_once(relay: Relay) -> None:
     assert (message["inbox"], message["raw"].encode()) == (ADDRESS, MAIL)
     assert (message["ip"], message["via"]) == ("192.0.2.1", "mx1.forwardemail.net")
     refusal = await relay.http.post(target, headers=headers, content=body.replace(b"Hello", b"Hallo"))
-    assert refusal.status_code in (401, sender.answers.not_proven)
+    assert refusal.status_code in (401, provider.answers.not_proven)
     assert SECRET not in refusal.text
 
 
@@ -57,7 +57,7 @@ def test_a_sending_server_that_tries_again_makes_the_same_event() -> None:
     events = [
         one.event
         for _, headers, body in (first, second)
-        for one in sender.parse(post(headers, body))
+        for one in provider.parse(post(headers, body))
         if isinstance(one, Delivery)
     ]
     assert len(events) == 2
@@ -68,7 +68,7 @@ def test_a_file_above_1_mib_is_whole() -> None:
     content = bytes(range(256)) * 5000
     attachment = {"filename": "big", "content": {"type": "Buffer", "data": list(content)}}
     event = {"recipients": [ADDRESS], "text": "text", "attachments": [attachment]}
-    [delivery] = sender.parse(post(body=as_json(event)))
+    [delivery] = provider.parse(post(body=as_json(event)))
     assert isinstance(delivery, Delivery)
     assert delivery.parts.attachments == (hashlib.md5(content, usedforsecurity=False).hexdigest(),)
 
@@ -80,13 +80,13 @@ def test_any_json_is_mails_or_refused(event: object, named: bool) -> None:
         event["recipients"] = [ADDRESS]
     body = as_json(event)
     request = post(signed(body), body)
-    sender.verify(request)
-    mails_or_refusal(sender, request)
+    provider.verify(request)
+    mails_or_refusal(provider, request)
 
 
 @given(st.binary(max_size=100), header_values())
 def test_any_body_of_any_type_is_mails_or_refused(body: bytes, content_type: bytes) -> None:
-    assert mails_or_refusal(sender, post([("content-type", content_type)], body)) == []
+    assert mails_or_refusal(provider, post([("content-type", content_type)], body)) == []
 
 
 @given(
@@ -94,8 +94,8 @@ def test_any_body_of_any_type_is_mails_or_refused(body: bytes, content_type: byt
     st.text(max_size=20),
 )
 def test_any_credentials_are_not_proven(headers: list[tuple[str, bytes]], query: str) -> None:
-    assert not proven_or_not(sender, post(headers, query=query))
+    assert not proven_or_not(provider, post(headers, query=query))
 
 
 def test_the_secret_is_shown_nowhere() -> None:
-    assert_keeps(SECRET, sender, post([("x-webhook-signature", SECRET)]), post(signed(b"x"), b"x"))
+    assert_keeps(SECRET, provider, post([("x-webhook-signature", SECRET)]), post(signed(b"x"), b"x"))

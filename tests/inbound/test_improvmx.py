@@ -15,9 +15,8 @@ from structlog.testing import capture_logs
 from relay import mime
 from relay.builders.improvmx import build
 from relay.errors import BadRequest, NotAMail, UnsupportedMediaType
-from relay.inbound.improvmx import ImprovMX
-from relay.inbound.sender import Answers, Delivery
-from relay.inbound.signature import NotProven
+from relay.inbound.providers.improvmx import ImprovMX
+from relay.inbound.webhook.provider import Answers, Delivery, NotProven
 from tests.harness import ADDRESS, Relay
 from tests.inbound.cases import FOLDER, read
 from tests.inbound.journey import MAIL, built, filenames, send
@@ -28,7 +27,7 @@ SECRET = "the-secret-of-the-url"
 OLD = "the-secret-before"
 EVENT: dict[str, Any] = json.loads(read(FOLDER / "improvmx" / "files.http").body)
 
-sender = ImprovMX((SECRET,))
+provider = ImprovMX((SECRET,))
 
 
 @pytest.mark.anyio
@@ -55,23 +54,23 @@ async def test_no_secret_is_shown(relay: Relay) -> None:
         answer = await send(relay, build, "another")
         assert answer.status_code == 401
         await send(relay, build, SECRET)
-    for shown in (answer.text, str(logs), repr(sender), str(sender)):
+    for shown in (answer.text, str(logs), repr(provider), str(provider)):
         assert SECRET not in shown
 
 
 def test_what_cannot_be_read_is_taken_for_no_try_would_end_otherwise() -> None:
-    assert sender.answers == Answers(not_proven=401, unreadable=200, too_large=413)
+    assert provider.answers == Answers(not_proven=401, unreadable=200, too_large=413)
 
 
 @given(header_values(), st.text(max_size=20))
 def test_any_post_without_the_secret_is_not_proven(header: bytes, token: str) -> None:
     with pytest.raises(NotProven):
-        sender.verify(post([("Authorization", header)], query=f"token={token}"))
+        provider.verify(post([("Authorization", header)], query=f"token={token}"))
 
 
 def test_the_same_mail_is_the_same_event_and_another_under_its_message_id_is_not() -> None:
     mails = (MAIL, MAIL, MAIL.replace(b"a,b", b"c,d"))
-    first, again, other = (one.event for mail in mails for one in sender.parse(built(build, SECRET, mail)))
+    first, again, other = (one.event for mail in mails for one in provider.parse(built(build, SECRET, mail)))
     assert first == again != other
 
 
@@ -79,7 +78,7 @@ def test_the_same_mail_is_the_same_event_and_another_under_its_message_id_is_not
 @given(damaged(EVENT) | st.binary(max_size=60))
 def test_any_body_is_deliveries_or_refused(body: bytes) -> None:
     with suppress(BadRequest, NotAMail, UnsupportedMediaType):
-        for delivery in sender.parse(post([], body)):
+        for delivery in provider.parse(post([], body)):
             assert isinstance(delivery, Delivery)
             assert delivery.recipients[0]
             assert delivery.received.tzinfo
@@ -88,7 +87,7 @@ def test_any_body_is_deliveries_or_refused(body: bytes) -> None:
 
 
 def test_files_keep_their_names() -> None:
-    [delivery] = sender.parse(post([], json.dumps(EVENT).encode()))
+    [delivery] = provider.parse(post([], json.dumps(EVENT).encode()))
     assert filenames(delivery.raw) == ["screenshot.png", "über.csv", "note.txt", None, None]
     headers = dict(delivery.parts.headers)
     assert headers["message-id"] == "<CAF1@mail.example.org>"
@@ -96,9 +95,9 @@ def test_files_keep_their_names() -> None:
     assert headers["date"] == "Sat, 21 Nov 2026 04:00:00 -0800"
 
 
-def test_what_another_sender_posts_is_refused_by_name() -> None:
+def test_what_another_provider_posts_is_refused_by_name() -> None:
     with pytest.raises(UnsupportedMediaType, match="the JSON of ImprovMX"):
-        sender.parse(post([("Content-Type", "message/rfc822")], MAIL))
+        provider.parse(post([("Content-Type", "message/rfc822")], MAIL))
 
 
 def test_a_large_mail_fits() -> None:
@@ -106,7 +105,7 @@ def test_a_large_mail_fits() -> None:
     mail = f"From: a@b.test\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{content}\r\n".encode()
     request = built(build, SECRET, mail)
     assert len(mail) > 1 << 20
-    assert len(request.body) < sender.body_limit(len(mail))
-    [delivery] = sender.parse(request)
+    assert len(request.body) < provider.body_limit(len(mail))
+    [delivery] = provider.parse(request)
     assert isinstance(delivery, Delivery)
     assert delivery.parts.text == mime.parse(mail).text

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relay.errors import BadRequest
-from relay.inbound.kept_fetch import decode, encode
-from relay.inbound.sender import Fetch
+from relay.inbound.webhook.fetch_codec import decode, encode
+from relay.inbound.webhook.provider import Fetch
 from tests.inbound.json_events import damaged
 from tests.inbound.posts import NOW
 
@@ -25,7 +25,7 @@ FETCH = Fetch(
     headers=(("content-type", "application/json"), ("svix-id", "\xfc")),
     accept="message/rfc2822",
 )
-# Latin-1, as headers are decoded; JSON of a sender holds no half surrogate pair (values.py).
+# Latin-1, as headers are decoded; JSON of a provider holds no half surrogate pair (values.py).
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 MOMENTS = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=2, minutes=30))]))
 

@@ -1,4 +1,4 @@
-"""How much a sender may post, what it is told beyond that, and that nothing it does harms the others."""
+"""How much a provider may post, what it is told beyond that, and that nothing it does harms the others."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def refusals(relay: Relay, status: int) -> int:
     """How many posts to raw were answered so, from the operator's counters."""
     metrics = (await relay.internal.get("/metrics")).text
     found = re.search(
-        rf'^relay_inbound_total\{{sender="raw",status="{status}"\}} ([0-9.]+)$', metrics, re.MULTILINE
+        rf'^relay_inbound_total\{{provider="raw",status="{status}"\}} ([0-9.]+)$', metrics, re.MULTILINE
     )
     return int(float(found[1])) if found else 0
 
@@ -57,61 +57,61 @@ async def test_a_mail_of_exactly_the_limit_is_taken_and_one_byte_more_is_not(rel
 @small
 async def test_a_declared_size_over_the_limit_is_refused_before_the_body_comes(relay: Relay) -> None:
     for declared in (str(LIMIT + 1), "1000000000000", "9" * 18, "9" * 19):
-        async with wire(relay) as sender:
-            sender.begin(f"Content-Length: {declared}")
-            sender.writer.write(b"Subject: the rest never comes")
-            assert told_too_large(await sender.answer())
-            assert await sender.reader.read() == b""  # and the connection is closed: nothing more is read
+        async with wire(relay) as provider:
+            provider.begin(f"Content-Length: {declared}")
+            provider.writer.write(b"Subject: the rest never comes")
+            assert told_too_large(await provider.answer())
+            assert await provider.reader.read() == b""  # and the connection is closed: nothing more is read
 
 
 @one_store
 @small
-async def test_a_sender_that_asks_first_is_not_told_to_go_on(relay: Relay) -> None:
-    async with wire(relay) as sender:
-        sender.begin(f"Content-Length: {LIMIT + 1}", "Expect: 100-continue")
-        assert told_too_large(await sender.answer())
-    async with wire(relay) as sender:
-        sender.begin(f"Content-Length: {LIMIT}", "Expect: 100-continue")
-        assert (await sender.answer()).status == 100
-        sender.writer.write(mail(LIMIT))
-        assert (await sender.answer()).status == 200
+async def test_a_provider_that_asks_first_is_not_told_to_go_on(relay: Relay) -> None:
+    async with wire(relay) as provider:
+        provider.begin(f"Content-Length: {LIMIT + 1}", "Expect: 100-continue")
+        assert told_too_large(await provider.answer())
+    async with wire(relay) as provider:
+        provider.begin(f"Content-Length: {LIMIT}", "Expect: 100-continue")
+        assert (await provider.answer()).status == 100
+        provider.writer.write(mail(LIMIT))
+        assert (await provider.answer()).status == 200
 
 
 @one_store
 @small
 async def test_an_undeclared_size_is_refused_as_soon_as_it_is_over_the_limit(relay: Relay) -> None:
-    async with wire(relay) as sender:
-        sender.begin("Transfer-Encoding: chunked")
-        sender.chunk(mail(LIMIT))
-        sender.chunk(b"z")
-        assert told_too_large(await sender.answer())  # although no last chunk came
-        assert await sender.reader.read() == b""
+    async with wire(relay) as provider:
+        provider.begin("Transfer-Encoding: chunked")
+        provider.chunk(mail(LIMIT))
+        provider.chunk(b"z")
+        assert told_too_large(await provider.answer())  # although no last chunk came
+        assert await provider.reader.read() == b""
 
 
 @small
 async def test_an_undeclared_size_within_the_limit_is_taken(relay: Relay) -> None:
-    async with relay.listen() as socket, wire(relay) as sender:
-        sender.begin("Transfer-Encoding: chunked")
+    async with relay.listen() as socket, wire(relay) as provider:
+        provider.begin("Transfer-Encoding: chunked")
         for byte in mail(LIMIT, "in chunks"):
-            sender.chunk(bytes([byte]))
-        sender.chunk(b"")
-        assert (await sender.answer()).status == 200
+            provider.chunk(bytes([byte]))
+        provider.chunk(b"")
+        assert (await provider.answer()).status == 200
         assert (await socket.message())["raw"].encode() == mail(LIMIT, "in chunks")
 
 
 @one_store
 @small
-async def test_a_sender_that_never_stops_harms_nobody(relay: Relay) -> None:
-    async def endless(sender: Wire) -> None:
-        sender.begin("Transfer-Encoding: chunked")
+async def test_a_provider_that_never_stops_harms_nobody(relay: Relay) -> None:
+    async def endless(provider: Wire) -> None:
+        provider.begin("Transfer-Encoding: chunked")
         while True:
-            sender.chunk(b"z" * 60_000)
-            await sender.writer.drain()
+            provider.chunk(b"z" * 60_000)
+            await provider.writer.drain()
 
     for _ in range(5):
-        async with wire(relay) as sender:
+        async with wire(relay) as provider:
             with pytest.raises(ConnectionError):
-                await endless(sender)
+                await endless(provider)
     async with relay.listen() as socket:
         await relay.send("unharmed")
         assert await socket.subject() == "unharmed"
@@ -144,16 +144,16 @@ async def test_a_body_larger_than_one_segment_arrives_whole(relay: Relay) -> Non
 
 @one_store
 @small
-async def test_senders_that_hang_up_leave_no_bytes_behind(relay: Relay) -> None:
+async def test_providers_that_hang_up_leave_no_bytes_behind(relay: Relay) -> None:
     """Together they begin more than may be held at once."""
     count = BUDGET // LIMIT * 3
     for _ in range(count):
-        async with wire(relay) as sender:
-            sender.begin(f"Content-Length: {LIMIT}", "Expect: 100-continue")
-            assert (await sender.answer()).status == 100  # the body is being waited for
-            sender.writer.write(mail(LIMIT - 1))
-            sender.writer.close()
-            await sender.writer.wait_closed()
+        async with wire(relay) as provider:
+            provider.begin(f"Content-Length: {LIMIT}", "Expect: 100-continue")
+            assert (await provider.answer()).status == 100  # the body is being waited for
+            provider.writer.write(mail(LIMIT - 1))
+            provider.writer.close()
+            await provider.writer.wait_closed()
     while await refusals(relay, 400) < count:
         pass
     async with relay.listen() as socket:
@@ -168,10 +168,10 @@ async def test_refused_bodies_leave_no_bytes_behind(relay: Relay) -> None:
     for _ in range(BUDGET // LIMIT * 2):
         assert (await relay.post(b"no mail" * 100, ADDRESS)).status_code == 400
         assert (await relay.post(MAIL, ADDRESS, headers={"authorization": "Bearer x"})).status_code == 401
-        async with wire(relay) as sender:
-            sender.begin("Transfer-Encoding: chunked")
-            sender.chunk(mail(LIMIT + 1))
-            assert told_too_large(await sender.answer())
+        async with wire(relay) as provider:
+            provider.begin("Transfer-Encoding: chunked")
+            provider.chunk(mail(LIMIT + 1))
+            assert told_too_large(await provider.answer())
     assert (await relay.post(MAIL, ADDRESS)).status_code == 200
 
 
@@ -181,11 +181,11 @@ async def test_more_bodies_at_once_than_memory_may_hold_are_put_off(relay: Relay
     """Each holds nearly a whole mail, so sixteen fit, whichever they are; the others are asked to come again."""
     fitting, too_many = BUDGET // LIMIT, 4
     async with AsyncExitStack() as stack:
-        senders = [await stack.enter_async_context(wire(relay)) for _ in range(fitting + too_many)]
-        for sender in senders:
-            sender.begin(f"Content-Length: {LIMIT}")
-            sender.writer.write(mail(LIMIT)[:-4])
-        answers = {asyncio.create_task(sender.answer()): sender for sender in senders}
+        providers = [await stack.enter_async_context(wire(relay)) for _ in range(fitting + too_many)]
+        for provider in providers:
+            provider.begin(f"Content-Length: {LIMIT}")
+            provider.writer.write(mail(LIMIT)[:-4])
+        answers = {asyncio.create_task(provider.answer()): provider for provider in providers}
         waiting = set(answers)
         put_off: set[asyncio.Task[Answer]] = set()
         while len(put_off) < too_many:
@@ -233,6 +233,6 @@ async def test_a_large_mail_for_many_reaches_each(relay: Relay) -> None:
 @one_store
 async def test_a_length_that_is_no_number_is_the_servers_to_refuse(relay: Relay) -> None:
     for length in ("-1", "x", "1, 2"):
-        async with wire(relay) as sender:
-            sender.begin(f"Content-Length: {length}")
-            assert (await sender.answer()).status == 400
+        async with wire(relay) as provider:
+            provider.begin(f"Content-Length: {length}")
+            assert (await provider.answer()).status == 400

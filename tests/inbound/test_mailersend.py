@@ -17,9 +17,8 @@ from structlog.testing import capture_logs
 
 from relay.builders.mailersend import build
 from relay.errors import BadRequest, NotAMail, UnsupportedMediaType
-from relay.inbound.mailersend import MailerSend
-from relay.inbound.sender import Answers, Delivery
-from relay.inbound.signature import NotProven
+from relay.inbound.providers.mailersend import MailerSend
+from relay.inbound.webhook.provider import Answers, Delivery, NotProven
 from tests.harness import ADDRESS, Relay
 from tests.inbound.cases import FOLDER, read
 from tests.inbound.journey import MAIL, built, send
@@ -31,7 +30,7 @@ OLD = "the-secret-before"
 PUBLIC = "test_Am3L1GuOIc4blLUuHqAPxxwkZaJyEk8G"  # in MailerSend's documentation
 EVENT: dict[str, Any] = json.loads(read(FOLDER / "mailersend" / "without-raw.http").body)
 
-sender = MailerSend((SECRET,))
+provider = MailerSend((SECRET,))
 
 
 @pytest.mark.anyio
@@ -57,24 +56,24 @@ async def test_no_secret_is_shown(relay: Relay) -> None:
         answer = await send(relay, build, "another")
         assert answer.status_code != 200
         await send(relay, build, SECRET)
-    for shown in (answer.text, str(logs), repr(sender), str(sender)):
+    for shown in (answer.text, str(logs), repr(provider), str(provider)):
         assert SECRET not in shown
 
 
 def test_nothing_is_answered_4xx_that_a_later_try_could_mend() -> None:
-    assert sender.answers == Answers(not_proven=503, unreadable=200, too_large=413)
+    assert provider.answers == Answers(not_proven=503, unreadable=200, too_large=413)
 
 
 def test_the_signature_is_hex_in_either_case_and_covers_the_body() -> None:
     good = built(build, SECRET)
-    sender.verify(good)
+    provider.verify(good)
     signature = good.headers["signature"]
-    sender.verify(post([("Signature", signature.upper())], good.body))
+    provider.verify(post([("Signature", signature.upper())], good.body))
     for wrong in ("", signature[:-1], f"{signature}0", f"sha256={signature}"):
         with pytest.raises(NotProven):
-            sender.verify(post([("Signature", wrong)], good.body))
+            provider.verify(post([("Signature", wrong)], good.body))
     with pytest.raises(NotProven):
-        sender.verify(replace(good, body=good.body + b" "))
+        provider.verify(replace(good, body=good.body + b" "))
 
 
 def test_a_test_is_small_for_anybody_can_sign_one() -> None:
@@ -82,29 +81,29 @@ def test_a_test_is_small_for_anybody_can_sign_one() -> None:
         body = b'{"type": "webhook.test"'.ljust(size - 1) + b"}"
         signature = hmac.new(PUBLIC.encode(), body, hashlib.sha256).hexdigest()
         with nullcontext() if proven else pytest.raises(NotProven):
-            sender.verify(post([("Signature", signature)], body))
+            provider.verify(post([("Signature", signature)], body))
 
 
 @given(header_values(), st.binary(max_size=200))
 def test_any_post_is_not_proven(signature: bytes, body: bytes) -> None:
     with pytest.raises(NotProven):
-        sender.verify(post([("signature", signature)], body))
+        provider.verify(post([("signature", signature)], body))
 
 
 @settings(max_examples=300, deadline=None)
 @given(damaged(EVENT) | st.binary(max_size=60))
 def test_any_body_is_deliveries_or_refused(body: bytes) -> None:
     with suppress(BadRequest, NotAMail, UnsupportedMediaType):
-        for delivery in sender.parse(post([], body)):
+        for delivery in provider.parse(post([], body)):
             assert isinstance(delivery, Delivery)
             assert delivery.recipients
             assert delivery.received.tzinfo
             assert delivery.raw
 
 
-def test_what_another_sender_posts_is_refused_by_name() -> None:
+def test_what_another_provider_posts_is_refused_by_name() -> None:
     with pytest.raises(UnsupportedMediaType, match="the JSON of MailerSend"):
-        sender.parse(post([("Content-Type", "message/rfc822")], MAIL))
+        provider.parse(post([("Content-Type", "message/rfc822")], MAIL))
 
 
 def test_a_large_mail_fits() -> None:
@@ -112,6 +111,6 @@ def test_a_large_mail_fits() -> None:
     mail = f"From: a@b.test\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{body}\r\n".encode()
     request = built(build, SECRET, mail)
     assert len(mail) > 1 << 20
-    assert len(request.body) < sender.body_limit(len(mail))
-    [delivery] = sender.parse(request)
+    assert len(request.body) < provider.body_limit(len(mail))
+    [delivery] = provider.parse(request)
     assert delivery.raw == mail

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from relay.builders.mailgun import build
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.mailgun import Mailgun
-from relay.inbound.sender import Delivery, Fetch
-from relay.inbound.signature import NotProven
+from relay.inbound.providers.mailgun import Mailgun
+from relay.inbound.webhook.provider import Delivery, Fetch, NotProven
 from tests.harness import ADDRESS, MAIL, OTHER_ADDRESS, Relay
 from tests.inbound.posts import NOW, header_values, post
 
@@ -25,7 +24,7 @@ KEY = "key-of-mailgun"
 FORM = "application/x-www-form-urlencoded"
 with_key = pytest.mark.settings(mailgun_secret=KEY)
 
-sender = Mailgun((KEY,))
+provider = Mailgun((KEY,))
 
 
 def signed(token: str = "t" * 50, timestamp: int = int(NOW.timestamp()), key: str = KEY) -> dict[str, str]:
@@ -67,16 +66,16 @@ async def test_a_token_brings_one_mail_whatever_body_it_comes_with(relay: Relay)
 def test_a_notification_of_store_is_told_by_either_of_its_fields_and_not_in_mime(name: str) -> None:
     fields = {"recipient": ADDRESS, "body-plain": "text", name: "https://storage.mailgun.test/1"}
     with pytest.raises(BadRequest, match="message-url at Mailgun"):
-        sender.parse(post([("content-type", FORM)], urlencode(fields).encode()))
+        provider.parse(post([("content-type", FORM)], urlencode(fields).encode()))
     fields["body-mime"] = "Subject: whole\n\n"
-    [delivery] = sender.parse(post([("content-type", FORM)], urlencode(fields).encode()))
+    [delivery] = provider.parse(post([("content-type", FORM)], urlencode(fields).encode()))
     assert isinstance(delivery, Delivery)
     assert delivery.parts.subject == "whole"
 
 
 def stored(url: str) -> Fetch:
     fields = {"recipient": ADDRESS, "body-plain": "text", "message-url": url, **signed()}
-    [fetch] = sender.parse(post([("content-type", FORM)], urlencode(fields).encode()))
+    [fetch] = provider.parse(post([("content-type", FORM)], urlencode(fields).encode()))
     assert isinstance(fetch, Fetch)
     return fetch
 
@@ -91,7 +90,7 @@ def test_a_stored_mail_is_asked_for_at_mailgun(host: str) -> None:
     assert (fetch.urls, fetch.with_key, fetch.accept) == ((url,), True, "message/rfc2822")
     assert (fetch.event, fetch.retry_seconds) == (f"token:{'t' * 50}", 3 * 24 * 3600)
     for answer in (MAIL, json.dumps({"body-mime": MAIL.decode()}).encode()):
-        delivery = sender.fetched(fetch, [answer])
+        delivery = provider.fetched(fetch, [answer])
         assert (delivery.raw, delivery.raw_synthesized, delivery.recipients) == (MAIL, False, (ADDRESS,))
         assert (delivery.event, delivery.retry_seconds) == (fetch.event, fetch.retry_seconds)
         assert delivery.received == NOW
@@ -115,7 +114,7 @@ def test_a_stored_mail_is_asked_for_at_mailgun(host: str) -> None:
 )
 def test_nothing_else_is_asked_whatever_the_post_says(url: str) -> None:
     """Its signature does not cover the URL."""
-    assert not sender.may_fetch(url)
+    assert not provider.may_fetch(url)
     with pytest.raises(BadRequest, match="message-url at Mailgun"):
         stored(url)
 
@@ -126,7 +125,7 @@ def test_nothing_else_is_asked_whatever_the_post_says(url: str) -> None:
 def test_any_answer_is_a_mail_or_refused(answer: bytes) -> None:
     fetch = stored("https://api.mailgun.net/v3/domains/a/messages/b")
     with suppress(BadRequest):
-        assert sender.fetched(fetch, [answer]).recipients == (ADDRESS,)
+        assert provider.fetched(fetch, [answer]).recipients == (ADDRESS,)
 
 
 def test_what_the_html_shows_is_inline_and_the_rest_is_attached() -> None:
@@ -140,7 +139,7 @@ def test_what_the_html_shows_is_inline_and_the_rest_is_attached() -> None:
             (b'attachment-2"; filename="2.png', b"2"),
         )
     )
-    [delivery] = sender.parse(post([("content-type", "multipart/form-data; boundary=b")], parts + b"--b--"))
+    [delivery] = provider.parse(post([("content-type", "multipart/form-data; boundary=b")], parts + b"--b--"))
     assert isinstance(delivery, Delivery)
     assert b'inline; filename="1.png"\r\nContent-ID: <one@x>' in delivery.raw
     assert b'attachment; filename="2.png"\r\nContent-ID: <two@x>' in delivery.raw
@@ -150,8 +149,8 @@ def test_a_field_of_more_than_a_megabyte_is_whole() -> None:
     text = "line é\r\n" * 200_000
     fields = {"recipient": ADDRESS, "subject": "large", "body-plain": text, **signed()}
     request = post([("content-type", FORM)], urlencode(fields).encode())
-    sender.verify(request)
-    [delivery] = sender.parse(request)
+    provider.verify(request)
+    [delivery] = provider.parse(request)
     assert isinstance(delivery, Delivery)
     assert (delivery.parts.text, delivery.raw_synthesized) == (text.replace("\r\n", "\n"), True)
 
@@ -166,8 +165,8 @@ async def test_no_answer_and_no_line_of_the_log_holds_a_secret(
         target, headers, body = build(MAIL, [OTHER_ADDRESS], key, datetime.now(UTC))
         answers.append(await relay.http.post(target, headers=headers, content=body))
     assert [answer.status_code for answer in answers[:2]] == [200, 200]
-    assert answers[2].status_code == sender.answers.not_proven
-    shown = "".join([*(answer.text for answer in answers), *capfd.readouterr(), repr(sender)])
+    assert answers[2].status_code == provider.answers.not_proven
+    shown = "".join([*(answer.text for answer in answers), *capfd.readouterr(), repr(provider)])
     assert not any(secret in shown for secret in (KEY, "another-key", "wrong-key"))
 
 
@@ -183,10 +182,10 @@ async def test_no_answer_and_no_line_of_the_log_holds_a_secret(
 def test_a_timestamp_may_be_as_old_as_the_last_retry(age: timedelta, proven: bool) -> None:
     _, headers, body = build(MAIL, [ADDRESS], KEY, NOW - age)
     if proven:
-        sender.verify(post(headers, body))
+        provider.verify(post(headers, body))
     else:
         with pytest.raises(NotProven):
-            sender.verify(post(headers, body))
+            provider.verify(post(headers, body))
 
 
 @pytest.mark.parametrize("timestamp", ["", "now", "-1", "1.5", "1e9", "٣", "9" * 400, " 1", "1\n"])
@@ -194,16 +193,16 @@ def test_a_timestamp_that_is_none_proves_nothing(timestamp: str) -> None:
     signature = hmac.new(KEY.encode(), f"{timestamp}t".encode(), hashlib.sha256).hexdigest()
     fields = {"timestamp": timestamp, "token": "t", "signature": signature}
     with pytest.raises(NotProven):
-        sender.verify(post([("content-type", FORM)], urlencode(fields).encode()))
+        provider.verify(post([("content-type", FORM)], urlencode(fields).encode()))
 
 
 def test_the_signature_is_over_timestamp_and_token() -> None:
     good = signed()
-    sender.verify(post([("content-type", FORM)], urlencode(good).encode()))
+    provider.verify(post([("content-type", FORM)], urlencode(good).encode()))
     for name in good:
         wrong = good | {name: good[name][:-1] + ("0" if good[name][-1] != "0" else "1")}
         with pytest.raises(NotProven):
-            sender.verify(post([("content-type", FORM)], urlencode(wrong).encode()))
+            provider.verify(post([("content-type", FORM)], urlencode(wrong).encode()))
 
 
 NAMES = st.sampled_from(
@@ -251,9 +250,9 @@ VALUES = st.binary(max_size=30) | st.sampled_from(
 def test_whatever_is_posted_is_proven_and_parsed_or_refused(fields: list[tuple[str, bytes]], kind: str) -> None:
     request = post([("content-type", kind)], urlencode(fields).encode())
     with pytest.raises(NotProven):
-        sender.verify(request)
+        provider.verify(request)
     with suppress(BadRequest, UnsupportedMediaType):
-        [delivery] = sender.parse(request)
+        [delivery] = provider.parse(request)
         assert isinstance(delivery, Delivery)
         assert delivery.recipients[0]
         assert delivery.received.tzinfo
@@ -267,6 +266,6 @@ def test_whatever_is_posted_is_proven_and_parsed_or_refused(fields: list[tuple[s
 def test_any_body_of_any_type_is_refused(body: bytes, kind: str | bytes) -> None:
     request = post([("content-type", kind)], body)
     with pytest.raises(NotProven):
-        sender.verify(request)
+        provider.verify(request)
     with pytest.raises((BadRequest, UnsupportedMediaType)):
-        sender.parse(request)
+        provider.parse(request)

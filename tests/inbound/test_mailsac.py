@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 
 from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.mailsac import Mailsac
-from relay.inbound.rebuild import rebuild
-from relay.inbound.sender import Delivery
-from relay.inbound.signature import NotProven
+from relay.inbound.providers.mailsac import Mailsac
+from relay.inbound.webhook.provider import Delivery, NotProven
+from relay.inbound.webhook.rebuild import rebuild
 from tests.harness import ADDRESS, DOMAIN, MAILSAC_SECRET, SECRET, Relay
 from tests.inbound.posts import NOW, Pairs, post
 
@@ -56,11 +55,11 @@ EVENT: dict[str, Any] = {
 }
 RECEIVED = datetime(2024, 12, 19, 10, 20, 30, 400_000, UTC)
 
-sender = Mailsac((MAILSAC_SECRET,))
+provider = Mailsac((MAILSAC_SECRET,))
 
 
 def parse(event: object, content_type: str = "application/json") -> Delivery:
-    [delivery] = sender.parse(post([("Content-Type", content_type)], json.dumps(event).encode()))
+    [delivery] = provider.parse(post([("Content-Type", content_type)], json.dumps(event).encode()))
     return delivery
 
 
@@ -278,7 +277,7 @@ def test_the_recipient_must_be_named() -> None:
 )
 def test_what_is_no_json_object_is_refused_with_the_place(body: bytes, reason: str) -> None:
     with pytest.raises(BadRequest) as refusal:
-        sender.parse(post([], body))
+        provider.parse(post([], body))
     assert str(refusal.value).startswith(reason)
 
 
@@ -291,7 +290,7 @@ def test_json_is_taken_under_any_name_that_clients_give_it(content_type: str) ->
 
 
 @pytest.mark.parametrize("content_type", ["message/rfc822", "Multipart/Form-Data; boundary=b"])
-def test_what_other_senders_post_is_refused_by_name(content_type: str) -> None:
+def test_what_other_providers_post_is_refused_by_name(content_type: str) -> None:
     with pytest.raises(
         UnsupportedMediaType, match=rf"not {content_type.partition(';')[0].lower()}; see /inbound/raw"
     ):
@@ -306,15 +305,15 @@ def test_the_secret_proves_and_a_signature_is_not_asked_for() -> None:
         ([], f"token={MAILSAC_SECRET}"),
     ]
     for headers, query in good:
-        sender.verify(post(headers, query=query))
+        provider.verify(post(headers, query=query))
     with pytest.raises(NotProven):
-        sender.verify(post([("webhook-signature", "v1,x")], query="token=wrong"))
+        provider.verify(post([("webhook-signature", "v1,x")], query="token=wrong"))
 
 
 REBUILT = EVENT | {
     "raw": None,
     "subject": "Grüße, 日本 😀",
-    "from": [{"name": 'Ann "the \\ ann" of, Sender', "address": "ann@sender.test"}],
+    "from": [{"name": 'Ann "the \\ ann" of, Provider', "address": "ann@sender.test"}],
     "to": [{"name": "", "address": ADDRESS}, {"name": "Bö", "address": "bö@example.com"}],
     "cc": [{"address": "c@example.com"}],
     "text": "Hello, wörld.\n\nFrom here\n.\n" + "long " * 400,
@@ -516,4 +515,4 @@ def test_any_json_is_deliveries_or_refused(event: object, wrapped: bool) -> None
 def test_any_body_of_any_content_type_is_deliveries_or_refused(body: bytes, content_type: str) -> None:
     request = post([("Content-Type", content_type.encode("latin-1"))], body)
     with pytest.raises((BadRequest, UnsupportedMediaType)):
-        sender.parse(request)
+        provider.parse(request)

@@ -18,16 +18,15 @@ from hypothesis import strategies as st
 
 from relay.builders.mandrill import build
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.mandrill import Mandrill
-from relay.inbound.sender import Delivery, Unreadable
-from relay.inbound.signature import NotProven
+from relay.inbound.providers.mandrill import Mandrill
+from relay.inbound.webhook.provider import Delivery, NotProven, Unreadable
 from tests.harness import ADDRESS, MAIL, OTHER_ADDRESS, Relay
 from tests.inbound.posts import NOW, header_values, post
 
 KEY = "key-of-mandrill"
 FORM = [("content-type", "application/x-www-form-urlencoded")]
 
-sender = Mandrill((KEY,))
+provider = Mandrill((KEY,))
 
 
 @pytest.mark.anyio
@@ -66,7 +65,7 @@ async def test_no_answer_and_no_line_of_the_log_holds_a_secret(
         target, headers, body = build(MAIL, [OTHER_ADDRESS], key, datetime.now(UTC))
         answers.append(await relay.http.post(target, headers=headers, content=body))
     assert [answer.status_code for answer in answers] == [200, 200, 401]
-    shown = "".join([*(answer.text for answer in answers), *capfd.readouterr(), repr(sender)])
+    shown = "".join([*(answer.text for answer in answers), *capfd.readouterr(), repr(provider)])
     assert not any(secret in shown for secret in (KEY, "another-key", "wrong-key"))
 
 
@@ -88,10 +87,10 @@ def test_the_url_that_the_door_knows_counts_whatever_the_proxy_made_of_the_host(
     inside = [("host", "10.0.0.5:8000") if name == "host" else (name, value) for name, value in headers]
     request = replace(post(inside, body), url=known)
     if proven:
-        sender.verify(request)
+        provider.verify(request)
     else:
         with pytest.raises(NotProven):
-            sender.verify(request)
+            provider.verify(request)
 
 
 def test_the_host_of_the_request_will_do_beside_the_public_url_with_the_very_target() -> None:
@@ -104,22 +103,22 @@ def test_the_host_of_the_request_will_do_beside_the_public_url_with_the_very_tar
         ("x-mandrill-signature", base64.b64encode(signature).decode()),
     ]
     body = urlencode({"mandrill_events": events}).encode()
-    sender.verify(replace(post(headers, body), url="https://first.example.com/inbound/mandrill?a=%20b"))
+    provider.verify(replace(post(headers, body), url="https://first.example.com/inbound/mandrill?a=%20b"))
 
 
 def test_every_byte_of_the_form_is_signed() -> None:
     _, headers, body = build(MAIL, [ADDRESS], KEY, NOW)
-    sender.verify(post(headers, body))
+    provider.verify(post(headers, body))
     for place in range(0, len(body), 11):
         changed = body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
         with pytest.raises(NotProven):
-            sender.verify(post(headers, changed))
+            provider.verify(post(headers, changed))
     with pytest.raises(NotProven):
-        sender.verify(post(headers, body + b"&more=1"))
+        provider.verify(post(headers, body + b"&more=1"))
 
 
 def posted(events: object) -> Any:
-    return sender.parse(post(FORM, urlencode({"mandrill_events": json.dumps(events)}).encode()))
+    return provider.parse(post(FORM, urlencode({"mandrill_events": json.dumps(events)}).encode()))
 
 
 def event(recipient: str, raw: str = MAIL.decode()) -> dict[str, Any]:
@@ -131,7 +130,7 @@ def test_what_cannot_be_read_is_a_post_of_its_own() -> None:
     assert isinstance(good, Delivery)
     assert isinstance(last, Delivery)
     assert isinstance(bad, Unreadable)
-    [delivery] = sender.parse(post(FORM, bad.body.replace(b"no+mail", b"Subject:+mended")))
+    [delivery] = provider.parse(post(FORM, bad.body.replace(b"no+mail", b"Subject:+mended")))
     assert isinstance(delivery, Delivery)
     assert (delivery.recipients, delivery.parts.subject) == (("c@d.test",), "mended & none")
 
@@ -144,8 +143,8 @@ def test_the_same_mail_at_another_time_is_another() -> None:
 def test_a_mail_of_more_than_a_megabyte_is_whole() -> None:
     mail = MAIL + "line é\r\n".encode() * 200_000
     _, headers, body = build(mail, [ADDRESS], KEY, NOW)
-    sender.verify(post(headers, body))
-    [delivery] = sender.parse(post(headers, body))
+    provider.verify(post(headers, body))
+    [delivery] = provider.parse(post(headers, body))
     assert isinstance(delivery, Delivery)
     assert delivery.raw == mail
 
@@ -196,7 +195,7 @@ def test_any_batch_is_mails_and_unreadable_events_or_refused(events: list[object
 def test_any_body_of_any_type_is_refused(body: bytes, kind: bytes) -> None:
     for headers in ([("content-type", kind)], FORM):
         with suppress(BadRequest, UnsupportedMediaType):
-            assert not sender.parse(post(headers, body))
+            assert not provider.parse(post(headers, body))
 
 
 NAMES = st.sampled_from(["x-mandrill-signature", "authorization", "host", "x-forwarded-host"])
@@ -212,4 +211,4 @@ def test_whatever_the_head_and_the_url_say_is_not_proven(
         replace(post([*FORM, *headers], b"mandrill_events=[]"), url=url),
     ):
         with pytest.raises(NotProven):
-            sender.verify(request)
+            provider.verify(request)

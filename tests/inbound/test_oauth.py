@@ -24,10 +24,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.builders.sendgrid import build
-from relay.inbound.fetch import Fetcher
-from relay.inbound.oauth import KeysNotReady, TokenServer, verify_token
-from relay.inbound.sendgrid import SendGrid
-from relay.inbound.signature import NotProven
+from relay.inbound.fetching.document_cache import Fetcher
+from relay.inbound.proof.oauth import KeysNotReady, TokenServer, verify_token
+from relay.inbound.providers.sendgrid import SendGrid
+from relay.inbound.webhook.provider import NotProven
 from tests import harness
 from tests.harness import ADDRESS, MAIL, Relay
 from tests.inbound import test_sendgrid
@@ -370,9 +370,9 @@ def test_only_what_keys_could_prove_has_them_asked_for() -> None:
 
 @given(header_values(), st.sampled_from(["Bearer ", "bearer  ", "Basic ", ""]))
 def test_whatever_authorization_says_is_not_proven(value: bytes, scheme: str) -> None:
-    sender = SendGrid((PASSWORD,), tokens=SERVER, key_sets=lambda _url, _within_seconds: key_set())
+    provider = SendGrid((PASSWORD,), tokens=SERVER, key_sets=lambda _url, _within_seconds: key_set())
     with pytest.raises(NotProven):
-        sender.verify(post([("authorization", scheme.encode() + value)]))
+        provider.verify(post([("authorization", scheme.encode() + value)]))
 
 
 def test_a_token_is_one_of_the_proofs_and_lies_in_the_head() -> None:
@@ -400,9 +400,9 @@ def test_a_token_is_one_of_the_proofs_and_lies_in_the_head() -> None:
         post([("authorization", "Bearer x")]),
         post(signed, b"x"),
     ):
-        for sender in (alone, beside):
+        for provider in (alone, beside):
             with pytest.raises(NotProven):
-                sender.verify(refused)
+                provider.verify(refused)
     assert_keeps(
         PASSWORD, beside, post(query=f"token={PASSWORD}x"), post([("authorization", f"Bearer {PASSWORD}x")])
     )

@@ -8,10 +8,18 @@ from datetime import UTC, datetime
 import pytest
 from starlette.datastructures import QueryParams
 
-from relay import parked, store
+from relay import store
 from relay.errors import RelayError, TooLarge
-from relay.inbound.sender import Delivery, Fetch, Post, PostHeaders, Sender, Unreadable
-from relay.parked import MAX_BYTES, MAX_ENTRIES, Parked
+from relay.inbound.webhook.provider import (
+    Delivery,
+    Fetch,
+    Post,
+    PostHeaders,
+    Provider,
+    Unreadable,
+)
+from relay.queues import parked
+from relay.queues.parked import MAX_BYTES, MAX_ENTRIES, Parked
 from tests.inbound.cases import Case, cases
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123000, tzinfo=UTC)
@@ -36,7 +44,7 @@ async def test_what_is_parked_is_there_as_it_came(room: Parked) -> None:
     assert parked.is_id(post_id)
     assert displaced == 0
     [post] = await room.list()
-    assert (post.id, post.sender, post.received, post.headers, post.size_bytes) == (
+    assert (post.id, post.provider, post.received, post.headers, post.size_bytes) == (
         post_id,
         "raw",
         NOW,
@@ -106,34 +114,34 @@ def test_what_is_no_id(text: str) -> None:
 
 # What is kept is enough
 
-PARKING = [case for case in cases() if "mails" in case.expected and case.sender != "raw"]
+PARKING = [case for case in cases() if "mails" in case.expected and case.provider != "raw"]
 
 
-@pytest.mark.parametrize("case", PARKING, ids=lambda case: f"{case.sender}-{case.name}")
+@pytest.mark.parametrize("case", PARKING, ids=lambda case: f"{case.provider}-{case.name}")
 def test_a_post_is_read_from_what_is_kept_of_it(case: Case) -> None:
     """Of ``raw``, whose recipients may stand in the query, nothing is ever parked."""
-    sender, post = case.taker(), case.post()
-    assert _read(sender, post, post.body) == sender.parse(post)
+    provider, post = case.taker(), case.post()
+    assert _read(provider, post, post.body) == provider.parse(post)
 
 
-@pytest.mark.parametrize("case", PARKING, ids=lambda case: f"{case.sender}-{case.name}")
+@pytest.mark.parametrize("case", PARKING, ids=lambda case: f"{case.provider}-{case.name}")
 def test_an_event_of_a_batch_is_a_post_of_its_own(case: Case) -> None:
     """So that ``relay parked retry`` can have it read."""
-    sender, post = case.taker(), case.post()
-    for event in sender.parse(post):
+    provider, post = case.taker(), case.post()
+    for event in provider.parse(post):
         if isinstance(event, Unreadable):
-            assert _reasons(sender, post, event.body) == [event.reason]
+            assert _reasons(provider, post, event.body) == [event.reason]
         if isinstance(event, Fetch):
-            assert _read(sender, post, event.post) == [event]
+            assert _read(provider, post, event.post) == [event]
 
 
-def _read(sender: Sender, post: Post, body: bytes) -> Sequence[Delivery | Fetch | Unreadable]:
+def _read(provider: Provider, post: Post, body: bytes) -> Sequence[Delivery | Fetch | Unreadable]:
     headers = PostHeaders([(n.encode(), v.encode("latin-1")) for n, v in parked.kept(post.headers.items())])
-    return sender.parse(Post(headers, QueryParams(), body, post.received))
+    return provider.parse(Post(headers, QueryParams(), body, post.received))
 
 
-def _reasons(sender: Sender, post: Post, body: bytes) -> list[str]:
+def _reasons(provider: Provider, post: Post, body: bytes) -> list[str]:
     try:
-        return [event.reason for event in _read(sender, post, body) if isinstance(event, Unreadable)]
+        return [event.reason for event in _read(provider, post, body) if isinstance(event, Unreadable)]
     except RelayError as error:
         return [str(error)]

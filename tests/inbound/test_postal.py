@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from relay.builders.postal import build
 from relay.errors import ConfigError
-from relay.inbound.postal import Postal
-from relay.inbound.sender import Delivery
+from relay.inbound.providers.postal import Postal
+from relay.inbound.webhook.provider import Delivery
 from tests.harness import ADDRESS, MAIL, Relay
 from tests.inbound.posts import header_values, post
 from tests.inbound.promises import (
@@ -35,7 +35,7 @@ _KEY = generate_private_key(65537, 2048)
 PRIVATE_KEY = _KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 PEM = _KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 PUBLIC_KEY = "".join(PEM.splitlines()[1:-1])
-sender = Postal((SECRET,))
+provider = Postal((SECRET,))
 NAMES = [
     "id",
     "rcpt_to",
@@ -77,7 +77,7 @@ async def test_a_mail_goes_all_the_way_once(relay: Relay, secret: str) -> None:
     assert message["inbox"] == ADDRESS
     assert message["raw"].encode(message["rawEncoding"]) == mail
     refusal = await relay.http.post(target, headers=headers[:1], content=body)
-    assert refusal.status_code in (401, sender.answers.not_proven)
+    assert refusal.status_code in (401, provider.answers.not_proven)
     assert SECRET not in refusal.text
 
 
@@ -99,7 +99,7 @@ def test_a_key_that_cannot_be_read_ends_the_start() -> None:
 def test_a_form_field_above_1_mib_is_whole() -> None:
     mail = b"Subject: big\r\n\r\n" + bytes(range(256)) * 5000
     body = urlencode({"rcpt_to": ADDRESS, "message": base64.encodebytes(mail), "base64": "true"}).encode()
-    [delivery] = sender.parse(post([FORM], body))
+    [delivery] = provider.parse(post([FORM], body))
     assert isinstance(delivery, Delivery)
     assert delivery.raw == mail
 
@@ -107,7 +107,7 @@ def test_a_form_field_above_1_mib_is_whole() -> None:
 def test_two_servers_that_count_alike_are_two_events() -> None:
     def event(mail: bytes, number: int) -> str:
         message = base64.b64encode(mail).decode()
-        [delivery] = sender.parse(post(body=as_json({"rcpt_to": ADDRESS, "message": message, "id": number})))
+        [delivery] = provider.parse(post(body=as_json({"rcpt_to": ADDRESS, "message": message, "id": number})))
         assert isinstance(delivery, Delivery)
         return delivery.event
 
@@ -120,7 +120,7 @@ def test_two_servers_that_count_alike_are_two_events() -> None:
 def test_any_json_is_mails_or_refused(event: object, named: bool) -> None:
     if named and isinstance(event, dict):
         event["rcpt_to"] = ADDRESS
-    mails_or_refusal(sender, post([("content-type", "application/json")], as_json(event)))
+    mails_or_refusal(provider, post([("content-type", "application/json")], as_json(event)))
 
 
 FIELDS = st.sampled_from([*NAMES, "attachments[0][data]", "attachments[0][filename]", "attachments[]"]) | TEXT
@@ -130,12 +130,12 @@ FIELDS = st.sampled_from([*NAMES, "attachments[0][data]", "attachments[0][filena
 @given(st.lists(st.tuples(FIELDS, TEXT | BASE64), max_size=9))
 def test_any_form_is_mails_or_refused(fields: list[tuple[str, str]]) -> None:
     body = urlencode([*fields, ("rcpt_to", ADDRESS)], errors="surrogatepass").encode()
-    mails_or_refusal(sender, post([FORM], body))
+    mails_or_refusal(provider, post([FORM], body))
 
 
 @given(st.binary(max_size=100), header_values())
 def test_any_body_of_any_type_is_mails_or_refused(body: bytes, content_type: bytes) -> None:
-    assert mails_or_refusal(sender, post([("content-type", content_type)], body)) == []
+    assert mails_or_refusal(provider, post([("content-type", content_type)], body)) == []
 
 
 PROOFS = ["authorization", "x-postal-signature", "x-postal-signature-256"]
@@ -143,12 +143,12 @@ PROOFS = ["authorization", "x-postal-signature", "x-postal-signature-256"]
 
 @given(st.lists(st.tuples(st.sampled_from(PROOFS), header_values())), st.text(max_size=20))
 def test_any_credentials_are_not_proven(headers: list[tuple[str, bytes]], query: str) -> None:
-    for one in (sender, Postal((PUBLIC_KEY, SECRET)), Postal((PUBLIC_KEY,))):
+    for one in (provider, Postal((PUBLIC_KEY, SECRET)), Postal((PUBLIC_KEY,))):
         assert not proven_or_not(one, post(headers, query=query))
 
 
 def test_the_secret_is_shown_nowhere() -> None:
     wrong = base64.b64encode(f"postal:{SECRET}x".encode()).decode()
     assert_keeps(
-        SECRET, sender, post([("authorization", f"Basic {wrong}")]), post(query=f"token={SECRET}", body=b"x")
+        SECRET, provider, post([("authorization", f"Basic {wrong}")]), post(query=f"token={SECRET}", body=b"x")
     )

@@ -107,7 +107,7 @@ async def test_who_proves_nothing_is_told_how_and_delivers_nothing(relay: Relay)
             assert answer.status_code == 401
             assert answer.headers["www-authenticate"] == 'Basic realm="relay"'
             assert answer.json() == {
-                "error": f"the sender's secret is {word}: give it as Authorization: Bearer, as Basic password, or"
+                "error": f"the provider's secret is {word}: give it as Authorization: Bearer, as Basic password, or"
                 " as ?token=",
                 "message": answer.json()["error"],
             }
@@ -128,7 +128,7 @@ async def test_while_a_secret_is_changed_both_work(relay: Relay) -> None:
 
 
 @pytest.mark.settings(raw_secret="")
-async def test_a_sender_without_a_secret_has_no_route(relay: Relay) -> None:
+async def test_a_provider_without_a_secret_has_no_route(relay: Relay) -> None:
     for headers in ([TO_US], [TO_US, BEARER], [TO_US, ("Authorization", "Bearer")]):
         assert (await post(relay, MAIL, headers)).status_code == 404
     assert (await post(relay, MAIL, [TO_US], "?token=")).status_code == 404
@@ -137,7 +137,7 @@ async def test_a_sender_without_a_secret_has_no_route(relay: Relay) -> None:
 
 
 async def test_other_methods_and_paths_have_their_answers(relay: Relay) -> None:
-    head = await relay.http.head("/inbound/raw")  # without proof: senders look before they save the URL
+    head = await relay.http.head("/inbound/raw")  # without proof: providers look before they save the URL
     assert (head.status_code, head.content) == (200, b"")
     for method in ("GET", "PUT", "PATCH", "DELETE", "OPTIONS"):
         answer = await relay.http.request(method, "/inbound/raw", headers=dict([BEARER]))

@@ -1,4 +1,4 @@
-"""Attachments of a rebuilt mail: what a sender's parser took out comes back as the same bytes under its name."""
+"""Attachments of a rebuilt mail: what a provider's parser took out comes back as the same bytes under its name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay import mime
-from relay.inbound.rebuild import Attachment, rebuild
+from relay.inbound.webhook.rebuild import Attachment, rebuild
 
 EVENT = {"subject": "Files", "text": "See below.\n", "html": "<p>See <img src='cid:a@b'></p>\n"}
 EVIL = "\r\nEvil: 1\r\n\r\n"

@@ -14,10 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.errors import BadRequest, NotAMail, UnsupportedMediaType
-from relay.inbound.kept_fetch import decode, encode
-from relay.inbound.resend import Resend
-from relay.inbound.sender import Delivery, Fetch
-from relay.inbound.signature import NotProven
+from relay.inbound.providers.resend import Resend
+from relay.inbound.webhook.fetch_codec import decode, encode
+from relay.inbound.webhook.provider import Delivery, Fetch, NotProven
 from tests.inbound.json_events import damaged
 from tests.inbound.posts import NOW, header_values, post
 
@@ -57,16 +56,16 @@ EMAIL: dict[str, Any] = {
 }
 MAIL = b"From: Ann <ann@sender.test>\r\nSubject: bytes \xff\r\n\r\nHi\r\n"
 
-sender = Resend((SECRET, "whsec_other"))
+provider = Resend((SECRET, "whsec_other"))
 
 
 def announced(event: dict[str, Any] = EVENT) -> Fetch:
-    [fetch] = sender.parse(post([("svix-id", "msg_1")], json.dumps(event).encode()))
+    [fetch] = provider.parse(post([("svix-id", "msg_1")], json.dumps(event).encode()))
     return fetch
 
 
 def answered(**changes: Any) -> Delivery | Fetch:
-    return sender.fetched(announced(), [json.dumps(EMAIL | changes).encode()])
+    return provider.fetched(announced(), [json.dumps(EMAIL | changes).encode()])
 
 
 def test_an_announcement_becomes_a_request_below_a_fixed_host() -> None:
@@ -90,7 +89,7 @@ def test_the_mail_itself_is_the_second_answer_and_asked_for_without_the_key() ->
     second = answered(received_for=["alias@example.com"])
     assert isinstance(second, Fetch)
     assert (second.urls, second.with_key) == (("https://inbound-cdn.resend.com/raw/1?Signature=x",), False)
-    delivery = sender.fetched(second, [MAIL])
+    delivery = provider.fetched(second, [MAIL])
     assert isinstance(delivery, Delivery)
     assert (delivery.raw, delivery.raw_synthesized) == (MAIL, False)
     assert (delivery.recipients, delivery.event) == (("alias@example.com",), "id:msg_1")
@@ -138,7 +137,7 @@ def test_a_download_that_is_no_mail_is_refused() -> None:
     second = answered()
     assert isinstance(second, Fetch)
     with pytest.raises(NotAMail):
-        sender.fetched(second, [b"<Error>expired</Error>"])
+        provider.fetched(second, [b"<Error>expired</Error>"])
 
 
 def test_svix_signs_it() -> None:
@@ -146,31 +145,31 @@ def test_svix_signs_it() -> None:
     digest = hmac.new(KEY, f"msg_1.{seconds}.".encode() + body, hashlib.sha256).digest()
     signature = f"v1,{base64.b64encode(digest).decode()}"
     headers = [("svix-id", "msg_1"), ("svix-timestamp", seconds), ("svix-signature", signature)]
-    sender.verify(post(headers, body))
+    provider.verify(post(headers, body))
     with pytest.raises(NotProven):
-        sender.verify(post(headers, body + b" "))
-    assert SECRET not in repr(sender)
+        provider.verify(post(headers, body + b" "))
+    assert SECRET not in repr(provider)
 
 
 @given(header_values(), st.binary(max_size=99))
 def test_any_post_is_not_proven(signature: bytes, body: bytes) -> None:
     with pytest.raises(NotProven):
-        sender.verify(post([("svix-id", "1"), ("svix-signature", signature)], body))
+        provider.verify(post([("svix-id", "1"), ("svix-signature", signature)], body))
 
 
 @settings(max_examples=200, deadline=None)
 @given(damaged(EVENT), damaged(EMAIL) | st.binary(max_size=40), st.binary(max_size=40) | st.just(MAIL))
 def test_any_post_and_any_answers_are_a_mail_or_refused(body: bytes, email: bytes, mail: bytes) -> None:
     with suppress(BadRequest, UnsupportedMediaType):
-        for fetch in sender.parse(post([], body)):
+        for fetch in provider.parse(post([], body)):
             assert all(url.startswith("https://api.resend.com/emails/receiving/") for url in fetch.urls)
-            assert all(map(sender.may_fetch, fetch.urls))
+            assert all(map(provider.may_fetch, fetch.urls))
             assert decode(encode(fetch)) == fetch
-            found = sender.fetched(fetch, [email])
+            found = provider.fetched(fetch, [email])
             if isinstance(found, Fetch):
                 assert not found.with_key
-                assert all(map(sender.may_fetch, found.urls))
+                assert all(map(provider.may_fetch, found.urls))
                 assert decode(encode(found)) == found
-                found = sender.fetched(found, [mail])
+                found = provider.fetched(found, [mail])
             assert isinstance(found, Delivery)
             assert found.recipients

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from relay.builders.sendgrid import build
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.sender import Delivery
-from relay.inbound.sendgrid import SendGrid
-from relay.inbound.signature import NotProven
+from relay.inbound.providers.sendgrid import SendGrid
+from relay.inbound.webhook.provider import Delivery, NotProven
 from tests.harness import ADDRESS, MAIL, OTHER_ADDRESS, Relay
 from tests.inbound.posts import NOW, header_values, post
 
@@ -29,7 +28,7 @@ PUBLIC_KEY = base64.b64encode(
 PASSWORD = "password-in-the-url"
 MULTIPART = "multipart/form-data; boundary=b"
 
-sender = SendGrid((PASSWORD,))
+provider = SendGrid((PASSWORD,))
 signed = SendGrid((PUBLIC_KEY,))
 
 
@@ -64,12 +63,12 @@ async def test_no_answer_and_no_line_of_the_log_holds_a_secret(
         answers.append(await relay.http.post(target, headers=headers, content=body))
     assert [answer.status_code for answer in answers[:2]] == [200, 200]
     assert answers[2].status_code != 200
-    shown = "".join([*(answer.text for answer in answers), *capfd.readouterr(), repr(sender)])
+    shown = "".join([*(answer.text for answer in answers), *capfd.readouterr(), repr(provider)])
     assert not any(secret in shown for secret in (PASSWORD, "another-password", "wrong-password"))
 
 
 def test_a_wrong_secret_makes_sendgrid_come_again_and_a_broken_post_is_parked() -> None:
-    assert (sender.answers.not_proven, sender.answers.unreadable) == (503, 200)
+    assert (provider.answers.not_proven, provider.answers.unreadable) == (503, 200)
 
 
 def test_every_byte_of_the_body_and_the_time_are_signed() -> None:
@@ -99,7 +98,7 @@ def test_a_timestamp_may_be_as_old_as_the_last_retry(age: timedelta, proven: boo
     else:
         with pytest.raises(NotProven):
             signed.verify(post(headers, body))
-    [delivery] = sender.parse(post(headers, body))
+    [delivery] = provider.parse(post(headers, body))
     assert isinstance(delivery, Delivery)
     assert delivery.retry_seconds > timedelta(days=3, hours=1, minutes=5).total_seconds()  # who replays is known
 
@@ -127,7 +126,7 @@ def test_a_key_that_is_none_of_p256_proves_nothing() -> None:
 def test_a_signature_is_waited_for_and_a_password_is_not() -> None:
     _, headers, _body = build(MAIL, [ADDRESS], PRIVATE_KEY, NOW)
     assert not signed.proof_in_head(post(headers).headers)
-    assert sender.proof_in_head(post([("Authorization", "Basic x")]).headers)
+    assert provider.proof_in_head(post([("Authorization", "Basic x")]).headers)
 
 
 def form(fields: list[tuple[str, bytes]]) -> bytes:
@@ -142,7 +141,7 @@ def test_what_the_html_shows_is_inline_and_the_rest_is_attached() -> None:
     info = b'{"attachment1":{"filename":"1.png","content-id":"<one@x>"},"attachment2":{"filename":"2.png"}}'
     fields = [ENVELOPE, ("html", b'<img src="cid:one@x">'), ("attachment-info", info)]
     files = [('attachment1"; filename="x', b"1"), ('attachment2"; filename="y', b"2")]
-    [delivery] = sender.parse(post([("content-type", MULTIPART)], form([*fields, *files])))
+    [delivery] = provider.parse(post([("content-type", MULTIPART)], form([*fields, *files])))
     assert isinstance(delivery, Delivery)
     assert b'inline; filename="1.png"\r\nContent-ID: <one@x>' in delivery.raw
     assert b'attachment; filename="2.png"\r\n' in delivery.raw
@@ -150,7 +149,7 @@ def test_what_the_html_shows_is_inline_and_the_rest_is_attached() -> None:
 
 def test_a_field_of_more_than_a_megabyte_is_whole() -> None:
     mail = MAIL + b"line \xe9\r\n" * 200_000
-    [delivery] = sender.parse(
+    [delivery] = provider.parse(
         post([("content-type", MULTIPART)], form([("envelope", b'{"to":["a@b.test"]}'), ("email", mail)]))
     )
     assert isinstance(delivery, Delivery)
@@ -193,7 +192,7 @@ VALUES = st.binary(max_size=30) | st.sampled_from(
 @given(st.lists(st.tuples(NAMES, VALUES), max_size=8))
 def test_whatever_a_form_holds_is_a_delivery_or_refused(fields: list[tuple[str, bytes]]) -> None:
     with suppress(BadRequest):
-        [delivery] = sender.parse(post([("content-type", MULTIPART)], form([ENVELOPE, *fields])))
+        [delivery] = provider.parse(post([("content-type", MULTIPART)], form([ENVELOPE, *fields])))
         assert isinstance(delivery, Delivery)
         assert delivery.recipients[0]
         assert delivery.received.tzinfo
@@ -217,7 +216,7 @@ def test_whatever_a_form_holds_is_a_delivery_or_refused(fields: list[tuple[str, 
     st.binary(max_size=60),
 )
 def test_whatever_the_head_says_is_not_proven(headers: list[tuple[str, bytes]], body: bytes) -> None:
-    for one in (sender, signed, SendGrid((PASSWORD, PUBLIC_KEY))):
+    for one in (provider, signed, SendGrid((PASSWORD, PUBLIC_KEY))):
         with pytest.raises(NotProven):
             one.verify(post(headers, body))
 
@@ -225,4 +224,4 @@ def test_whatever_the_head_says_is_not_proven(headers: list[tuple[str, bytes]], 
 @given(st.binary(max_size=200), st.sampled_from([MULTIPART, "application/json", "text/plain"]) | header_values())
 def test_any_body_of_any_type_is_refused(body: bytes, kind: str | bytes) -> None:
     with pytest.raises((BadRequest, UnsupportedMediaType)):
-        sender.parse(post([("content-type", kind)], body))
+        provider.parse(post([("content-type", kind)], body))

@@ -16,10 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.builders.ses import CERTIFICATE_URL, TOPIC, build, signed
-from relay.inbound import sns
-from relay.inbound.sender import Delivery
-from relay.inbound.ses import Ses
-from relay.inbound.signature import NotProven
+from relay.inbound.proof import sns
+from relay.inbound.providers.ses import Ses
+from relay.inbound.webhook.provider import Delivery, NotProven
 from tests.harness import ADDRESS, MAIL, Relay
 from tests.inbound.posts import NOW, header_values, post
 from tests.inbound.promises import (
@@ -101,8 +100,8 @@ def confirmation(**more: str) -> dict[str, Any]:
     )
 
 
-def proven(message: object, sender: Ses | None = None) -> bool:
-    return proven_or_not(sender or ses(), post(body=json.dumps(message).encode()))
+def proven(message: object, provider: Ses | None = None) -> bool:
+    return proven_or_not(provider or ses(), post(body=json.dumps(message).encode()))
 
 
 @pytest.mark.anyio
@@ -168,28 +167,28 @@ def test_another_key_an_expired_certificate_and_none_at_all() -> None:
 
 def test_a_certificate_that_is_not_here_is_asked_for_at_its_own_host_only() -> None:
     asked: list[str] = []
-    sender = Ses((TOPIC,), certificates=asked.append)
+    provider = Ses((TOPIC,), certificates=asked.append)
     with pytest.raises(sns.CertificateNotReady) as wait:
-        sender.verify(post(body=json.dumps(good()).encode()))
+        provider.verify(post(body=json.dumps(good()).encode()))
     assert (wait.value.status, wait.value.url, asked) == (503, CERTIFICATE_URL, [CERTIFICATE_URL])
     with pytest.raises(NotProven):
-        sender.verify(post(body=json.dumps({**good(), "SigningCertURL": "https://evil.example/a.pem"}).encode()))
+        provider.verify(post(body=json.dumps({**good(), "SigningCertURL": "https://evil.example/a.pem"}).encode()))
     assert asked == [CERTIFICATE_URL]
 
 
 def test_a_subscription_is_confirmed_where_its_topic_is_whatever_its_url_says() -> None:
     asked: list[str] = []
-    sender = ses(confirm=asked.append)
+    provider = ses(confirm=asked.append)
     body = json.dumps(signed(confirmation(), ours()[0])).encode()
-    sender.verify(post(body=body))
-    assert sender.parse(post(body=body)) == []
+    provider.verify(post(body=body))
+    assert provider.parse(post(body=body)) == []
     topic = TOPIC.replace(":", "%3A")
     assert asked == [
         f"https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn={topic}&Token=t%26x%3D1"
     ]
     assert all(map(sns.is_amazon_sns, asked))
     other = json.dumps({**confirmation(), "Type": "UnsubscribeConfirmation"}).encode()
-    assert sender.parse(post(body=other)) == []
+    assert provider.parse(post(body=other)) == []
     assert len(asked) == 1
 
 
@@ -242,6 +241,6 @@ def test_any_body_of_any_type_is_mails_or_refused(body: bytes, content_type: byt
 
 
 def test_the_secret_is_shown_nowhere() -> None:
-    sender = Ses((TOPIC, SECRET))
-    assert_keeps(SECRET, sender, post(query=f"token={SECRET}x"), post(query=f"token={SECRET}", body=b"x"))
-    assert TOPIC not in repr(sender)
+    provider = Ses((TOPIC, SECRET))
+    assert_keeps(SECRET, provider, post(query=f"token={SECRET}x"), post(query=f"token={SECRET}", body=b"x"))
+    assert TOPIC not in repr(provider)

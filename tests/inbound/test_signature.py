@@ -1,4 +1,4 @@
-"""Proofs: what a sender signs or knows passes, nothing else does, and no input ends otherwise."""
+"""Proofs: what a provider signs or knows passes, nothing else does, and no input ends otherwise."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from relay.inbound.sender import Post
-from relay.inbound.signature import (
+from relay.inbound.proof.signature import (
     TOLERANCE_SECONDS,
-    NotProven,
     is_standard,
     same,
     verify_shared_secret,
     verify_standard,
 )
+from relay.inbound.webhook.provider import NotProven, Post
 from tests.inbound.posts import NOW, Pairs, header_values, post
 
 KEY = bytes(range(32))

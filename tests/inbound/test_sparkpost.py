@@ -13,15 +13,14 @@ from hypothesis import strategies as st
 
 from relay.builders.sparkpost import build
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.sender import Delivery, Unreadable
-from relay.inbound.signature import NotProven
-from relay.inbound.sparkpost import SparkPost
+from relay.inbound.providers.sparkpost import SparkPost
+from relay.inbound.webhook.provider import Delivery, NotProven, Unreadable
 from tests.harness import ADDRESS, MAIL, OTHER_ADDRESS, Relay
 from tests.inbound.posts import header_values, post
 
 TOKEN = "auth-token-of-sparkpost"
 
-sender = SparkPost((TOKEN,))
+provider = SparkPost((TOKEN,))
 
 
 @pytest.mark.anyio
@@ -51,7 +50,7 @@ async def test_no_answer_and_no_line_of_the_log_holds_a_secret(
         target, headers, body = build(MAIL, [OTHER_ADDRESS], token, datetime.now(UTC))
         answers.append(await relay.http.post(target, headers=headers, content=body))
     assert [answer.status_code for answer in answers] == [200, 200, 401]
-    shown = "".join([*(answer.text for answer in answers), *capfd.readouterr(), repr(sender)])
+    shown = "".join([*(answer.text for answer in answers), *capfd.readouterr(), repr(provider)])
     assert not any(secret in shown for secret in (TOKEN, "another-token", "wrong-token"))
 
 
@@ -61,12 +60,12 @@ def event(recipient: str, raw: object = MAIL.decode()) -> dict[str, Any]:
 
 def test_what_cannot_be_read_is_a_post_of_its_own() -> None:
     body = json.dumps([event("a@b.test"), event("c@d.test", "no mail"), event("e@f.test")]).encode()
-    good, bad, last = sender.parse(post([], body))
+    good, bad, last = provider.parse(post([], body))
     assert isinstance(good, Delivery)
     assert isinstance(last, Delivery)
     assert isinstance(bad, Unreadable)
     mended = bad.body.replace(b"no mail", b"Subject: mended\\n\\n")
-    [delivery] = sender.parse(post([], mended))
+    [delivery] = provider.parse(post([], mended))
     assert isinstance(delivery, Delivery)
     assert (delivery.recipients, delivery.parts.subject) == (("c@d.test",), "mended")
 
@@ -74,13 +73,13 @@ def test_what_cannot_be_read_is_a_post_of_its_own() -> None:
 def test_events_of_another_webhook_are_parked_once_and_broken_mails_each() -> None:
     other = {"msys": {"track_event": {"type": "open"}}}
     batch = [other, event(ADDRESS), other, {"msys": {"relay_message": {}}}]
-    found = sender.parse(post(body=json.dumps(batch).encode()))
+    found = provider.parse(post(body=json.dumps(batch).encode()))
     assert [one.once for one in found if isinstance(one, Unreadable)] == [True, True, False]
 
 
 def test_an_event_that_cannot_be_written_again_is_the_whole_batch() -> None:
     body = b'[{"msys":' + b"[" * 400 + b"]" * 400 + b"}," + json.dumps(event("a@b.test")).encode() + b"]"
-    bad, good = sender.parse(post([], body))
+    bad, good = provider.parse(post([], body))
     assert isinstance(bad, Unreadable)
     assert bad.body == body
     assert isinstance(good, Delivery)
@@ -89,13 +88,13 @@ def test_an_event_that_cannot_be_written_again_is_the_whole_batch() -> None:
 def test_a_mail_of_more_than_a_megabyte_is_whole() -> None:
     mail = MAIL + b"line \xe9\r\n" * 200_000
     _, headers, body = build(mail, [ADDRESS], TOKEN, datetime.now(UTC))
-    [delivery] = sender.parse(post(headers, body))
+    [delivery] = provider.parse(post(headers, body))
     assert isinstance(delivery, Delivery)
     assert delivery.raw == mail
 
 
 def test_no_body_is_waited_for_before_the_proof() -> None:
-    assert sender.proof_in_head(post().headers)
+    assert provider.proof_in_head(post().headers)
 
 
 VALUES = st.recursive(
@@ -131,7 +130,7 @@ EVENTS |= CONTENTS.map(lambda content: {"msys": {"relay_message": {"rcpt_to": "a
 @given(st.lists(EVENTS, max_size=4))
 def test_any_batch_is_mails_and_unreadable_events_or_refused(events: list[object]) -> None:
     with suppress(BadRequest):
-        for one in sender.parse(post([], json.dumps(events).encode())):
+        for one in provider.parse(post([], json.dumps(events).encode())):
             if isinstance(one, Unreadable):
                 assert one.reason
                 assert json.loads(one.body)
@@ -143,10 +142,10 @@ def test_any_batch_is_mails_and_unreadable_events_or_refused(events: list[object
 @given(st.binary(max_size=100), header_values())
 def test_any_body_of_any_type_is_mails_or_refused(body: bytes, kind: bytes) -> None:
     with suppress(BadRequest, UnsupportedMediaType):
-        assert not sender.parse(post([("content-type", kind)], body))
+        assert not provider.parse(post([("content-type", kind)], body))
 
 
 @given(st.lists(st.tuples(st.sampled_from(["x-messagesystems-webhook-token", "authorization"]), header_values())))
 def test_whatever_the_head_says_is_not_proven(headers: list[tuple[str, bytes]]) -> None:
     with pytest.raises(NotProven):
-        sender.verify(post(headers))
+        provider.verify(post(headers))

@@ -1,4 +1,4 @@
-"""What senders' JSON may hold, and what is made of it: a value, or the one documented error."""
+"""What providers' JSON may hold, and what is made of it: a value, or the one documented error."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.received import Hop, hop
-from relay.inbound.sender import event_of_mail
-from relay.inbound.values import (
+from relay.inbound.webhook.provider import event_of_mail
+from relay.inbound.webhook.received import Hop, hop
+from relay.inbound.webhook.values import (
     base64_bytes,
     json_object,
     member,

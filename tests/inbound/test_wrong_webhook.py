@@ -17,7 +17,7 @@ from urllib.parse import quote_plus
 import pytest
 import structlog.testing
 
-from relay.inbound.senders import SENDERS
+from relay.inbound.providers import PROVIDERS
 from tests.harness import Relay
 
 pytestmark = pytest.mark.anyio
@@ -131,8 +131,8 @@ def posted(name: str, number: int) -> tuple[Headers, bytes]:
     return {"content-type": "application/json", **proof(f"/inbound/{name}", body)}, body
 
 
-def test_every_sender_that_has_such_webhooks_is_here() -> None:
-    assert EVENTS.keys() == SENDERS.keys() - INBOUND_ONLY
+def test_every_provider_that_has_such_webhooks_is_here() -> None:
+    assert EVENTS.keys() == PROVIDERS.keys() - INBOUND_ONLY
 
 
 @pytest.mark.settings(
@@ -145,7 +145,7 @@ async def test_its_owner_is_told_and_what_is_parked_stays(relay: Relay) -> None:
             for number in range(2):
                 headers, body = posted(name, number)
                 answers.append(await relay.http.post(f"/inbound/{name}", content=body, headers=headers))
-        status = SENDERS[name](()).answers.unreadable
+        status = PROVIDERS[name](()).answers.unreadable
         assert [answer.status_code for answer in answers] == [status] * 2, name
         lines = [line for line in log if line["event"] in ("inbound.parked", "inbound.refused")]
         assert [sentence in line.get("reason", line.get("error", "")) for line in lines] == [True, True], name

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from jwt.algorithms import get_default_algorithms
 
-from relay.inbound.oauth import TokenServer
+from relay.inbound.proof.oauth import TokenServer
 from tests.inbound.posts import NOW
 
 ISSUER = "https://login.example.com/"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from relay.parked import MAX_BYTES, Parked
+from relay.queues.parked import MAX_BYTES, Parked
 from relay.store import Store
 
 
 async def use_dead_letters(store: Store) -> None:
-    """No sender with a secret here parks anything."""
+    """No provider with a secret here parks anything."""
     room = Parked(store)
     now = datetime.now(UTC)
     post_id, _ = await room.add("raw", now, "reason", (), b"y" * 200)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from relay.fetches import Fetches, Lease
+from relay.queues.fetches import Fetches, Lease
 from relay.store import Store
 
 
 async def use_fetches(store: Store) -> None:
-    """No sender with an API key here announces anything."""
+    """No provider with an API key here announces anything."""
     queue = Fetches(store)
     fetch_id, new = await queue.add("brevo", "event", b"first", keep_seconds=60)
     assert new

@@ -50,7 +50,7 @@ def watched() -> Iterator[Watched]:
 
 
 async def until_accepted(relay: Relay, subject: str) -> list[int]:
-    """Sends it again until it is accepted, as senders do; the statuses before that."""
+    """Sends it again until it is accepted, as providers do; the statuses before that."""
     refused = []
     while (answer := await relay.post(f"Subject: {subject}\r\n\r\n".encode(), ADDRESS)).status_code != 200:
         refused.append(answer.status_code)

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from relay.reference.senders import MAIL_FILE, SECRET
+from relay.reference.providers import MAIL_FILE, SECRET
 from relay.reference.vocabulary import HOST, KEY, Example, Noun, Operation
 from tests import harness
 from tests.accounts.dns_server import DnsServer

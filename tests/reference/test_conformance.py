@@ -24,7 +24,7 @@ from relay.reference import operator
 from relay.reference.routes import documents
 from tests import harness
 from tests.harness import ADDRESS, DOMAIN, KEY, SECRET, Relay
-from tests.reference.senders import SETTINGS
+from tests.reference.providers import SETTINGS
 
 CHECKS = [
     status_code_conformance,  # a 500 is in no document
@@ -63,7 +63,7 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """In a thread of its own: schemathesis does not wait asynchronously. Every sender has a secret."""
+    """In a thread of its own: schemathesis does not wait asynchronously. Every provider has a secret."""
     overrides: dict[str, Any] = {**SETTINGS, "raw_secret": SECRET, "dns_servers": ("127.0.0.1:1",)}
     folder: Path = tmp_path_factory.mktemp("relay")
     running = harness.relay("memory://", folder, **overrides)
@@ -73,7 +73,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 GOOD = [(name, GenerationMode.POSITIVE) for name in OPERATIONS]
-# Senders post what their providers make; who guesses there is refused before anything is read.
+# Providers post what their providers make; who guesses there is refused before anything is read.
 BAD = [(name, GenerationMode.NEGATIVE) for name in OPERATIONS if " /api/" in name]
 
 

@@ -15,22 +15,22 @@ from starlette.routing import Route
 
 from relay import builders
 from relay import settings as relay_settings
-from relay.app import Service
 from relay.errors import CLOSES
-from relay.inbound import closed
-from relay.inbound.senders import SENDERS
+from relay.inbound import unserved
+from relay.inbound.providers import PROVIDERS
 from relay.reference import NOUNS
 from relay.reference.routes import documents
 from relay.reference.schemas import SCHEMAS, record, ref
 from relay.reference.socket import FRAMES
 from relay.reference.vocabulary import Operation
+from relay.service.app import Service
 from tests.harness import ADDRESS, Relay
-from tests.reference.senders import SETTINGS
+from tests.reference.providers import SETTINGS
 from tests.reference.shapes import problems, shape_of
 from tests.reference.story import SHORT_MAIL
 
 OPERATIONS = {(one.method, one.path): one for noun in NOUNS for one in noun.operations}
-DOORS = sorted(SENDERS)
+DOORS = sorted(PROVIDERS)
 OPENAPI = documents()["/openapi.json"]
 ASYNCAPI = documents()["/asyncapi.json"]
 _CONVERTER = re.compile(r":\w+}")
@@ -38,10 +38,10 @@ _CONVERTER = re.compile(r":\w+}")
 
 @pytest.fixture
 def routes() -> set[tuple[str, str]]:
-    """Method and path of all that the service answers; every sender has a secret."""
+    """Method and path of all that the service answers; every provider has a secret."""
     service = Service(relay_settings.load({}, **SETTINGS))
-    # Where no sender is taken there is nothing to document.
-    found = [route for route in service.routes if isinstance(route, Route) and route.path != closed.PATH]
+    # Where no provider is taken there is nothing to document.
+    found = [route for route in service.routes if isinstance(route, Route) and route.path != unserved.PATH]
     return {
         (method, _CONVERTER.sub("}", route.path))
         for route in found
@@ -86,8 +86,8 @@ def test_the_parameters_in_a_path_are_those_of_its_operation(operation: Operatio
 
 
 @pytest.mark.parametrize("name", DOORS)
-def test_the_statuses_of_a_sender_are_its_own(name: str) -> None:
-    answers = SENDERS[name](()).answers
+def test_the_statuses_of_a_provider_are_its_own(name: str) -> None:
+    answers = PROVIDERS[name](()).answers
     statuses = {200, answers.not_proven, answers.unreadable, answers.too_large, answers.unavailable}
     documented = {answer.status for answer in OPERATIONS["POST", f"/inbound/{name}"].answers}
     assert documented - {415} == statuses
@@ -97,7 +97,7 @@ def test_the_statuses_of_a_sender_are_its_own(name: str) -> None:
 @pytest.mark.anyio
 @pytest.mark.settings(**SETTINGS)
 @pytest.mark.parametrize("redis_url", ["memory://"])
-async def test_what_a_sender_is_answered_has_its_shape(relay: Relay, redis_url: str) -> None:
+async def test_what_a_provider_is_answered_has_its_shape(relay: Relay, redis_url: str) -> None:
     for name in DOORS:
         posts = [builders.Built(f"/inbound/{name}", [], b"{}")]
         if name in builders.names():

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import connect
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
-from relay.hub import Hub, Letter
+from relay.delivery.hub import Hub
+from relay.delivery.letter import Letter
 from relay.message_id import MessageId
 from relay.stream import frames
 from relay.stream.handshake import HandOver

@@ -96,7 +96,9 @@ async def test_only_a_browser_gets_a_page_for_what_is_not_there(
         assert "etag" not in answer.headers
     else:
         said = (
-            "there is no sender none" if path.startswith("/inbound/") else "there is no such path; README.md lists"
+            "there is no provider none"
+            if path.startswith("/inbound/")
+            else "there is no such path; README.md lists"
         )
         assert said in answer.text
 

@@ -1,0 +1,1 @@
+"""From Redis to this process, and from here to its listeners. ``tests/test_architecture.py`` holds its floors."""

@@ -1,0 +1,257 @@
+"""This process's share of the mail: the bus's doorbells on one side, the hub's listeners on the other.
+
+Tasks of one owner (:meth:`Node.run`): the reader takes doorbells from the link, the leveller makes the link's
+subscriptions equal to what the hub wants, the prober asks whether the link still hears anything, the audit ends
+listeners whose right has ended, the census answers who is here. When one of them fails, all end, and after a pause a
+new link begins: with all subscriptions, with an audit of everybody, and with what was missed meanwhile (catchup.py)
+before anything new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from relay.activity import Recorder
+from relay.delivery.bus import (
+    Asked,
+    Bus,
+    Confirmed,
+    Doorbell,
+    Echo,
+    Link,
+    Told,
+)
+from relay.delivery.catchup import CatchUp
+from relay.delivery.hub import Hub, channels_of
+from relay.delivery.letter import Letter, Listener
+from relay.delivery.letterbox import Letterbox
+from relay.delivery.positions import Positions, Verdict
+from relay.delivery.revalidation import Audit, Gate
+from relay.delivery.subscriptions import Subscriptions
+from relay.delivery.survey import Census
+from relay.errors import RelayError, Unavailable
+from relay.metrics import Metrics
+from relay.store import keys
+from relay.store.notices import Notice
+
+log = structlog.get_logger()
+
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 2.0  # posts succeed again before the link is back, and live mail waits for it
+_ECHO_SECONDS = 5.0  # a link over which nothing comes for so long after a probe is dead
+
+
+class Node:
+    """Follows the bus for the listeners of this process."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        letterbox: Letterbox,
+        gate: Gate,
+        metrics: Metrics,
+        activity: Recorder,
+        *,
+        prepare: Callable[[], Awaitable[None]],
+        restore: Callable[[], Awaitable[bool]],
+        max_sockets_per_account: int,
+        turn_bytes: int,
+        probe_seconds: float,
+    ) -> None:
+        """``prepare`` is awaited before each link, and ``restore`` with each probe: what Redis must hold may be gone.
+        Both may raise Unavailable.
+
+        ``turn_bytes``: after delivering so many, sockets get a turn to write; less than one may hold back.
+        """
+        self._prepare = prepare
+        self._restore = restore
+        self._bus = bus
+        self._letterbox = letterbox
+        self._gate = gate
+        self._metrics = metrics
+        self._activity = activity
+        self._turn_bytes = turn_bytes
+        self._probe_seconds = probe_seconds
+        self._subscriptions = Subscriptions()
+        self.hub = Hub(max_sockets_per_account=max_sockets_per_account, on_change=self._subscriptions.changed)
+        self._audit = Audit(gate)
+        self._positions = Positions()
+        self._catch_up = CatchUp(letterbox, self.hub, self._positions, metrics, activity, turn_bytes=turn_bytes)
+        self._live = False  # doorbells are delivered; else they are noted, until all that was missed is read
+        process = secrets.token_hex(8)
+        self._probe_channel = keys.probe(process)
+        self.census = Census(bus, self.hub, process=process)
+        self._received = 0  # events of this link
+        self._heard = asyncio.Event()  # the echo of the last probe
+        self.connected = False
+
+    async def admit(self, listener: Listener, claimed_account: str | None) -> None:
+        """After it returns, and until :meth:`leave`, the listener gets every mail for it that is published.
+
+        Raises Refused when it may not, Unavailable when that cannot be found out, or followed, now.
+        """
+        # First watched, then asked: a right that ends after the answer finds the listener by its notice.
+        self.hub.watch(listener)
+        try:
+            # Asked before the subscription: even the first message after it is missed if its doorbell does not come.
+            tops = await self._letterbox.tops(listener.addresses)
+            now_ms = await self._letterbox.now_ms() if listener.domains else 0
+            listener.account = await self._gate.admit(
+                listener.key_hash, claimed_account, listener.addresses, listener.domains
+            )
+            self.hub.admit(listener)
+            for inbox, top in tops.items():
+                self._positions.begin(inbox, top.last if top else None)
+            for domain in listener.domains:
+                self._positions.begin_domain(domain, now_ms)
+            await self._subscriptions.follow(channels_of(listener))
+        except BaseException:
+            self.leave(listener)
+            raise
+
+    def leave(self, listener: Listener) -> None:
+        """Forgets the listener."""
+        self._audit.forget(listener)
+        self.hub.remove(listener)
+        for inbox in listener.addresses:
+            if not self.hub.wants(keys.inbox_channel(inbox)):
+                self._positions.end(inbox, in_domain=self.hub.follows(inbox))
+        for domain in listener.domains:
+            if not self.hub.wants(keys.domain_channel(domain)):
+                self._positions.end_domain(domain)
+
+    async def run(self) -> None:
+        """Owns the link; never returns. Ends only when cancelled."""
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                await self._serve()
+            except* RelayError as group:
+                log.warning("bus.lost", error=str(group.exceptions[0]))
+            except* Exception:
+                log.exception("bus.failed")
+            finally:
+                pause = _FIRST_PAUSE_SECONDS if self._live else min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                self._live = False
+                self._set_connected(False)
+                self._subscriptions.end()
+            # Jitter: all nodes lost Redis in the same moment, and would all come back in the same moment.
+            await asyncio.sleep(pause * random.SystemRandom().uniform(0.5, 1.5))
+
+    async def _serve(self) -> None:
+        """One link's life. Raises when it, or what is done over it, fails."""
+        self._bus.doubted.clear()
+        await self._prepare()
+        self._catch_up.forget()
+        link = await self._bus.link()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                # Redis answers in order: when the last is confirmed, all are.
+                own = [keys.CONTROL, keys.CENSUS, self.census.channel, self._probe_channel]
+                await self._subscriptions.start(link, [*self.hub.channels(), *own])
+                reading = tasks.create_task(self._read(link), name="node.read")
+                await self._subscriptions.follow([self._probe_channel])
+                self._audit.suspect(list(self.hub))
+                tasks.create_task(self._audit.run(), name="node.audit")
+                tasks.create_task(self.census.run(), name="node.census")
+                tasks.create_task(self._subscriptions.level(link, self.hub.wants), name="node.level")
+                recovered = await self._catch_up.run()
+                self._live = True
+                self._set_connected(True)
+                log.info("bus.connected", recovered=recovered)
+                tasks.create_task(self._probe(), name="node.probe")
+                await reading
+        finally:
+            await link.close()
+
+    def _set_connected(self, connected: bool) -> None:
+        self.connected = connected
+        self._metrics.connected.set(connected)
+
+    async def _probe(self) -> None:
+        """Rings our own doorbell: a link that looks well may be half-open, or lead to a master that is none any more.
+
+        As a rule every ``probe_seconds``, and at once when a publish has failed. Raises Unavailable: no echo.
+        """
+        while True:
+            try:
+                async with asyncio.timeout(self._probe_seconds):
+                    await self._bus.doubted.wait()
+                self._set_connected(False)
+            except TimeoutError:
+                pass
+            self._bus.doubted.clear()
+            await self._restore()
+            now_ms = await self._letterbox.now_ms()
+            self._heard.clear()
+            await self._bus.ring(self._probe_channel, b"%d" % now_ms)
+            await self._hear()
+            self._positions.prove(now_ms)
+            self._set_connected(True)
+
+    async def _hear(self) -> None:
+        """Returns with the echo. While anything comes, the link works, and the echo is behind it."""
+        while True:
+            received = self._received
+            try:
+                async with asyncio.timeout(_ECHO_SECONDS):
+                    await self._heard.wait()
+            except TimeoutError:
+                if received == self._received:
+                    self._metrics.probes_failed.inc()
+                    raise Unavailable(
+                        "the pub/sub link to Redis is deaf: what we publish does not come back"
+                    ) from None
+            else:
+                return
+
+    async def _read(self, link: Link) -> None:
+        delivered_bytes = 0
+        while True:
+            if delivered_bytes > self._turn_bytes:
+                # What Redis has sent is taken without waiting; a socket that cannot write meanwhile looks slow.
+                delivered_bytes = 0
+                await asyncio.sleep(0)
+            event = await link.receive()
+            self._received += 1
+            match event:
+                case Doorbell() as doorbell if self._live:
+                    delivered_bytes += await self._deliver(doorbell)
+                case Doorbell() as doorbell:
+                    self._catch_up.note(doorbell)
+                case Confirmed(channel):
+                    self._subscriptions.confirmed(channel)
+                case Notice() as notice:
+                    self._audit.suspect(self.hub.concerned(notice))
+                case Echo():
+                    self._heard.set()
+                case Asked() as question:
+                    self.census.asked(question)
+                case Told() as answer:
+                    self.census.told(answer)
+
+    async def _deliver(self, doorbell: Doorbell) -> int:
+        """Hands one message to the hub, and before it what is missing; the answer is its size in bytes."""
+        if not self.hub.follows(doorbell.inbox):
+            return 0
+        verdict = self._positions.judge(doorbell.inbox, doorbell.id)
+        if verdict is Verdict.REPEAT:  # the domain's bell after the inbox's, or what was caught up
+            return 0
+        # In line, not beside it: a smaller message behind a large one, or a gap, must not overtake it.
+        frame = doorbell.frame if verdict is Verdict.NEXT else None
+        if frame is None and verdict is Verdict.NEXT:
+            frame = await self._letterbox.fetch(doorbell.inbox, doorbell.id)
+        if frame is None:
+            await self._catch_up.fill(doorbell.inbox, before=doorbell.id)
+            return 0
+        self._positions.advance(doorbell.inbox, doorbell.id)
+        letter = Letter(doorbell.owner, doorbell.inbox, doorbell.id, frame)
+        handed = self.hub.deliver(letter)
+        self._metrics.delivered.inc(handed.sockets)
+        self._activity.delivered(letter.owner, letter.inbox, letter.id, *handed)
+        return len(frame)

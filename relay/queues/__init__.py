@@ -1,0 +1,1 @@
+"""What waits in Redis to be done: posts that nobody could read, and mails that are still to be fetched."""

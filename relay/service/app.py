@@ -1,0 +1,296 @@
+"""The composition root: the one place that builds everything and hands each part what it needs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from relay import api, store, web
+from relay.accounts import Accounts
+from relay.accounts import file as accounts_file
+from relay.activity import Journal, Reader, Recorder
+from relay.delivery.bus import Bus
+from relay.delivery.letterbox import Letterbox
+from relay.delivery.node import Node
+from relay.delivery.replay import Replay
+from relay.errors import ConfigError, Unavailable
+from relay.inbound import providers
+from relay.inbound.door import Door as InboundDoor
+from relay.inbound.fetching.document_cache import Fetcher
+from relay.inbound.fetching.worker import FetchWorker
+from relay.inbound.intake import Intake
+from relay.inbound.proof import sns
+from relay.inbound.providers.sendgrid import SendGrid
+from relay.inbound.providers.ses import Ses
+from relay.inbound.unserved import PATH as CLOSED_PATH
+from relay.inbound.unserved import Closed
+from relay.inbound.webhook.provider import Provider
+from relay.mailbox import Mailbox
+from relay.metrics import CONTENT_TYPE, Metrics
+from relay.queues.fetches import Fetches
+from relay.queues.parked import Parked
+from relay.reference import routes as reference
+from relay.settings import Settings
+from relay.store import keys
+from relay.stream.door import Door as StreamDoor
+from relay.waiting.wait import Waiting
+
+log = structlog.get_logger()
+
+_END_SECONDS = 10.0  # for the tasks of a service to end when they are told to; the process then ends without them
+_LATELY_MS = 60_000  # longer than any question to Redis, and its answer, may take
+_CONFIRMATION_TRIES = 3  # of an SNS subscription; it is asked for once only
+_TURN_BYTES = 64 * 1024  # one read of a socket to Redis brings about as much
+
+
+class Service:
+    """One process's whole service. ``app`` is the public ASGI application, ``internal`` the operator's."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Connects nothing yet. Raises ConfigError: the accounts file cannot be read; a provider lacks its API key."""
+        self.settings = settings
+        if problems := providers.without_api_key(settings):
+            raise ConfigError(problems)
+        self._declared = accounts_file.read(settings.accounts_file) if settings.accounts_file else None
+        self.store = store.connect(
+            settings.redis_url.get_secret_value(),
+            timeout_seconds=settings.redis_timeout_seconds,
+            wait_replicas=settings.redis_wait_replicas,
+        )
+        self.metrics = Metrics()
+        self.accounts = Accounts.build(self.store, settings, restore=self._restore)
+        kept = {"keep_messages": settings.keep_messages, "keep_seconds": settings.keep_seconds}
+        self.bus = Bus(self.store, restore=self._restore, **kept)
+        # With a queue of its own: who reads a lot holds up nobody who publishes.
+        self.letterbox = Letterbox(self.store.beside(), **kept)
+        self.mailbox = Mailbox(
+            self.store.beside(),
+            **kept,
+            starred_messages=settings.starred_messages,
+            starred_bytes=settings.starred_bytes,
+        )
+        beside = self.store.beside()
+        journal = Journal(beside, keep_seconds=settings.keep_seconds)
+        self._reader = Reader(journal)
+        self._activity = Recorder(beside, journal, self.metrics, on_written=self._reader.wake)
+        self.node = self._made_node()
+        self._fetches = Fetches(self.store)
+        self._fetcher = Fetcher(sns.is_amazon_sns, exactly=[settings.sendgrid_jwks_url])
+        self._intake = self._made_intake()
+        replay = Replay(self.letterbox, self.metrics, self._activity, limit=settings.replay_limit)
+        self._stream = StreamDoor(self.node, replay, self.metrics, self._activity, settings)
+        self._waiting = Waiting(self.node, self.letterbox)
+        self._accounts_loaded = asyncio.Event()
+        self._restoring = asyncio.Lock()
+        self._leaving = False
+        self.failed: asyncio.Future[None] | None = None  # set while running; ends with the error that ended it
+        self.internal = Starlette(routes=self._internal_routes()) if settings.internal_port is not None else None
+        self.app = self._app()
+
+    def _made_node(self) -> Node:
+        settings = self.settings
+        return Node(
+            self.bus,
+            self.letterbox,
+            self.accounts.gate,
+            self.metrics,
+            self._activity,
+            prepare=self._load_accounts,
+            restore=self._restore,
+            max_sockets_per_account=settings.max_sockets_per_account,
+            turn_bytes=min(_TURN_BYTES, settings.socket_buffer_bytes // 2),
+            probe_seconds=settings.probe_seconds,
+        )
+
+    def _made_intake(self) -> Intake:
+        return Intake(
+            self.bus,
+            Parked(self.store),
+            self._fetches,
+            self.metrics,
+            self._activity,
+            fetched_from=self.settings.api_keys(),
+            max_message_bytes=self.settings.max_message_bytes,
+        )
+
+    def _entrances(self) -> Mapping[str, ASGIApp]:
+        door = InboundDoor(
+            self._intake,
+            self.metrics,
+            self._activity,
+            settled=self._fetcher.settled,
+            public_url=self.settings.public_url,
+            max_message_bytes=self.settings.max_message_bytes,
+        )
+        return door.entrances(self._providers())
+
+    def _app(self) -> ASGIApp:
+        entrances = self._entrances()
+        self.routes: list[BaseRoute] = [
+            *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in entrances.items()),
+            Route(CLOSED_PATH, Closed(self.metrics, self._activity, entrances)),
+            *self._stream.routes(),
+            *api.routes(self._rooms()),
+            *web.routes(),
+            *reference.routes(self.settings.public_url),
+            *([] if self.internal else self._internal_routes()),
+        ]
+        handlers = dict(api.exception_handlers())
+        handlers[HTTPException] = web.or_missing(handlers[HTTPException])
+        starlette = Starlette(routes=self.routes, lifespan=self._lifespan, exception_handlers=handlers)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            # Straight to the door: the way through Starlette would cost as much as the proof and the log line.
+            post = scope["type"] == "http" and scope["method"] == "POST"
+            entrance = entrances.get(scope["path"]) if post else None
+            await (entrance or starlette)(scope, receive, send)
+
+        return app
+
+    def _rooms(self) -> api.Rooms:
+        return api.Rooms(
+            self.accounts,
+            self.mailbox,
+            self.letterbox,
+            self._waiting,
+            self._reader,
+            self._intake,
+            self.node.census,
+        )
+
+    def _providers(self) -> list[Provider]:
+        known = providers.enabled(self.settings)
+        if isinstance(ses := known.get("ses"), Ses):
+            confirm = partial(self._fetcher.ask, tries=_CONFIRMATION_TRIES)
+            known["ses"] = replace(ses, certificates=self._fetcher.cached, confirm=confirm)
+        if isinstance(sendgrid := known.get("sendgrid"), SendGrid):
+            known["sendgrid"] = replace(sendgrid, key_sets=self._fetcher.cached)
+        return list(known.values())
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        running = asyncio.create_task(self._run(), name="service")
+        self.failed = asyncio.get_running_loop().create_future()
+        running.add_done_callback(self._ended)
+        try:
+            yield
+        finally:
+            running.cancel()
+            _, late = await asyncio.wait([running], timeout=_END_SECONDS)
+            if late:
+                log.error("service.stuck", seconds=_END_SECONDS)
+            self._waiting.close()
+            await self.store.close()
+
+    def _ended(self, running: asyncio.Task[None]) -> None:
+        if self.failed and not self.failed.done() and not running.cancelled() and (error := running.exception()):
+            self.failed.set_exception(error)
+
+    async def _run(self) -> None:
+        """Owns every background task. Ends only when one of them fails for good, or when cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.node.run(), name="node")
+            tasks.create_task(self._stream.wheel.run(), name="heartbeat")
+            tasks.create_task(self._activity.run(), name="activity")
+            jwks_url = self.settings.sendgrid_jwks_url
+            # Else there is nothing to fetch, and no need of certificates.
+            if jwks_url or "ses" in self.settings.provider_secrets():
+                self._fetcher.ask(jwks_url)  # the first mail need not wait then
+                tasks.create_task(self._fetcher.run(), name="fetcher")
+            if self.settings.api_keys():
+                tasks.create_task(self._fetch_worker().run(), name="fetching")
+
+    def _fetch_worker(self) -> FetchWorker:
+        """For all providers that fetch: what one left in the queue whose secret is gone is fetched as well."""
+        return FetchWorker(
+            self._fetches,
+            self._intake,
+            self.metrics,
+            providers=providers.fetching(),
+            api_keys=self.settings.api_keys(),
+            max_message_bytes=self.settings.max_message_bytes,
+        )
+
+    async def _load_accounts(self) -> None:
+        """Applies the accounts file: at the start, and to a Redis that was away, which may come back empty.
+
+        What contradicts the store is logged and left out: a user who reserved what the file names for another must
+        not be able to keep the service from starting. Raises Unavailable.
+        """
+        if self._declared is not None:
+            try:
+                await accounts_file.apply(self._declared, self.accounts)
+            except ConfigError as error:
+                log.error("accounts.conflict", problems=error.problems)  # noqa: TRY400  # the problems say all
+            await self._note_applied()
+        self._accounts_loaded.set()
+
+    async def _note_applied(self) -> None:
+        """After everything of the file: who finds this note finds the accounts."""
+        now_ms = await self.letterbox.now_ms()
+        [reply] = await self.store.ask(("SET", keys.ACCOUNTS_APPLIED, now_ms))
+        if isinstance(reply, Exception):
+            raise Unavailable("Redis refused to note that the accounts are there; try again") from reply
+
+    async def _restore(self) -> bool:
+        """Applies the accounts file to a Redis that has forgotten every account (FLUSHALL). Whether to ask again.
+
+        That is so as well when it was applied lately, by this process or another: who found somebody missing may have
+        asked before. Raises Unavailable.
+        """
+        if self._declared is None:
+            return False
+        async with self._restoring:  # who waits here finds them there
+            [applied_ms] = await self.store.ask(("GET", keys.ACCOUNTS_APPLIED))
+            if isinstance(applied_ms, Exception):
+                raise Unavailable("Redis refused to say whether the accounts are there; try again") from applied_ms
+            if applied_ms is not None:
+                return await self.letterbox.now_ms() - int(applied_ms) < _LATELY_MS
+            log.warning("accounts.forgotten", hint="Redis lost all accounts; the accounts file is applied again")
+            await self._load_accounts()
+        return True
+
+    @property
+    def ready(self) -> bool:
+        """Whether this process should get traffic."""
+        return self.node.connected and self._accounts_loaded.is_set() and not self._leaving
+
+    async def leave(self) -> None:
+        """Stops being ready, and closes the sockets, spread over ``RELAY_DRAIN_SECONDS`` at most."""
+        self._leaving = True
+        self._reader.leave()
+        self._waiting.leave()
+        await self._stream.leave(seconds=self.settings.drain_seconds)
+
+    def _internal_routes(self) -> list[Route]:
+        return [
+            Route("/livez", self._livez),
+            Route("/readyz", self._readyz),
+            Route("/metrics", self._metrics),
+        ]
+
+    async def _livez(self, _request: Request) -> Response:
+        """Alive means: this process answers. Redis is not asked, or its outage would restart every pod."""
+        return PlainTextResponse("ok\n")
+
+    async def _readyz(self, _request: Request) -> Response:
+        checks = {
+            "redis": self.node.connected,
+            "accounts": self._accounts_loaded.is_set(),
+            "staying": not self._leaving,
+        }
+        return JSONResponse({"ready": self.ready, **checks}, status_code=200 if self.ready else 503)
+
+    async def _metrics(self, _request: Request) -> Response:
+        return Response(self.metrics.render(), media_type=CONTENT_TYPE)
