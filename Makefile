@@ -16,6 +16,10 @@ STAMP   := $(VENV)/.installed
 # Not empty where there is no interpreter that works: what is said to be installed there is not.
 ANEW := $(if $(realpath $(PY)),,anew)
 
+# The stamp of what runs the service. An environment that has everything keeps everything up to date: a newer starlette
+# beside an older schemathesis might not fit.
+NEEDED := $(if $(wildcard $(STAMP)),$(STAMP),$(SERVICE))
+
 # pip: no advice about newer pips, no questions, and no packages from outside of the lock
 # because of a constraint file that this person has for another project.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -25,7 +29,7 @@ unexport PIP_CONSTRAINT PYTHONHOME PYTHONPATH
 PYTEST = $(PY) -m pytest -n $(PROCESSES) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test coverage check format bench chaos lock clean anew
+.PHONY: help install run test coverage check format dist bench chaos lock clean anew
 
 help:  ## this list
 	@echo "make <target>:"
@@ -35,8 +39,7 @@ help:  ## this list
 install: $(STAMP)  ## make .venv with everything that the lock file names
 	@:
 
-# An environment that has everything keeps everything up to date: an older schemathesis beside a newer starlette is none.
-run: $(if $(wildcard $(STAMP)),$(STAMP),$(SERVICE))  ## run the service with a demo account, and say how to try it; ARGS="..." are passed on
+run: $(NEEDED)  ## run the service with a demo account, and say how to try it; ARGS="..." are passed on
 	@$(BIN)/relay demo $(ARGS)
 
 test: $(STAMP)  ## run all tests; some of them: make test PROCESSES=0 ARGS="tests/deploy -k lock"
@@ -53,6 +56,13 @@ check: $(STAMP)  ## lint, formatting and types; changes nothing
 format: $(STAMP)  ## format, and mend what the linter can mend
 	@$(PY) -m ruff check --fix-only
 	@$(PY) -m ruff format
+
+# Nothing here is downloaded: the build backend is in the environment. An older wheel beside the new one would be taken for it.
+dist: $(NEEDED)  ## build what is installed elsewhere, into dist/: a wheel and an sdist
+	@rm -rf dist
+	@$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@$(PY) -c 'from flit_core import buildapi; buildapi.build_sdist("dist")'
+	@ls -1 dist/*
 
 bench: $(STAMP)  ## measure; numbers are of this machine
 	@test -e bench/__main__.py || { echo "bench/ does not exist yet: there is nothing to measure." >&2; exit 1; }

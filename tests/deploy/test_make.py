@@ -11,7 +11,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ["install", "run", "test", "coverage", "check", "format", "bench", "chaos", "lock", "clean", "help"]
+TARGETS = [
+    "install",
+    "run",
+    "test",
+    "coverage",
+    "check",
+    "format",
+    "dist",
+    "bench",
+    "chaos",
+    "lock",
+    "clean",
+    "help",
+]
 LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-dev.lock")
 SERVICE = "--requirement requirements.lock --requirement requirements-build.lock"
 SYSTEM_PATH = "/usr/bin:/bin"
