@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sysconfig
-import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from relay import __version__
 from relay.settings import Settings, load
 from tests import tools
 
@@ -355,8 +355,7 @@ def test_digest_wins_over_tag(home: Path) -> None:
     digest = "sha256:" + "0" * 64
     assert render(home, "production", "image.tag=v9").container["image"] == f"images.example.com/relay@{digest}"
     assert render(home, "all").container["image"] == "images.example.com/relay:0.1.0-rc1"
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert render(home, "minimal").container["image"] == f"relay:{version}"
+    assert render(home, "minimal").container["image"] == f"relay:{__version__}"
 
 
 def test_prometheus_annotations_are_a_choice(home: Path) -> None:
