@@ -193,6 +193,17 @@ def test_a_name_does_not_repeat_its_room() -> None:
     assert repeated <= {"accounts.accounts", "mailbox.mailbox"}
 
 
+def test_no_function_is_named_like_its_module() -> None:
+    """``routes.routes`` says nothing twice. The verbs of the command are what the person types."""
+    same = {
+        f"{module_of(path)}.{node.name}"
+        for path in FILES
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == path.stem
+    }
+    assert not {name for name in same if not name.startswith("cli.")}
+
+
 def test_modules_stay_readable() -> None:
     """style.md: 90 to 300 lines; beyond 400 a file wants to be two."""
     long = {by_id(path): lines for path in FILES if (lines := path.read_text().count("\n")) > 400}

@@ -91,8 +91,8 @@ class Journal:
         """The newest ``limit`` events of an account (None: of all); with ``since``, a cursor, the first ones after it,
         so that who comes back for more misses none.
 
-        ``inbox``: only those that concern a canonical address. ``names_accounts``: whose each is, is told. Raises
-        BadCursor.
+        ``inbox``: only those that concern a canonical address. ``names_accounts``: add the account id to each event.
+        Raises BadCursor.
         """
         at = f"({_cursor(since)}" if since else "+"
         cursor, found = since or BEGINNING, list[dict[str, Any]]()

@@ -29,7 +29,7 @@ class Owners:
         self._near_misses = PerMinute(_NEAR_MISSES_A_MINUTE)
 
     async def resolve(self, entries: Sequence[Entry]) -> list[Entry]:
-        """The same entries with their accounts, as far as there are any; behind mail that missed the near misses."""
+        """The entries with their account filled in, each undelivered mail followed by its near miss, if any."""
         unknown = [entry for entry in entries if entry.inbox and not entry.account]
         owners = await self._owners(unknown)
         unheard = {entry.account for entry in entries if entry.missed and entry.account}

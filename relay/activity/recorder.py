@@ -32,7 +32,7 @@ _LAST_SECONDS = 3.0  # for what is left when the process leaves
 _AT_ONCE = 500  # events of one script call; some two milliseconds of Redis' time
 _STRANGERS_A_MINUTE = 60  # events of one kind that belong to no account
 _SHOWN_NAMES = 5
-_FIRST = 0.5  # ms: a mail is handed on before its publish returns, and shall not seem to be delivered unreceived
+_FIRST = 0.5  # ms. Delivery may be recorded before `publish` returns; this keeps "received" ahead of "delivered".
 _BY_ORDER = attrgetter("order")
 
 

@@ -49,7 +49,7 @@ as one message of text, HTML, a picture and a file.</p>
 _FILE = "item;pieces;price\r\nenvelope;2;0.40\r\nstamp;2;1.90\r\n"
 
 
-def sample_mail(recipient: str, now: datetime) -> bytes:
+def build(recipient: str, now: datetime) -> bytes:
     """A new mail to a canonical address, with CRLF. ``now`` is aware."""
     token = secrets.token_hex(8)
     words = {"code": f"{secrets.randbelow(1_000_000):06}", "link": _LINK.format(token=token)}

@@ -15,8 +15,8 @@ from starlette.routing import Route
 from relay import mime
 from relay.accounts import Accounts
 from relay.address import canonical_address, domain_of
+from relay.api import sample_mail
 from relay.api.rest import Body, Call, route
-from relay.api.sample_mail import sample_mail
 from relay.errors import TooManyRequests, Unauthorized
 from relay.inbound.intake import Intake
 from relay.inbound.webhook.provider import (
@@ -90,7 +90,7 @@ class SampleApi:
         await self._check_mine(call.account_id, address)
         self._allowance.take(call.account_id)
         now = datetime.now(UTC)
-        post = Post(Headers(), QueryParams(), sample_mail(address, now), now)
+        post = Post(Headers(), QueryParams(), sample_mail.build(address, now), now)
         report = await self._intake.take(_Sample(address), post, proven=True)
         return Response(report.answer(), media_type="application/json")
 

@@ -1,4 +1,4 @@
-"""Whose right to listen may have ended is asked for again, and sent away when it has."""
+"""Re-checks listeners whose permission may have been revoked; closes those that lost it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Gate(Protocol):
 
 
 class Revalidator:
-    """The listeners that are in doubt."""
+    """Listeners whose permission has to be checked again. :meth:`run` has an owner."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -30,7 +30,7 @@ class Revalidator:
         self._now = asyncio.Event()
 
     def recheck(self, listeners: Collection[Listener]) -> None:
-        """The right of these may have ended."""
+        """Check these again soon: their permission may have been revoked."""
         self._suspects.update(dict.fromkeys(listeners))
         if listeners:
             self._now.set()

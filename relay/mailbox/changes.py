@@ -22,7 +22,7 @@ class Changes:
 
     def __init__(self, inboxes: Inboxes, *, keep_messages: int, keep_seconds: int) -> None:
         self._inboxes = inboxes
-        # Set at any time before a letter goes, and publish.lua keeps one for two such times at most.
+        # A message lives at most 2 x keep_seconds, so its flags must too.
         self._flags_ms = 2 * keep_seconds * 1000
         # As long as the count of the inbox, by which who resumes finds that something is missing.
         self._tombs = keep_messages + 2, max(4 * keep_seconds * 1000, _COUNT_MS)

@@ -101,7 +101,7 @@ class Mailbox:
         raise missing(email)
 
     async def entries(self, account_id: str, email: str, frames: Sequence[bytes]) -> list[MessageSummary]:
-        """The same of messages of an inbox, in any order, whose JSON is known. Who asks has been checked."""
+        """List entries for messages whose JSON the caller has. Does not check permission."""
         ids = [frame[_AFTER_HEAD : frame.index(b'"', _AFTER_HEAD)].decode() for frame in frames]
         if not ids:
             return []

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from relay import __version__
-from relay.reference.recorded import Recorded, recorded
+from relay.reference.recorded import Recorded, recorded_answers
 from relay.reference.schemas import SCHEMAS, ref
 from relay.reference.vocabulary import Answer, Body, Noun, Operation, Parameter
 
@@ -57,7 +57,7 @@ def document(nouns: Sequence[Noun]) -> dict[str, Any]:
     """The whole document. Examples have the answers that were recorded."""
     paths: dict[str, dict[str, Any]] = {}
     for noun in nouns:
-        answers = recorded(noun)
+        answers = recorded_answers(noun)
         for operation in noun.operations:
             paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(noun, operation, answers)
     return {

@@ -11,7 +11,7 @@ import orjson
 from relay.reference import listening
 from relay.reference.markup import Html, join, prose, tag
 from relay.reference.openapi import ERRORS
-from relay.reference.recorded import Recorded, recorded
+from relay.reference.recorded import Recorded, recorded_answers
 from relay.reference.schemas import SCHEMAS
 from relay.reference.socket import ENDS, FRAMES, Frame
 from relay.reference.tables import row, rows_of, table, type_of
@@ -58,7 +58,7 @@ def _item(anchor: str, title: str, method: str = "") -> Html:
 
 
 def _noun(noun: Noun, more: Iterable[Html] = ()) -> Html:
-    answers = recorded(noun)
+    answers = recorded_answers(noun)
     return _section(
         noun.name, noun.title, noun.says, *(_operation(one, answers) for one in noun.operations), *more
     )

@@ -24,7 +24,7 @@ class Recorded:
     body: Any  # JSON, or text; None when there was none
 
 
-def recorded(noun: Noun) -> dict[tuple[str, str], Recorded]:
+def recorded_answers(noun: Noun) -> dict[tuple[str, str], Recorded]:
     """By operation and example."""
     path = FOLDER / f"{noun.name}.json"
     known = orjson.loads(path.read_bytes()) if path.exists() else {}

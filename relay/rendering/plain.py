@@ -18,7 +18,7 @@ _BLANKS = re.compile(r"[ \t\r\n\f]+")
 _ALT = re.compile(r"\salt\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>\"']+))", re.IGNORECASE)
 
 
-def plain(html: str) -> str:
+def as_text(html: str) -> str:
     """The text, each line ending with "\\n"; "" when there is none. Never raises; linear."""
     page = _Page()
     for token in tokens(html):

@@ -38,7 +38,7 @@ _FUNCTION = re.compile(r"(?<![\w-])([\w-]*+)\(|\\")
 _HARMLESS = names("rgb rgba hsl hsla")
 
 
-def safe(html: str) -> str:
+def safe_html(html: str) -> str:
     """A fragment of HTML. Never raises; at most some MB, in well under a second, whatever comes."""
     cleaner = nh3.Cleaner(
         tags=set(TAGS),

@@ -14,8 +14,8 @@ from relay.mime import attachments, checked, headers
 from relay.mime.attachments import Attachment
 from relay.rendering import dirty
 from relay.rendering.file_names import safe as safe_name
-from relay.rendering.plain import plain
-from relay.rendering.safe import safe
+from relay.rendering.plain import as_text
+from relay.rendering.safe import safe_html
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class StoredMail:
 
     def text(self) -> str:
         """The mail's own text, else one made from its HTML."""
-        return self.own_text if self.own_text.strip() else plain(self.own_html) or self.own_text
+        return self.own_text if self.own_text.strip() else as_text(self.own_html) or self.own_text
 
     def safe_html(self) -> str:
         """A page without scripts, images and links."""
-        return dirty.page(safe(self.own_html)) if self.own_html.strip() else dirty.simple(self.own_text)
+        return dirty.page(safe_html(self.own_html)) if self.own_html.strip() else dirty.simple(self.own_text)
 
     def dirty_html(self) -> str:
         """The HTML as sent, attached images inlined; a simple page when there is none."""

@@ -40,7 +40,7 @@ from relay.mailbox import Mailbox
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.queues.fetches import Fetches
 from relay.queues.parked import Parked
-from relay.reference import routes as reference
+from relay.reference import documents as reference
 from relay.service.recovery import AccountsRecovery
 from relay.settings import Settings
 from relay.stream.door import Door as StreamDoor

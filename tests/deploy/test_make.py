@@ -240,16 +240,6 @@ def test_lock_moves_all_packages_or_one(checkout: Path, said: list[str], upgrade
     assert all(f" {upgrades} --universal " in line for line in compiled)
 
 
-def test_bench_says_whether_it_exists(checkout: Path) -> None:
-    installed(checkout)
-    done = run("make", "bench", folder=checkout)
-    assert done.returncode != 0
-    assert "bench/ does not exist yet" in done.stderr
-    (checkout / "bench").mkdir()
-    (checkout / "bench" / "__main__.py").touch()
-    assert run("make", "bench", folder=checkout).stdout.splitlines()[-1].strip() == "python -m bench"
-
-
 # --- .ci/run -----------------------------------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from relay.reference import operator
-from relay.reference.routes import documents
+from relay.reference.documents import documents
 from tests import harness
 from tests.harness import ADDRESS, DOMAIN, KEY, SECRET, Relay
 from tests.reference.providers import SETTINGS

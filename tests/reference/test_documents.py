@@ -19,7 +19,7 @@ from relay.errors import CLOSES
 from relay.inbound import unserved
 from relay.inbound.providers import PROVIDERS
 from relay.reference import NOUNS
-from relay.reference.routes import documents
+from relay.reference.documents import documents
 from relay.reference.schemas import SCHEMAS, record, ref
 from relay.reference.socket import FRAMES
 from relay.reference.vocabulary import Operation

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from relay.rendering.markup import MAX_CHARACTERS, MAX_TOKENS, names, tokens
 from relay.rendering.order import MAX_DEPTH, MAX_FORMATTING, in_order
-from relay.rendering.plain import plain
-from relay.rendering.safe import safe
+from relay.rendering.plain import as_text
+from relay.rendering.safe import safe_html
 
 EXAMPLES = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TOO_LARGE = "the rest of this message is too large to be shown here"
@@ -65,7 +65,7 @@ TOO_LARGE = "the rest of this message is too large to be shown here"
     ],
 )
 def test_what_is_safe(html: str, expected: str) -> None:
-    assert safe(html) == expected
+    assert safe_html(html) == expected
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_what_is_safe(html: str, expected: str) -> None:
     ],
 )
 def test_text_of_html(html: str, expected: str) -> None:
-    assert plain(html) == expected
+    assert as_text(html) == expected
 
 
 BOMBS = {
@@ -112,7 +112,7 @@ BOMBS = {
 def test_ten_megabytes_of_anything_take_no_time(bomb: str) -> None:
     html = bomb * (10_000_000 // len(bomb))
     begun = time.perf_counter()
-    shown = safe(html) + plain(html)
+    shown = safe_html(html) + as_text(html)
     assert time.perf_counter() - begun < 6  # ten times what it takes; nh3 alone would take minutes for most
     assert len(shown) < 4 * MAX_CHARACTERS
 
@@ -120,24 +120,24 @@ def test_ten_megabytes_of_anything_take_no_time(bomb: str) -> None:
 def test_what_a_parser_would_open_again_in_every_block() -> None:
     crosswise = "<p>" + "".join(f"<b a={number}>" for number in range(5000)) + "</p>" + "<div>x</div>" * 5000
     begun = time.perf_counter()
-    shown = safe(crosswise)
+    shown = safe_html(crosswise)
     assert time.perf_counter() - begun < 3
     assert len(shown) < len(crosswise)
 
 
 def test_many_attributes_in_one_tag() -> None:
     for attributes, shown in ((9_000, "<p>x</p>"), (200_000, "")):
-        assert safe("<p " + " ".join(f"a{number}=1" for number in range(attributes)) + ">x</p>") == shown
+        assert safe_html("<p " + " ".join(f"a{number}=1" for number in range(attributes)) + ">x</p>") == shown
 
 
 def test_what_is_too_large_is_cut_and_says_so() -> None:
     for html in ("word " * MAX_CHARACTERS, "<br>" * (MAX_TOKENS + 1), "<b>&lt;</b>" * MAX_TOKENS):
-        assert TOO_LARGE in safe(html)[-200:]
-        assert plain(html).strip().endswith("has all of it]")
-    assert TOO_LARGE not in safe("<br>" * MAX_TOKENS)
-    assert TOO_LARGE not in safe("w" * MAX_CHARACTERS)
+        assert TOO_LARGE in safe_html(html)[-200:]
+        assert as_text(html).strip().endswith("has all of it]")
+    assert TOO_LARGE not in safe_html("<br>" * MAX_TOKENS)
+    assert TOO_LARGE not in safe_html("w" * MAX_CHARACTERS)
     # An image that is written into the mail is left out anyhow.
-    assert safe(f'<img src="data:image/png;base64,{"A" * 2 * MAX_CHARACTERS}">x') == "x"
+    assert safe_html(f'<img src="data:image/png;base64,{"A" * 2 * MAX_CHARACTERS}">x') == "x"
 
 
 class _Tags(HTMLParser):
@@ -170,8 +170,8 @@ PIECES = st.sampled_from(MARKUP.split("|"))
 @EXAMPLES
 @given(st.text(max_size=60) | st.lists(PIECES | st.text(max_size=2), max_size=40).map("".join))
 def test_whatever_comes_is_made_safe(html: str) -> None:
-    shown = safe(html)
-    (shown + plain(html)).encode()
+    shown = safe_html(html)
+    (shown + as_text(html)).encode()
     seen = _Tags()
     seen.feed(shown)
     assert not seen.tags & NEVER
