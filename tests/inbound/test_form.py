@@ -378,3 +378,17 @@ def test_the_short_way_through_parts_gives_what_the_parser_gives(parts: list[byt
         refused(MULTIPART, body)
     else:
         assert parse_form(MULTIPART, body) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "unquoted"),
+    [
+        (b"%41%", b"A%"),
+        (b"%41%4", b"A%4"),
+        (b"%41%42%zz%43", b"AB%zzC"),
+        (b"%41%%42", b"A%B"),
+        (b"%41" * 2001 + b"%", b"A" * 2001 + b"%"),
+    ],
+)
+def test_a_broken_escape_behind_sound_ones_stays(value: bytes, unquoted: bytes) -> None:
+    assert urlencoded(b"a=" + value) == [("a", unquoted)]
