@@ -18,6 +18,7 @@ from tests.harness import ADDRESS, MAIL, SECRET, Relay
 pytestmark = pytest.mark.anyio
 
 _TRIES = 5
+_STUCK_SECONDS = 8.0  # a task that does not end is given up after ten
 
 
 @asynccontextmanager
@@ -55,6 +56,17 @@ async def test_with_nobody_connected_it_ends_at_once(tmp_path: Path) -> None:
             await relay.running
             fastest_seconds = min(fastest_seconds, time.monotonic() - began)
     assert fastest_seconds < 0.08
+
+
+async def test_who_is_told_while_it_starts_ends_at_once(redis_url: str, tmp_path: Path) -> None:
+    """At each moment of the start, counted in turns of the loop: whatever it waits for then, it stops waiting."""
+    for turns in range(40):
+        async with harness.relay(redis_url, tmp_path, until_ready=False) as relay:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            relay.process.stop()
+            async with asyncio.timeout(_STUCK_SECONDS):
+                await asyncio.shield(relay.running)
 
 
 async def test_a_request_under_way_is_waited_for_and_answered(tmp_path: Path) -> None:

@@ -42,7 +42,8 @@ def connect(url: str, *, timeout_seconds: float, wait_replicas: int = 0) -> Stor
     if parsed.kind is Kind.EMBEDDED:
         import fakeredis  # noqa: PLC0415  # some 70 ms that a command with a real Redis need not wait for
 
-        client: Client = fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer(version=(7,)))
+        server = fakeredis.FakeServer(version=(7,))
+        client: Client = fakeredis.FakeAsyncRedis(server=server, socket_timeout=None)  # why None: _options
         return Store(client, timeout_seconds=timeout_seconds)
     try:
         return _connect(parsed, timeout_seconds, wait_replicas)
