@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from relay.delivery.tombstones import Tombstones
 from relay.message_id import BadMessageId, MessageId
-from relay.store import Store, keys
+from relay.store import Script, Store, keys
 
+_FLOOR = Script.load("delivery/lua/floor.lua")
 # Of what publish.lua announces inline, as much as this comes in one page; of what it only announces, one letter.
 PAGE_LETTERS = 16
 _QUESTIONS_AT_ONCE = 500  # small ones: some 20 ms of Redis' and our time
@@ -48,30 +49,6 @@ class Floor(NamedTuple):
     seq: int
 
 
-# KEYS: letterbox, what was deleted of the newest message's epoch, ids of letters. ARGV: the newest message's seq.
-# Replies ms and seq of the floor; nothing when the newest is lost. The oldest letter itself may be 40 MB.
-_FLOOR = """
-local ms, seq = nil, tonumber(ARGV[1]) + 1
-local oldest
-if redis.call('ZCARD', KEYS[3]) == redis.call('XLEN', KEYS[1]) then
-  oldest = string.match(redis.call('ZRANGE', KEYS[3], 0, 0)[1] or '', '%-(%d+%-%d+) ')
-else -- an older version of us put letters there without their ids
-  oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
-  oldest = oldest and oldest[1]
-end
-if oldest then
-  ms, seq = string.match(oldest, '^(%d+)%-(%d+)$')
-  seq = tonumber(seq)
-end
-local below = redis.call('ZREVRANGEBYSCORE', KEYS[2], seq - 1, '-inf', 'LIMIT', 0, 1)[1]
-if below then
-  local first, last, first_ms = string.match(below, '^(%d+)%-(%d+)%-(%d+)$')
-  if tonumber(last) >= seq - 1 then ms, seq = first_ms, tonumber(first) end
-end
-return ms and {ms, string.format('%.0f', seq)} or {}
-"""
-
-
 class Letterbox:
     """All letterboxes."""
 
@@ -100,7 +77,7 @@ class Letterbox:
     async def floor(self, inbox: str, newest: MessageId) -> Floor | None:
         """Where what is lost of an inbox ends; None when its newest message is lost too."""
         names = keys.letterbox(inbox), keys.deleted(inbox, newest.epoch), keys.letter_ids(inbox)
-        [found] = await self._store.ask(("EVAL", _FLOOR, len(names), *names, newest.seq))
+        found = await self._store.run(_FLOOR, keys=names, args=[newest.seq])
         return Floor(*map(int, found)) if found else None
 
     async def deleted(self, inbox: str, epoch: str) -> Tombstones:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from relay.address import domain_of
 from relay.errors import Unauthorized
-from relay.store import Command, Store, keys
+from relay.store import Command, Script, Store, keys
 
 INBOXES = 5000  # of one account that are looked at for one answer; the others have older mail, or are not named
 _AT_ONCE = 500  # questions to Redis, some 20 ms
@@ -44,9 +44,10 @@ class Inboxes:
         """The replies to some commands."""
         return await self._store.ask(*commands)
 
-    async def run(self, script: str, inbox: str, account_id: str, *args: str | int) -> Any:
+    async def run(self, script: Script, inbox: str, account_id: str, *args: str | int) -> Any:
         """The reply of one of scripts.py."""
-        return (await self.ask(call(script, inbox, account_id, *args)))[0]
+        [reply] = await self.ask(call(script, inbox, account_id, *args))
+        return reply
 
     async def mine(self, account_id: str, address: str) -> Inbox:
         """The inbox of an address. Raises Unauthorized: it is not the account's."""
@@ -130,11 +131,11 @@ class Inboxes:
         return found
 
 
-def call(script: str, inbox: str, account_id: str, *args: str | int) -> Command:
+def call(script: Script, inbox: str, account_id: str, *args: str | int) -> Command:
     """One of scripts.py, as Redis takes it."""
     kinds = (keys.letterbox, keys.flags, keys.starred, keys.letter_ids)
     names = *(kind(inbox) for kind in kinds), keys.deleted(inbox, "")
-    return ("EVAL", script, len(names), *names, account_id, *args)
+    return script.call(names, (account_id, *args))
 
 
 def owners(address: str) -> tuple[Command, Command]:
