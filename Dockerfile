@@ -24,7 +24,7 @@ RUN python -m venv --without-pip /opt/relay \
 # The build backend goes into the builder's own Python and is not copied. --no-deps: nothing that the lock does not
 # name. Byte code is made here because the running container may write nothing, and unchecked, because file times need
 # not survive the copy into the next stage.
-COPY requirements-build.lock pyproject.toml README.md ./
+COPY requirements-build.lock pyproject.toml README.md LICENSE ./
 COPY relay relay/
 RUN pip install --require-hashes --requirement requirements-build.lock \
     && pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
@@ -36,7 +36,7 @@ FROM python:3.13-slim
 
 LABEL org.opencontainers.image.title="relay" \
       org.opencontainers.image.description="Inbound mail webhooks in, WebSocket messages out" \
-      org.opencontainers.image.version="0.1.0"
+      org.opencontainers.image.version="0.2.0"
 
 COPY --from=builder /opt/relay /opt/relay
 

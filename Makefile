@@ -6,10 +6,19 @@ ARGS         ?=
 COVERAGE_MIN ?= 90
 PROCESSES    ?= 2
 
-VENV  := .venv
-BIN   := $(VENV)/bin
-PY    := $(BIN)/python
-STAMP := $(VENV)/.installed
+# Two sizes in one environment: what the service needs (make run), and everything (all other targets).
+VENV    := .venv
+BIN     := $(VENV)/bin
+PY      := $(BIN)/python
+SERVICE := $(VENV)/.installed-service
+STAMP   := $(VENV)/.installed
+
+# Not empty where there is no interpreter that works: what is said to be installed there is not.
+ANEW := $(if $(realpath $(PY)),,anew)
+
+# The stamp of what runs the service. An environment that has everything keeps everything up to date: a newer starlette
+# beside an older schemathesis might not fit.
+NEEDED := $(if $(wildcard $(STAMP)),$(STAMP),$(SERVICE))
 
 # pip: no advice about newer pips, no questions, and no packages from outside of the lock
 # because of a constraint file that this person has for another project.
@@ -17,8 +26,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 unexport PIP_CONSTRAINT PYTHONHOME PYTHONPATH
 
+PYTEST = $(PY) -m pytest -n $(PROCESSES) --dist worksteal
+
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench chaos lock clean
+.PHONY: help install run test coverage check format dist bench chaos lock changes release clean anew
 
 help:  ## this list
 	@echo "make <target>:"
@@ -28,20 +39,35 @@ help:  ## this list
 install: $(STAMP)  ## make .venv with everything that the lock file names
 	@:
 
-run: $(STAMP)  ## run the service with a demo account, and say how to try it; ARGS="..." are passed on
+run: $(NEEDED)  ## run the service with a demo account, and say how to try it; ARGS="..." are passed on
 	@$(BIN)/relay demo $(ARGS)
 
-test: $(STAMP)  ## run all tests, with coverage; some of them: make test PROCESSES=0 COVERAGE_MIN=0 ARGS="tests/deploy -k lock"
-	@$(PY) -m pytest -n $(PROCESSES) --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE_MIN) $(ARGS)
+test: $(STAMP)  ## run all tests; some of them: make test PROCESSES=0 ARGS="tests/deploy -k lock"
+	@$(PYTEST) $(ARGS)
 
-check: $(STAMP)  ## lint, formatting and types; changes nothing
+coverage: $(STAMP)  ## run all tests, and say which lines they do not reach; fails below COVERAGE_MIN percent
+	@$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE_MIN) $(ARGS)
+
+# Not tests/: their mail is in many languages, and misspelt on purpose.
+PROSE = *.md *.toml Makefile .ci changes docs relay bench chaos clients scripts helm
+
+check: $(STAMP)  ## lint, formatting, types and spelling; changes nothing
 	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check
 	@$(PY) -m mypy
+	@$(PY) -m codespell_lib $(PROSE)
 
 format: $(STAMP)  ## format, and mend what the linter can mend
 	@$(PY) -m ruff check --fix-only
 	@$(PY) -m ruff format
+
+# Nothing here is downloaded: the build backend is in the environment. An older wheel beside the new one would be taken for it.
+dist: $(NEEDED)  ## build what is installed elsewhere, into dist/: wheel and sdist of the service, and of the client and test kit
+	@rm -rf dist
+	@$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . ./clients/python
+	@$(PY) -c 'from flit_core import buildapi; buildapi.build_sdist("dist")'
+	@$(PY) -B -c 'import os, sys; os.chdir("clients/python"); sys.path.insert(0, "."); import backend; backend.build_sdist("../../dist")'
+	@ls -1 dist/*
 
 bench: $(STAMP)  ## measure; numbers are of this machine
 	@test -e bench/__main__.py || { echo "bench/ does not exist yet: there is nothing to measure." >&2; exit 1; }
@@ -50,20 +76,28 @@ bench: $(STAMP)  ## measure; numbers are of this machine
 chaos: $(STAMP)  ## live through bad days: kills, stalls, floods; some minutes, and a table of what was lost
 	@$(PY) -m chaos $(ARGS)
 
+changes: $(STAMP)  ## show what CHANGELOG.md will say of the next version
+	@$(PY) -m towncrier build --draft --version next --date 'not released'
+
+release: $(STAMP)  ## make VERSION=0.2.0 of this commit: its section of CHANGELOG.md, a commit, a tag; pushes nothing
+	@$(PY) -m scripts.release $(VERSION)
+
 clean:  ## remove .venv and all caches
 	@rm -rf $(VENV) dist htmlcov .artifacts .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Every package at its current version, for every Python >= 3.11 and every platform ("universal": the differences are
-# markers in the file). uv is installed here and not by `make install`, because few ever lock, and whoever does wants
-# the current one for the same reason as the current packages; what it writes is text, read in review, and has the
-# hashes. The first file bounds the second, the second the third, so that a package has one version in all of them.
+# Every package at its current version, or PACKAGE alone (others move only where it needs that), for every Python >= 3.11
+# and every platform ("universal": the differences are markers in the file). uv is installed here and not by `make
+# install`, because few ever lock, and whoever does wants the current one for the same reason as the current packages;
+# what it writes is text, read in review, and has the hashes. The first file bounds the second, the second the third, so
+# that a package has one version in all of them.
 # No header with the command and no index in the output: both may tell where the author of the lock works. The system's
 # certificates, as pip does: in many networks no others are of use.
-LOCK = $(PY) -m uv pip compile --quiet --system-certs --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+UPGRADE = $(if $(PACKAGE),--upgrade-package $(PACKAGE),--upgrade)
+LOCK = $(PY) -m uv pip compile --quiet --system-certs $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-annotate \
        --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-lock: $(PY)  ## move every package to its current version: requirements*.lock
+lock: $(PY)  ## move every package to its current version in requirements*.lock, or one: make lock PACKAGE=starlette
 	@echo "Looking for current versions ..."
 	@$(PY) -m pip install --quiet --upgrade uv
 	@$(LOCK) pyproject.toml --output-file requirements.lock
@@ -72,17 +106,31 @@ lock: $(PY)  ## move every package to its current version: requirements*.lock
 	  | $(LOCK) - --constraint requirements-dev.lock --output-file requirements-build.lock
 	@echo "Written: requirements.lock requirements-dev.lock requirements-build.lock. Now: make install test"
 
-# Two steps, because pip cannot check hashes of a directory: first what the lock names, build backend included, then
-# this package alone, which must neither bring (--no-deps) nor build with (--no-build-isolation) anything else.
-$(STAMP): requirements-dev.lock pyproject.toml | $(PY)
-	@echo "Installing what requirements-dev.lock names into $(VENV) (the first time takes a minute) ..."
-	@$(PY) -m pip install --quiet --require-hashes --requirement requirements-dev.lock
+# No resolver (--no-deps): the lock is complete, so there is nothing to resolve. pip before 23.3 resolves an extra such as
+# coverage[toml] past the lock, and fails as soon as there is a newer release. `pip check` then says what a resolver would.
+# Two steps, because pip cannot check hashes of a directory: first what the locks name, build backend included, then this
+# package alone, which must not build with anything else (--no-build-isolation) either.
+define INSTALL
+	@$(PY) -m pip install --quiet --no-deps --require-hashes $(addprefix --requirement ,$(1))
 	@$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(PY) -m pip check || { echo "$(VENV) has packages that do not fit together; make it anew: make clean install" >&2; exit 1; }
+endef
+
+LOCKS := requirements.lock requirements-build.lock requirements-dev.lock
+
+$(SERVICE): requirements.lock requirements-build.lock pyproject.toml $(ANEW) | $(PY)
+	@echo "Installing what the service needs into $(VENV) (the first time takes half a minute) ..."
+	$(call INSTALL,requirements.lock requirements-build.lock)
 	@touch $@
+
+$(STAMP): $(LOCKS) pyproject.toml $(ANEW) | $(PY)
+	@echo "Installing what requirements-dev.lock names into $(VENV) (the first time takes a minute) ..."
+	$(call INSTALL,requirements-dev.lock)
+	@touch $(SERVICE) $@
 	@echo "Ready: make run, make test, or $(BIN)/relay --help"
 
 # No prerequisites: the interpreter's own date is older than anything here. Missing or dangling (a Python that has been
-# removed) is the only reason to make it anew.
+# removed) is the only reason to make it anew, and then everything in it too.
 $(PY):
 	@command -v "$(PYTHON)" >/dev/null 2>&1 || { echo "relay needs Python 3.11 or newer, and there is no $(PYTHON). Install one, or say which: make install PYTHON=/path/to/python3" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "relay needs Python 3.11 or newer; $(PYTHON) is $$("$(PYTHON)" -V 2>&1 | head -n 1). Say which one to use: make install PYTHON=python3.12" >&2; exit 1; }

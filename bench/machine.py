@@ -10,8 +10,10 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from relay import __version__
+
 _ROOT = Path(__file__).parent.parent
-_PACKAGES = ("relay", "starlette", "uvicorn", "uvloop", "httptools", "websockets", "redis", "hiredis", "orjson")
+_PACKAGES = ("starlette", "uvicorn", "uvloop", "httptools", "websockets", "redis", "hiredis", "orjson")
 
 
 def facts() -> list[tuple[str, str]]:
@@ -25,6 +27,7 @@ def facts() -> list[tuple[str, str]]:
             "commit",
             _first_match(["git", "-C", str(_ROOT), "describe", "--always", "--dirty"], r"^([0-9a-f]+\S*)$"),
         ),
+        ("relay", __version__),
         *((name, _version(name)) for name in _PACKAGES),
         ("redis-server", _first_match(["redis-server", "--version"], r"v=(\S+)")),
         ("nginx", _first_match(["nginx", "-v"], r"nginx/(\S+)")),

@@ -80,7 +80,7 @@ def encode(message: Message) -> bytes:
     return orjson.dumps(shape)
 
 
-def address(encoded: bytes, inbox: str, original_inbox: str = "") -> bytes:
+def for_inbox(encoded: bytes, inbox: str, original_inbox: str = "") -> bytes:
     """The message for one inbox: the encoded mail with ``inbox``, ``originalInbox`` and ``domain``.
 
     ``inbox`` is the canonical address of the envelope recipient (RFC 5321 RCPT TO); ``original_inbox`` differs

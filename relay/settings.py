@@ -315,11 +315,6 @@ def provider_secret(name: str) -> str:
     return os.environ.get(f"{PREFIX}{name.upper()}_SECRET", "")
 
 
-def client_key() -> str:
-    """The API key in the environment of a program that is a client, as Mailsac's clients have it; "" = none."""
-    return os.environ.get("MAILSAC_KEY", "")
-
-
 def _unknown(name: str, fields: Mapping[str, str]) -> str:
     if name.startswith((f"{PREFIX}PORT_", f"{PREFIX}SERVICE_")):
         return f"{name} is not a setting; Kubernetes made it for a Service: set enableServiceLinks: false"

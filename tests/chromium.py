@@ -1,13 +1,14 @@
-"""Debian's chromium, for tests that look at what a person sees."""
+"""A Chromium, for tests that look at what a person sees."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
-import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Playwright, async_playwright
+
+from tests import tools
 
 _LAUNCH = (
     "--no-sandbox",  # CI runs as root
@@ -22,11 +23,18 @@ _LAUNCH = (
 
 @asynccontextmanager
 async def launched() -> AsyncIterator[Browser]:
-    """A running browser; the test fails where there is none."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.fail("install chromium into PATH (Debian: apt-get install chromium)", pytrace=False)
+    """A running browser. Raises tools.Missing where there is none."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=_LAUNCH)
+        browser = await playwright.chromium.launch(executable_path=_executable(playwright), args=_LAUNCH)
         yield browser
         await browser.close()
+
+
+def _executable(playwright: Playwright) -> str:
+    """The machine's own, else the one that ``playwright install`` has downloaded."""
+    if found := tools.BROWSER.find():
+        return found
+    downloaded = playwright.chromium.executable_path
+    if not Path(downloaded).exists():
+        raise tools.Missing(tools.BROWSER)
+    return downloaded

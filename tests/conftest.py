@@ -14,7 +14,7 @@ import redis
 import structlog
 from playwright.async_api import Browser
 
-from tests import chromium, harness, node_packages
+from tests import chromium, harness, node_packages, tools
 from tests.redis_server import RedisServer
 
 _TEST_SECONDS = 40.0
@@ -36,6 +36,28 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
         pyfuncitem.obj = limited
     return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """A fixture may lack a tool."""
+    with tools.skipping(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """A test may lack a tool."""
+    with tools.skipping(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
+    """Says last what was skipped for want of a tool."""
+    yield
+    if line := tools.summary(terminalreporter.stats.get("skipped", [])):
+        terminalreporter.write_line(line, yellow=True)
 
 
 @pytest.fixture(autouse=True)

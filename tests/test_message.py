@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.message import EmailAddress, Message, address, encode
+from relay.message import EmailAddress, Message, encode, for_inbox
 
 RECEIVED = datetime(2026, 11, 20, 12, 0, 0, 7_999, tzinfo=timezone(timedelta(hours=2)))
 
@@ -46,7 +46,7 @@ def test_repeated_headers_are_lists_in_order() -> None:
 
 def test_one_encoding_serves_all_recipients() -> None:
     encoded = encode(Message(received=RECEIVED, raw=b"x", to=(EmailAddress("a@b.test", "A"),)))
-    one, two = (orjson.loads(address(encoded, name)) for name in ("a@b.test", "c@d.test"))
+    one, two = (orjson.loads(for_inbox(encoded, name)) for name in ("a@b.test", "c@d.test"))
     assert (one["inbox"], one["originalInbox"], one["domain"]) == ("a@b.test", "a@b.test", "b.test")
     assert (two["inbox"], two["domain"]) == ("c@d.test", "d.test")
     assert one["to"] == two["to"] == [{"address": "a@b.test", "name": "A"}]
@@ -54,7 +54,7 @@ def test_one_encoding_serves_all_recipients() -> None:
 
 def test_rerouted_mail_tells_where_it_came_from() -> None:
     encoded = encode(Message(received=RECEIVED, raw=b"x"))
-    shape = orjson.loads(address(encoded, "a@b.test", "alias@b.test"))
+    shape = orjson.loads(for_inbox(encoded, "a@b.test", "alias@b.test"))
     assert (shape["inbox"], shape["originalInbox"]) == ("a@b.test", "alias@b.test")
 
 

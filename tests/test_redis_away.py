@@ -34,6 +34,7 @@ async def test_killed_and_started_again(relay: Relay, server: RedisServer) -> No
     async with relay.listen() as socket:
         server.kill()
         await relay.until_ready(ready=False)
+        assert not await relay.ready()
         for answer in (await relay.post(MAIL, ADDRESS), await relay.rest("GET", "/api/addresses")):
             assert answer.status_code == 503
             assert int(answer.headers["retry-after"]) > 0
@@ -41,6 +42,7 @@ async def test_killed_and_started_again(relay: Relay, server: RedisServer) -> No
         assert (await relay.internal.get("/livez")).status_code == 200
         server.restart()
         await relay.until_ready()
+        assert await relay.ready()
         await relay.send("back")
         assert await socket.subject() == "back"
 

@@ -16,11 +16,11 @@ class SocketApi:
     """The handler."""
 
     def __init__(self, survey: Survey) -> None:
-        self._census = survey
+        self._survey = survey
 
     async def list(self, call: Call) -> Response:
         """``X-Total-Count`` says how many there are when there are more than are shown."""
-        seen = await self._census.sockets(call.account_id)
+        seen = await self._survey.sockets(call.account_id)
         response = Json([_as_json(socket) for socket in seen.sockets])
         response.headers["x-total-count"] = str(seen.total)
         return response

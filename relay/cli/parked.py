@@ -20,7 +20,7 @@ from relay.cli.console import abandon_stdout, complain, print_json
 from relay.cli.registry import iso, on_redis
 from relay.delivery.bus import Bus
 from relay.errors import RelayError, Unavailable
-from relay.inbound.intake import Intake, Report
+from relay.inbound.intake import Intake, Observer, Report
 from relay.inbound.providers import PROVIDERS
 from relay.inbound.webhook.provider import Post, PostHeaders, Provider
 from relay.metrics import Metrics
@@ -174,8 +174,7 @@ async def _retry_each(store: Store, loaded: Settings, ids: Sequence[str] | None)
         bus,
         room,
         Fetches(store),
-        metrics,
-        activity,
+        Observer(metrics, activity),
         fetched_from=loaded.api_keys(),
         max_message_bytes=loaded.max_message_bytes,
     )

@@ -165,7 +165,7 @@ class Bus:
     async def publish(
         self, inbox: str, message: bytes, event: IdempotencyKey | None = None
     ) -> Published | Unwanted:
-        """Stores and announces one message (:func:`relay.message.address`) for one canonical address.
+        """Stores and announces one message (:func:`relay.message.for_inbox`) for one canonical address.
 
         Once for each ``event`` and inbox; without one, each call is a message of its own. After it returns Published
         the message survives this process. After Unavailable it may have been stored.

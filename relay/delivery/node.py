@@ -12,7 +12,9 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
@@ -46,6 +48,25 @@ _LONGEST_PAUSE_SECONDS = 2.0  # posts succeed again before the link is back, and
 _ECHO_SECONDS = 5.0  # a link over which nothing comes for so long after a probe is dead
 
 
+class Recovery(Protocol):
+    """Puts back what Redis must hold; it may have come back empty. Both raise Unavailable."""
+
+    async def prepare(self) -> None:
+        """Awaited before each link."""
+
+    async def restore(self) -> bool:
+        """Awaited with each probe. Whether something was put back, now or lately."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeLimits:
+    """What one process takes on, and when it looks after its link."""
+
+    max_sockets_per_account: int
+    turn_bytes: int  # after delivering so many, sockets get a turn to write; smaller than a socket's send buffer
+    probe_seconds: float  # between two proofs that the link is not deaf
+
+
 class Node:
     """Follows the bus for the listeners of this process."""
 
@@ -57,31 +78,28 @@ class Node:
         metrics: Metrics,
         activity: Recorder,
         *,
-        prepare: Callable[[], Awaitable[None]],
-        restore: Callable[[], Awaitable[bool]],
-        max_sockets_per_account: int,
-        turn_bytes: int,
-        probe_seconds: float,
+        recovery: Recovery,
+        limits: NodeLimits,
+        on_connected: Callable[[], None],
     ) -> None:
-        """``prepare`` is awaited before each link, and ``restore`` with each probe: what Redis must hold may be gone.
-        Both may raise Unavailable.
-
-        ``turn_bytes``: after delivering so many, sockets get a turn to write; less than one may hold back.
-        """
-        self._prepare = prepare
-        self._restore = restore
+        """``on_connected`` is called when :attr:`connected` has been set, changed or not."""
+        self._recovery = recovery
+        self._limits = limits
+        self._on_connected = on_connected
         self._bus = bus
         self._letterbox = letterbox
         self._gate = gate
         self._metrics = metrics
         self._activity = activity
-        self._turn_bytes = turn_bytes
-        self._probe_seconds = probe_seconds
         self._subscriptions = Subscriptions()
-        self.hub = Hub(max_sockets_per_account=max_sockets_per_account, on_change=self._subscriptions.changed)
+        self.hub = Hub(
+            max_sockets_per_account=limits.max_sockets_per_account, on_change=self._subscriptions.changed
+        )
         self._revalidator = Revalidator(gate)
         self._positions = Positions()
-        self._catch_up = CatchUp(letterbox, self.hub, self._positions, metrics, activity, turn_bytes=turn_bytes)
+        self._catch_up = CatchUp(
+            letterbox, self.hub, self._positions, metrics, activity, turn_bytes=limits.turn_bytes
+        )
         self._live = False  # doorbells are delivered; else they are noted, until all that was missed is read
         process = secrets.token_hex(8)
         self._probe_channel = keys.probe(process)
@@ -98,7 +116,7 @@ class Node:
         # First watched, then asked: a right that ends after the answer finds the listener by its notice.
         self.hub.watch(listener)
         try:
-            # Asked before the subscription: even the first message after it is missed if its doorbell does not come.
+            # Read before subscribing, so that a lost first doorbell is noticed.
             tops = await self._letterbox.tops(listener.addresses)
             now_ms = await self._letterbox.now_ms() if listener.domains else 0
             listener.account = await self._gate.admit(
@@ -146,7 +164,7 @@ class Node:
     async def _serve(self) -> None:
         """One link's life. Raises when it, or what is done over it, fails."""
         self._bus.doubted.clear()
-        await self._prepare()
+        await self._recovery.prepare()
         self._catch_up.forget()
         link = await self._bus.link()
         try:
@@ -172,6 +190,7 @@ class Node:
     def _set_connected(self, connected: bool) -> None:
         self.connected = connected
         self._metrics.connected.set(connected)
+        self._on_connected()
 
     async def _probe(self) -> None:
         """Rings our own doorbell: a link that looks well may be half-open, or lead to a master that is none any more.
@@ -180,13 +199,13 @@ class Node:
         """
         while True:
             try:
-                async with asyncio.timeout(self._probe_seconds):
+                async with asyncio.timeout(self._limits.probe_seconds):
                     await self._bus.doubted.wait()
                 self._set_connected(False)
             except TimeoutError:
                 pass
             self._bus.doubted.clear()
-            await self._restore()
+            await self._recovery.restore()
             now_ms = await self._letterbox.now_ms()
             self._heard.clear()
             await self._bus.ring(self._probe_channel, b"%d" % now_ms)
@@ -213,7 +232,7 @@ class Node:
     async def _read(self, link: Link) -> None:
         delivered_bytes = 0
         while True:
-            if delivered_bytes > self._turn_bytes:
+            if delivered_bytes > self._limits.turn_bytes:
                 # What Redis has sent is taken without waiting; a socket that cannot write meanwhile looks slow.
                 delivered_bytes = 0
                 await asyncio.sleep(0)

@@ -51,9 +51,9 @@ class _Question:
 
     def take(self, answer: dict[str, Any]) -> None:
         self.answers.append(answer)
-        self.classify()
+        self.check()
 
-    def classify(self) -> None:
+    def check(self) -> None:
         if self.missing is not None and len(self.answers) >= self.missing:
             self.complete.set()
 
@@ -76,7 +76,7 @@ class Survey:
         self._hub = hub
         self._process = process
         self._name = process[:_NAME_LENGTH]
-        self.channel = keys.census_answers(process)
+        self.channel = keys.survey_answers(process)
         self._asked = 0
         self._questions: dict[int, _Question] = {}
         self._looks: dict[str, _Look] = {}
@@ -109,7 +109,7 @@ class Survey:
         try:
             asked = SurveyRequest(self._process, number, account)
             question.missing = await self._bus.announce(keys.SURVEY, asked.encode())
-            question.classify()
+            question.check()
             limit = _CLUSTER_SECONDS if question.missing is None else _ANSWER_SECONDS
             try:
                 async with asyncio.timeout(limit):
@@ -144,7 +144,7 @@ class Survey:
     async def _answer(self, asked: SurveyRequest) -> None:
         told = SurveyReply(asked.number, self._own(asked.account))
         try:
-            await self._bus.announce(keys.census_answers(asked.asker), told.encode())
+            await self._bus.announce(keys.survey_answers(asked.asker), told.encode())
         except Unavailable:
             log.info("survey.unanswered")  # who asks does without; the link has its own probes
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import orjson
 import structlog
@@ -18,10 +18,9 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from relay.activity import Recorder
 from relay.activity.kinds import shown
 from relay.errors import BadRequest, RelayError, TooLarge, Unavailable, UnsupportedMediaType
-from relay.inbound.intake import Intake, too_large
+from relay.inbound.intake import Intake, Observer, too_large
 from relay.inbound.webhook.provider import (
     ANSWERS,
     Answers,
@@ -32,7 +31,6 @@ from relay.inbound.webhook.provider import (
     PostHeaders,
     Provider,
 )
-from relay.metrics import Metrics
 
 # A body that comes more slowly holds memory that other providers need; 25 MiB in it are 3.5 Mbit/s.
 _BODY_SECONDS = 60.0
@@ -71,51 +69,71 @@ class _Overloaded(Unavailable):
         return {**super().headers, "connection": "close"}  # what is left of the body is not read
 
 
-class Door:
-    """The door in, for all providers that have a secret."""
+class _Memory:
+    """What the bodies of all entrances hold of it."""
 
-    def __init__(
-        self,
-        intake: Intake,
-        metrics: Metrics,
-        activity: Recorder,
-        *,
-        settled: Callable[[str], Awaitable[None]],
-        max_message_bytes: int,
-        public_url: str = "",
-    ) -> None:
-        """``settled(url)`` waits until the download of the URL, which a proof needs, has succeeded or failed.
-
-        ``public_url``: without a slash at the end; "" = scheme and host of each request stand for it."""
-        self.intake = intake
-        self.activity = activity
-        self.settled = settled
-        self.public_url = public_url
-        self.max_message_bytes = max_message_bytes
-        # labels() takes longer than inc(), and there are few: a status each.
-        self.posts = lru_cache(maxsize=256)(metrics.inbound.labels)
-        self.log = structlog.get_logger().bind()
-        self._bytes_held = 0
-
-    def entrances(self, providers: Iterable[Provider]) -> dict[str, ASGIApp]:
-        """What answers at which path; who has no secret is not among the providers, and its path does not exist."""
-        return {f"/inbound/{provider.name}": Entrance(self, provider) for provider in providers}
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._held_bytes = 0
 
     def hold(self, size_bytes: int) -> None:
-        """Counts bytes of a body that wait in memory; negative when they are gone. Raises Unavailable: too many."""
-        self._bytes_held += size_bytes
-        if size_bytes > 0 and self._bytes_held > _BODIES_IN_MEMORY * self.max_message_bytes:
+        """Counts bytes of a body that wait; negative when they are gone. Raises Unavailable: too many."""
+        self._held_bytes += size_bytes
+        if size_bytes > 0 and self._held_bytes > self._limit_bytes:
             raise _Overloaded("too much mail is coming in at once; try again")
+
+
+def entrances(
+    providers: Iterable[Provider],
+    intake: Intake,
+    observer: Observer,
+    *,
+    settled: Callable[[str], Awaitable[None]],
+    max_message_bytes: int,
+    public_url: str = "",
+) -> dict[str, ASGIApp]:
+    """What answers at which path. A provider without a secret is not among them, and its path does not exist.
+
+    ``settled(url)`` waits until the download of the URL, which a proof needs, has succeeded or failed.
+    ``public_url``: without a slash at the end; "" = scheme and host of each request stand for it.
+    """
+    memory = _Memory(_BODIES_IN_MEMORY * max_message_bytes)
+
+    def entrance(provider: Provider) -> Entrance:
+        limit_bytes = provider.body_limit(max_message_bytes)
+        return Entrance(
+            provider, intake, observer, memory, settled=settled, public_url=public_url, limit_bytes=limit_bytes
+        )
+
+    return {f"/inbound/{provider.name}": entrance(provider) for provider in providers}
 
 
 class Entrance:
     """One provider's path as an ASGI application, for POST and HEAD."""
 
-    def __init__(self, door: Door, provider: Provider) -> None:
-        self._door = door
+    def __init__(
+        self,
+        provider: Provider,
+        intake: Intake,
+        observer: Observer,
+        memory: _Memory,
+        *,
+        settled: Callable[[str], Awaitable[None]],
+        public_url: str,
+        limit_bytes: int,
+    ) -> None:
+        """As of :func:`entrances`. ``limit_bytes``: of a body."""
         self._provider = provider
-        self._limit_bytes = provider.body_limit(door.max_message_bytes)
+        self._intake = intake
+        self._activity = observer.activity
+        self._memory = memory
+        self._settled = settled
+        self._public_url = public_url
+        self._limit_bytes = limit_bytes
         self._head_proven = provider if isinstance(provider, HeadProven) else None
+        # labels() takes longer than inc(), and there are few: a status each.
+        self._posts = lru_cache(maxsize=32)(partial(observer.metrics.inbound.labels, provider.name))
+        self._log = structlog.get_logger().bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers whatever is a RelayError; others are the server's."""
@@ -126,7 +144,7 @@ class Entrance:
             answer = await self._take(body, scope, receive)
         except RelayError as error:
             return await self._refused(error, body, scope)(scope, receive, send)
-        self._door.posts(self._provider.name, "200").inc()
+        self._posts("200").inc()
         headers = [(b"content-length", b"%d" % len(answer)), (b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         return await send({"type": "http.response.body", "body": answer})
@@ -135,7 +153,7 @@ class Entrance:
         """Takes one post in; returns the JSON for its provider. Raises RelayError: nothing, or not all, was taken."""
         headers = PostHeaders(scope["headers"])
         query = QueryParams(scope["query_string"]) if scope["query_string"] else _NO_QUERY
-        url = _url(self._door.public_url, headers, scope)
+        url = _url(self._public_url, headers, scope)
         _refuse_declared(headers, self._limit_bytes)
         proven = self._head_proven is not None and self._head_proven.proof_in_head(headers)
         if proven:  # before a stranger can have us hold a body
@@ -148,19 +166,19 @@ class Entrance:
             await self._read(body, receive)
             post = Post(headers, query, body.take(), datetime.now(UTC), url)
             try:
-                report = await self._door.intake.take(self._provider, post, proven=proven)
+                report = await self._intake.take(self._provider, post, proven=proven)
             except NotReady as missing:  # the first of its kind; who sends it may not do so again
-                await self._door.settled(missing.url)
-                report = await self._door.intake.take(self._provider, post, proven=proven)
+                await self._settled(missing.url)
+                report = await self._intake.take(self._provider, post, proven=proven)
             return report.answer()
         finally:
-            self._door.hold(-body.size_bytes)
+            self._memory.hold(-body.size_bytes)
 
     async def _verify_head(self, head: Post) -> None:
         try:
             self._provider.verify(head)
         except NotReady as missing:
-            await self._door.settled(missing.url)
+            await self._settled(missing.url)
             self._provider.verify(head)
 
     async def _read(self, body: _Body, receive: Receive) -> None:
@@ -180,7 +198,7 @@ class Entrance:
             raise BadRequest("the connection ended before the body did")
         chunk = message.get("body", b"")
         body.add(chunk, last=not message.get("more_body", False))
-        self._door.hold(len(chunk))
+        self._memory.hold(len(chunk))
         if body.size_bytes > self._limit_bytes:
             raise too_large(self._limit_bytes)
 
@@ -202,9 +220,9 @@ class Entrance:
         # The bytes that a provider could not prove, or that it wants back, are nobody's mail: not kept.
         name, status = self._provider.name, _status(self._provider.answers, error)
         client = shown(scope["client"][0]) if scope.get("client") else ""
-        self._door.posts(name, str(status)).inc()
-        self._door.log.warning("inbound.refused", provider=name, status=status, error=str(error), client=client)
-        self._door.activity.refused_post(name, status, str(error), client=client)
+        self._posts(str(status)).inc()
+        self._log.warning("inbound.refused", provider=name, status=status, error=str(error), client=client)
+        self._activity.refused_post(name, status, str(error), client=client)
         headers = dict(error.headers) if body.whole else {**error.headers, "connection": "close"}
         return Response(orjson.dumps(error.body()), status, headers, "application/json")
 

@@ -34,7 +34,7 @@ from relay.inbound.webhook.provider import (
     Unreadable,
     WrongWebhook,
 )
-from relay.message import Message, address, encode
+from relay.message import Message, encode, for_inbox
 from relay.metrics import Metrics
 from relay.queues import parked
 from relay.queues.fetches import Fetches
@@ -99,6 +99,14 @@ class Report:
         return orjson.dumps(answer)
 
 
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Who is told what became of the posts."""
+
+    metrics: Metrics
+    activity: Recorder
+
+
 class Intake:
     """The way of all posts, whatever their provider."""
 
@@ -107,8 +115,7 @@ class Intake:
         bus: Bus,
         dead_letters: Parked,
         fetches: Fetches,
-        metrics: Metrics,
-        activity: Recorder,
+        observer: Observer,
         *,
         fetched_from: Collection[str],
         max_message_bytes: int,
@@ -117,12 +124,12 @@ class Intake:
         self._bus = bus
         self._dead_letters = dead_letters
         self._fetches = fetches
-        self._activity = activity
+        self._activity = observer.activity
         self._fetched_from = frozenset(fetched_from)
         # labels() takes longer than inc(), and there are few: an outcome each.
-        self._recipients = lru_cache(maxsize=256)(metrics.recipients.labels)
-        self._duplicates = metrics.duplicates.labels
-        self._parked = metrics.parked.labels
+        self._recipients = lru_cache(maxsize=256)(observer.metrics.recipients.labels)
+        self._duplicates = observer.metrics.duplicates.labels
+        self._parked = observer.metrics.parked.labels
         self._max_message_bytes = max_message_bytes
         self._log = structlog.get_logger().bind()  # once: there is a line for each mail
 
@@ -251,7 +258,7 @@ class Intake:
         )
 
     async def _publish_one(self, letter: _Letter) -> Published | Unwanted:
-        message = address(letter.encoded, letter.inbox, letter.original_inbox)
+        message = for_inbox(letter.encoded, letter.inbox, letter.original_inbox)
         return await self._bus.publish(letter.inbox, message, letter.event)
 
     async def _announce(self, provider: Provider, fetches: Sequence[Fetch], report: Report) -> None:

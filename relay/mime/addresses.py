@@ -23,9 +23,9 @@ _SIMPLE = re.compile(
 # a quoted string without its end reaches to the end of the text, and is then read once more without quotes.
 _TOKEN = re.compile(
     r"""
-    (?P<word>=\?[^?\s]{1,128}+\?[QqBb]\?(?:(?!\?=|=\?(?!=)).)*+\?=)
-  | "(?P<quoted>(?:[^"\\]|\\.)*+)(?P<closed>"?)
-  | <(?P<angle>(?:"(?:[^"\\]|\\.)*+"|[^<>"\\])*+)>
+    (?P<word>=\?[^?\s]{1,128}+\?[QqBb]\?[^?=]*+(?:(?:=(?!\?(?!=))|\?(?!=))[^?=]*+)*\?=)
+  | "(?P<quoted>[^"\\]*+(?:\\.[^"\\]*+)*)(?P<closed>"?)
+  | <(?P<angle>[^<>"\\]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*"[^<>"\\]*+)*)>
   | (?P<literal>\[[^\[\]]*+\])
   | (?P<special>[,;:(])
   | (?P<blank>\s++|[<>)\\])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
@@ -15,9 +16,9 @@ from urllib.parse import unquote_to_bytes
 from relay.mime.charset import decode
 
 # RFC 5322 section 2.2: a field name is printable US-ASCII without colon; 4.5.1 lets white space precede the colon.
-_NAME = rb"[!-9;-~]++[ \t]*+:"
-_FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?|([^\n]++)\n?")
-_STARTS = re.compile(_NAME)
+_STARTS = re.compile(rb"([!-9;-~]++)[ \t]*+:")
+# Where a field ends. It is searched for, because a pattern of the whole field would remember each of its folds.
+_FIELD_END = re.compile(rb"\n(?![ \t])")
 _PLAIN_NAME = re.compile(rb"[!-9;-~]{1,64}")
 FOLD = re.compile(rb"\r?\n[ \t]+")
 # What begins with a literal is found ten times as fast.
@@ -86,17 +87,24 @@ def split_carefully(raw: bytes, start: int, end: int) -> Block:
     """What :func:`split` returns, in four times the time: line by line, for blocks with anything odd in them."""
     stop, body = empty_line(raw, start, end)
     fields: list[tuple[str, bytes]] = []
-    for match in _FIELD.finditer(raw, start, stop):
-        name, value, broken = match.groups()
-        if name is not None:
-            if b"\n" in value:
-                value = unfold(value)
-            fields.append((name.decode("ascii").lower(), value.strip()))
-            if len(fields) == MAX_FIELDS:
-                break
-        elif broken != b"\r" and not _STARTS.match(raw, match.end(), stop):
-            return Block(fields, match.start())
+    position = start
+    while position < stop and len(fields) < MAX_FIELDS:
+        if name := _STARTS.match(raw, position, stop):
+            found = _FIELD_END.search(raw, name.end(), stop)
+            line_end = found.start() if found else stop
+            value = raw[name.end() : line_end]
+            fields.append((name[1].decode("ascii").lower(), (unfold(value) if b"\n" in value else value).strip()))
+        else:
+            line_end = _line_end(raw, position, stop)
+            if raw[position:line_end] != b"\r" and not _STARTS.match(raw, line_end + 1, stop):
+                return Block(fields, position)
+        position = line_end + 1
     return Block(fields, body)
+
+
+def _line_end(raw: bytes, start: int, end: int) -> int:
+    found = raw.find(b"\n", start, end)
+    return end if found < 0 else found
 
 
 def empty_line(raw: bytes, start: int, end: int) -> tuple[int, int]:
@@ -133,8 +141,9 @@ def text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
+# No repeat here can match the same text in a second way, so that what fails fails once: linear.
 _PARAMETER = re.compile(
-    rb';\s*+([^\s=;*]++)(?:\*(\d{1,3}))?+(\*)?+\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"?|([^;]*+))', re.DOTALL
+    rb';\s*+([^\s=;*]++)(?:\*(\d{1,3}))?(\*?)\s*+=\s*+(?:"([^"\\]*+(?:\\.[^"\\]*+)*)"?|([^;]*+))', re.DOTALL
 )
 # One parameter and nothing behind it, as nearly every field has: what _PARAMETER finds there, in one step.
 _ONE_PARAMETER = re.compile(rb'[^;]*+;\s*+([^\s=;*]++)=(?:"([^"\\]*+)"|([^\s;"]++))')
@@ -146,7 +155,9 @@ def parameters(value: bytes) -> dict[bytes, bytes]:
 
     RFC 2045 section 5.1, and RFC 2231: sections are joined in the order of their numbers, percent signs decoded,
     the charset in front dropped. An unquoted value reaches to the next ";": boundaries hold forbidden characters.
+    Only the first ``MAX_DECODED`` bytes are read.
     """
+    value = value[:MAX_DECODED]
     if b";" not in value:
         return {}
     if (one := _ONE_PARAMETER.fullmatch(value)) is not None:
@@ -168,10 +179,10 @@ def parameters_carefully(value: bytes) -> dict[bytes, bytes]:
 
 
 # RFC 2047 section 2, with the spaces and question marks inside that are forbidden there and seen in mail. The text
-# holds no "=?" but in "=?=" (padding, then the end), so that a scan ends at the next word at the latest: linear.
-_WORD = re.compile(
-    r"=\?([^?*\s]{1,64}+)(?:\*[^?\s]{0,64}+)?\?([QqBb])\?([^?=]*+(?:(?:=(?!\?(?!=))|\?(?!=))[^?=]*+)*+)\?="
-)
+# holds no "=?" but in "=?=" (padding, then the end), so that a search for the end stops at the next word at the
+# latest: linear. One pattern of all would remember each "=" of the text.
+_WORD = re.compile(r"=\?([^?*\s]{1,64}+)(?:\*[^?\s]{0,64}+)?\?([QqBb])\?")
+_WORD_END = re.compile(r"\?=|=\?(?!=)")
 
 
 def decode_words(value: str) -> str:
@@ -183,17 +194,28 @@ def decode_words(value: str) -> str:
         return value
     pieces: list[tuple[str, str | bytes]] = []  # (charset or "" for plain text, text or bytes)
     position = 0
-    for match in _WORD.finditer(value):
-        word = _word(match[2], match[3])
+    for head, end in _words(value):
+        word = _word(head[2], value[head.end() : end.start()])
         if word is None:
             continue
-        between = value[position : match.start()]
+        between = value[position : head.start()]
         if between and not (pieces and between.isspace()):
             pieces.append(("", between))
-        pieces.append((match[1].lower(), word))
-        position = match.end()
+        pieces.append((head[1].lower(), word))
+        position = end.end()
     pieces.append(("", value[position:]))
     return "".join(_joined(charset, [piece for _, piece in run]) for charset, run in groupby(pieces, _charset))
+
+
+def _words(value: str) -> Iterator[tuple[re.Match[str], re.Match[str]]]:
+    """What each encoded word begins with, and what it ends with; the text is between."""
+    position = 0
+    while (head := _WORD.search(value, position)) and (end := _WORD_END.search(value, head.end())):
+        if end[0] == "?=":
+            yield head, end
+            position = end.end()
+        else:
+            position = head.end()
 
 
 def _charset(piece: tuple[str, str | bytes]) -> str:

@@ -1,4 +1,4 @@
-"""The page of the reference: one static HTML, made at the start. Its shell is relay/web/pages/docs.html."""
+"""The page of the reference: one static HTML, made when first asked for. Its shell is relay/web/pages/docs.html."""
 
 from __future__ import annotations
 

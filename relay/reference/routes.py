@@ -1,7 +1,11 @@
-"""``/docs``, ``/openapi.json`` and ``/asyncapi.json``: made once, at the start."""
+"""``/docs``, ``/openapi.json`` and ``/asyncapi.json``: made when first asked for.
+
+That takes some 40 ms, which most processes need not spend at their start.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import orjson
@@ -23,10 +27,17 @@ def documents(public_url: str = "") -> dict[str, dict[str, Any]]:
 
 def routes(public_url: str = "") -> list[Route]:
     """The paths of the reference, for app.py."""
+
+    def document(path: str) -> bytes:
+        return orjson.dumps(documents(public_url)[path])
+
+    return [
+        web.made("/docs", "docs.html", _docs),
+        *(web.made(path, path, partial(document, path)) for path in ("/openapi.json", "/asyncapi.json")),
+    ]
+
+
+def _docs() -> bytes:
     shell = web.page_file("docs.html").decode()
     filled = shell.replace("<!-- navigation -->", page.navigation(NOUNS))
-    filled = filled.replace("<!-- content -->", page.content(NOUNS, frames()))
-    return [
-        web.made("/docs", "docs.html", filled.encode()),
-        *(web.made(path, path, orjson.dumps(one)) for path, one in documents(public_url).items()),
-    ]
+    return filled.replace("<!-- content -->", page.content(NOUNS, frames())).encode()

@@ -18,7 +18,7 @@ _MIN_INLINED = 1 << 20
 _INLINED_PER_BYTE = 4  # of the mail
 MAX_REFERENCES = 1000  # that are replaced
 # RFC 2392, as the value of an attribute or of url() in a style.
-_REFERENCE = re.compile(r"((?:=|\burl\()\s{0,32}+(?:[\"']|&quot;)?+)cid:([^\s\"'<>()\\]{1,1000}+)", re.IGNORECASE)
+_REFERENCE = re.compile(r"((?:=|\burl\()\s{0,32}+(?:[\"']|&quot;)?)cid:([^\s\"'<>()\\]{1,1000}+)", re.IGNORECASE)
 _WINDOW = 64 * 1024  # characters that are looked through at once: a regex holds up all other threads
 _LONGEST = 2048  # reference
 _IMAGE = re.compile(r"image/[a-z0-9][a-z0-9.+-]{0,63}")

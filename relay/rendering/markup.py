@@ -28,9 +28,11 @@ CUT = Token("", False, " [… the rest of this message is too large to be shown 
 
 # WHATWG HTML section 13.2.5. A quoted value without an end takes all that is left, as there: to look for another
 # meaning at each "<" would be quadratic. So does a tag of more than 10,000 attributes, which no mail has: a regex holds
-# up all other threads.
+# up all other threads. Each kind of value begins as no other does ("(?![^>])" is the one that is missing), so that
+# there is one way to read a tag.
 _TAG = re.compile(
-    r"<(/?)([A-Za-z][^\s/>]*+)((?:[^>=]++|=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\s\"'>][^\s>]*+)?+){0,20000}+)>"
+    r"<(/?)([A-Za-z][^\s/>]*+)"
+    r"((?:[^>=]++|=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\s\"'>][^\s>]*+|(?![^>]))){0,20000})>"
 )
 _OPENS = re.compile(r"</?[A-Za-z]")
 _COMMENT_END = re.compile(r"--!?>")

@@ -22,14 +22,14 @@ from relay.accounts import file as accounts_file
 from relay.activity import Journal, Reader, Recorder
 from relay.delivery.bus import Bus
 from relay.delivery.letterbox import Letterbox
-from relay.delivery.node import Node
+from relay.delivery.node import Node, NodeLimits
 from relay.delivery.replay import Replay
 from relay.errors import ConfigError
 from relay.inbound import providers
-from relay.inbound.door import Door as InboundDoor
+from relay.inbound.door import entrances
 from relay.inbound.fetching.document_cache import DocumentCache
 from relay.inbound.fetching.worker import FetchWorker
-from relay.inbound.intake import Intake
+from relay.inbound.intake import Intake, Observer
 from relay.inbound.proof import sns
 from relay.inbound.providers.sendgrid import SendGrid
 from relay.inbound.providers.ses import Ses
@@ -41,15 +41,14 @@ from relay.metrics import CONTENT_TYPE, Metrics
 from relay.queues.fetches import Fetches
 from relay.queues.parked import Parked
 from relay.reference import routes as reference
+from relay.service.recovery import AccountsRecovery
 from relay.settings import Settings
-from relay.store import keys
 from relay.stream.door import Door as StreamDoor
 from relay.waiting.wait import Waiting
 
 log = structlog.get_logger()
 
 _END_SECONDS = 10.0  # for the tasks of a service to end when they are told to; the process then ends without them
-_LATELY_MS = 60_000  # longer than any question to Redis, and its answer, may take
 _CONFIRMATION_TRIES = 3  # of an SNS subscription; it is asked for once only
 _TURN_BYTES = 64 * 1024  # one read of a socket to Redis brings about as much
 
@@ -62,18 +61,20 @@ class Service:
         self.settings = settings
         if problems := providers.without_api_key(settings):
             raise ConfigError(problems)
-        self._declared = accounts_file.read(settings.accounts_file) if settings.accounts_file else None
+        declared = accounts_file.read(settings.accounts_file) if settings.accounts_file else None
         self.store = store.connect(
             settings.redis_url.get_secret_value(),
             timeout_seconds=settings.redis_timeout_seconds,
             wait_replicas=settings.redis_wait_replicas,
         )
         self.metrics = Metrics()
-        self.accounts = Accounts.build(self.store, settings, restore=self._restore)
         kept = {"keep_messages": settings.keep_messages, "keep_seconds": settings.keep_seconds}
-        self.bus = Bus(self.store, restore=self._restore, **kept)
         # With a queue of its own: who reads a lot holds up nobody who publishes.
         self.letterbox = Letterbox(self.store.with_own_queue(), **kept)
+        self._recovery = AccountsRecovery(self.store, self.letterbox, declared)
+        self.accounts = Accounts.build(self.store, settings, restore=self._recovery.restore)
+        self._recovery.apply_to(self.accounts)
+        self.bus = Bus(self.store, restore=self._recovery.restore, **kept)
         self.mailbox = Mailbox(
             self.store.with_own_queue(),
             **kept,
@@ -87,12 +88,14 @@ class Service:
         self.node = self._made_node()
         self._fetches = Fetches(self.store)
         self._documents = DocumentCache(sns.is_amazon_sns, exactly=[settings.sendgrid_jwks_url])
+        self._observer = Observer(self.metrics, self._activity)
         self._intake = self._made_intake()
         replay = Replay(self.letterbox, self.metrics, self._activity, limit=settings.replay_limit)
         self._stream = StreamDoor(self.node, replay, self.metrics, self._activity, settings)
         self._waiting = Waiting(self.node, self.letterbox)
-        self._accounts_loaded = asyncio.Event()
-        self._restoring = asyncio.Lock()
+        self.became_ready = asyncio.Event()  # set while ``ready``
+        self.became_unready = asyncio.Event()  # set while not
+        self.became_unready.set()
         self._leaving = False
         self.failed: asyncio.Future[None] | None = None  # set while running; ends with the error that ended it
         self.internal = Starlette(routes=self._internal_routes()) if settings.internal_port is not None else None
@@ -106,11 +109,13 @@ class Service:
             self.accounts.gate,
             self.metrics,
             self._activity,
-            prepare=self._load_accounts,
-            restore=self._restore,
-            max_sockets_per_account=settings.max_sockets_per_account,
-            turn_bytes=min(_TURN_BYTES, settings.socket_buffer_bytes // 2),
-            probe_seconds=settings.redis_probe_seconds,
+            recovery=self._recovery,
+            limits=NodeLimits(
+                max_sockets_per_account=settings.max_sockets_per_account,
+                turn_bytes=min(_TURN_BYTES, settings.socket_buffer_bytes // 2),
+                probe_seconds=settings.redis_probe_seconds,
+            ),
+            on_connected=self._note_readiness,
         )
 
     def _made_intake(self) -> Intake:
@@ -118,28 +123,26 @@ class Service:
             self.bus,
             Parked(self.store),
             self._fetches,
-            self.metrics,
-            self._activity,
+            self._observer,
             fetched_from=self.settings.api_keys(),
             max_message_bytes=self.settings.max_message_bytes,
         )
 
     def _entrances(self) -> Mapping[str, ASGIApp]:
-        door = InboundDoor(
+        return entrances(
+            self._providers(),
             self._intake,
-            self.metrics,
-            self._activity,
+            self._observer,
             settled=self._documents.settled,
             public_url=self.settings.public_url,
             max_message_bytes=self.settings.max_message_bytes,
         )
-        return door.entrances(self._providers())
 
     def _app(self) -> ASGIApp:
-        entrances = self._entrances()
+        inbound = self._entrances()
         self.routes: list[BaseRoute] = [
-            *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in entrances.items()),
-            Route(UNSERVED_PATH, UnservedPath(self.metrics, self._activity, entrances)),
+            *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in inbound.items()),
+            Route(UNSERVED_PATH, UnservedPath(self.metrics, self._activity, inbound)),
             *self._stream.routes(),
             *api.routes(self._rooms()),
             *web.routes(),
@@ -153,7 +156,7 @@ class Service:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             # Straight to the door: the way through Starlette would cost as much as the proof and the log line.
             post = scope["type"] == "http" and scope["method"] == "POST"
-            entrance = entrances.get(scope["path"]) if post else None
+            entrance = inbound.get(scope["path"]) if post else None
             await (entrance or starlette)(scope, receive, send)
 
         return app
@@ -222,49 +225,23 @@ class Service:
             max_message_bytes=self.settings.max_message_bytes,
         )
 
-    async def _load_accounts(self) -> None:
-        """Applies the accounts file: at the start, and to a Redis that was away, which may come back empty.
-
-        What contradicts the store is logged and left out: a user who reserved what the file names for another must
-        not be able to keep the service from starting. Raises Unavailable.
-        """
-        if self._declared is not None:
-            try:
-                await accounts_file.apply(self._declared, self.accounts)
-            except ConfigError as error:
-                log.error("accounts.conflict", problems=error.problems)  # noqa: TRY400  # the problems say all
-            await self._note_applied()
-        self._accounts_loaded.set()
-
-    async def _note_applied(self) -> None:
-        """After everything of the file: who finds this note finds the accounts."""
-        now_ms = await self.letterbox.now_ms()
-        await self.store.ask(("SET", keys.ACCOUNTS_APPLIED, now_ms))
-
-    async def _restore(self) -> bool:
-        """Applies the accounts file to a Redis that has forgotten every account (FLUSHALL). Whether to ask again.
-
-        That is so as well when it was applied lately, by this process or another: who found somebody missing may have
-        asked before. Raises Unavailable.
-        """
-        if self._declared is None:
-            return False
-        async with self._restoring:  # who waits here finds them there
-            [applied_ms] = await self.store.ask(("GET", keys.ACCOUNTS_APPLIED))
-            if applied_ms is not None:
-                return await self.letterbox.now_ms() - int(applied_ms) < _LATELY_MS
-            log.warning("accounts.forgotten", hint="Redis lost all accounts; the accounts file is applied again")
-            await self._load_accounts()
-        return True
-
     @property
     def ready(self) -> bool:
         """Whether this process should get traffic."""
-        return self.node.connected and self._accounts_loaded.is_set() and not self._leaving
+        return self.node.connected and self._recovery.applied.is_set() and not self._leaving
+
+    def _note_readiness(self) -> None:
+        """Keeps both events equal to ``ready``. Called when something that it is made of has changed."""
+        now, before = self.became_ready, self.became_unready
+        if not self.ready:
+            now, before = before, now
+        before.clear()
+        now.set()
 
     async def leave(self) -> None:
         """Stops being ready, and closes the sockets, spread over ``RELAY_DRAIN_SECONDS`` at most."""
         self._leaving = True
+        self._note_readiness()
         self._reader.leave()
         self._waiting.leave()
         await self._stream.leave(seconds=self.settings.drain_seconds)
@@ -283,7 +260,7 @@ class Service:
     async def _readyz(self, _request: Request) -> Response:
         checks = {
             "redis": self.node.connected,
-            "accounts": self._accounts_loaded.is_set(),
+            "accounts": self._recovery.applied.is_set(),
             "staying": not self._leaving,
         }
         return JSONResponse({"ready": self.ready, **checks}, status_code=200 if self.ready else 503)

@@ -6,11 +6,10 @@ Exit codes: 0 stopped on request; 1 something failed that should not; 2 the conf
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Literal
 
 import structlog
@@ -20,6 +19,7 @@ import uvloop
 from relay.errors import ConfigError
 from relay.service.app import Service
 from relay.service.connection import Connection
+from relay.service.server import Server
 from relay.settings import Settings
 
 log = structlog.get_logger()
@@ -58,22 +58,6 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return sock
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling: it would end the sockets at once, and raise the signal again."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.taking_requests = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.taking_requests.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 class Process:
     """Serves until told to stop; one :class:`Service` on its sockets, in one event loop."""
 
@@ -100,8 +84,8 @@ class Process:
             self._servers.append((self._server(self.service.internal, lifespan=False), internal))
         self._stopping = asyncio.Event()
 
-    def _server(self, app: object, *, lifespan: bool) -> _Server:
-        return _Server(
+    def _server(self, app: object, *, lifespan: bool) -> Server:
+        return Server(
             uvicorn.Config(
                 app,  # type: ignore[arg-type]  # Starlette is an ASGI application
                 http=Connection,
@@ -128,8 +112,7 @@ class Process:
     def hurry(self) -> None:
         """Ends without waiting for anybody."""
         for server, _ in self._servers:
-            server.force_exit = True
-            server.should_exit = True
+            server.hurry()
         self._stopping.set()
 
     def stop_or_hurry(self) -> None:
@@ -149,7 +132,7 @@ class Process:
             await asyncio.wait([*servers, watching], return_when=asyncio.FIRST_COMPLETED)
         finally:
             for server, _ in self._servers:
-                server.should_exit = True
+                server.end()
             ends = await asyncio.gather(*servers, return_exceptions=True)
             leaving.cancel()
             watching.cancel()
@@ -169,7 +152,7 @@ class Process:
         log.info("service.leaving", sockets=len(self.service.node.hub))
         await self.service.leave()
         for server, _ in self._servers:
-            server.should_exit = True
+            server.end()
 
     def _exit_code(self, ends: list[BaseException]) -> int:
         errors = [end for end in ends if not isinstance(end, asyncio.CancelledError)]

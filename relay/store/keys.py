@@ -11,7 +11,7 @@ import hashlib
 PREFIX = "relay:"
 
 CONTROL = f"{PREFIX}control"  # channel: what was revoked, released or switched off, see notices.py
-SURVEY = f"{PREFIX}survey"  # channel: whose sockets somebody wants to see, see survey.py
+SURVEY = f"{PREFIX}census"  # channel: whose sockets somebody wants to see, see delivery/survey.py; the name of 0.1
 ACCOUNTS = f"{PREFIX}accounts"  # set of account ids
 # String: Unix ms at which all of an accounts file was there. In the slot of ACCOUNTS: one node fewer that may be away.
 ACCOUNTS_APPLIED = f"{PREFIX}{{{ACCOUNTS}}}:applied"
@@ -32,9 +32,9 @@ def probe(node: str) -> str:
     return f"{PREFIX}probe:{node}"
 
 
-def census_answers(node: str) -> str:
+def survey_answers(node: str) -> str:
     """Channel: what each process answers to a question of this one."""
-    return f"{PREFIX}survey:{node}"
+    return f"{PREFIX}census:{node}"  # the name of 0.1, whose processes may run beside this one
 
 
 def inbox_channel(inbox: str) -> str:

@@ -5,6 +5,7 @@ A page is a file in pages/ and a line in ``_PAGES``; scripts, style and pictures
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -132,9 +133,21 @@ def _by_person(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith(_OF_PROGRAMS)
 
 
-def made(path: str, name: str, body: bytes) -> Route:
-    """A page that is made at the start, given out like those that lie here; ``name`` tells what it is."""
-    return _page(path, _file(name, body))
+def made(path: str, name: str, make: Callable[[], bytes]) -> Route:
+    """A page that is made when it is first asked for, given out like those that lie here; ``name`` tells what it is.
+
+    ``make`` runs in a thread: no message waits for a page.
+    """
+    making = asyncio.Lock()
+    files: list[_File] = []
+
+    async def page(request: Request) -> Response:
+        async with making:
+            if not files:
+                files.append(_file(name, await asyncio.to_thread(make)))
+        return files[0].answer(request)
+
+    return Route(path, page)
 
 
 def page_file(name: str) -> bytes:

@@ -8,6 +8,7 @@ import socket
 from contextlib import ExitStack, suppress
 from typing import Any
 
+from tests import tools
 from tests.cli.command import Running, run
 
 
@@ -44,6 +45,7 @@ def test_a_taken_port_makes_it_choose_another_unless_it_was_asked_for() -> None:
 
 
 def test_the_printed_commands_work_when_pasted_and_ctrl_c_ends_it() -> None:
+    tools.CURL.need()
     with Running("demo", "--port", "0") as demo:
         demo.out.until("Serving until Ctrl-C")
         url = demo.out.until(lambda line: line.startswith("ws://127.0.0.1:"))

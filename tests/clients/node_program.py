@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.node_packages import node
+
 _LONGEST_LINE_BYTES = 1 << 24  # a mail's "raw" is one line
 
 
@@ -43,7 +45,7 @@ async def running(script: Path, **environment: str) -> AsyncIterator[NodeProgram
     """Starts ``node script``; it is gone afterwards."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAILSAC_")}
     process = await asyncio.create_subprocess_exec(
-        "node",
+        node().program,
         str(script),
         stdin=PIPE,
         stdout=PIPE,

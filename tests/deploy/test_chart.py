@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sysconfig
-import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,13 +14,15 @@ from typing import Any
 import pytest
 import yaml
 
+from relay import __version__
 from relay.settings import Settings, load
+from tests import tools
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm"
 # The one of the package helm-binary, whatever PATH has. That package is for Linux on x86-64 alone: elsewhere it
 # is the one that this person has installed.
-HELM = shutil.which("helm", path=sysconfig.get_path("scripts")) or shutil.which("helm")
+HELM = shutil.which("helm", path=sysconfig.get_path("scripts")) or tools.HELM.find()
 CASES = sorted(CHART.glob("ci/*-values.yaml"))
 CASE_NAMES = [case.name.removesuffix("-values.yaml") for case in CASES]
 HELM_LIMIT_S = 30
@@ -31,7 +32,8 @@ Object = dict[str, Any]
 
 def helm(*arguments: object, home: Path) -> subprocess.CompletedProcess[str]:
     """Run helm without this person's configuration, and so without any cluster."""
-    assert HELM, "there is no helm: install it, then run the tests again"
+    if HELM is None:
+        raise tools.Missing(tools.HELM)
     return subprocess.run(
         [HELM, *map(str, arguments)],
         env={"HOME": str(home), "KUBECONFIG": "/dev/null"},
@@ -353,8 +355,7 @@ def test_digest_wins_over_tag(home: Path) -> None:
     digest = "sha256:" + "0" * 64
     assert render(home, "production", "image.tag=v9").container["image"] == f"images.example.com/relay@{digest}"
     assert render(home, "all").container["image"] == "images.example.com/relay:0.1.0-rc1"
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert render(home, "minimal").container["image"] == f"relay:{version}"
+    assert render(home, "minimal").container["image"] == f"relay:{__version__}"
 
 
 def test_prometheus_annotations_are_a_choice(home: Path) -> None:

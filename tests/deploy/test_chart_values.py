@@ -9,13 +9,13 @@ come, gone or changed:
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from relay import __version__
 from relay.settings import RENAMED, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -116,8 +116,7 @@ def test_every_value_is_used_and_known_to_the_schema() -> None:
 
 
 def test_versions_are_that_of_the_package() -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"] == version
+    assert yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"] == __version__
 
 
 def main() -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from relay import __version__
+
 ROOT = Path(__file__).parents[2]
 HADOLINT = Path(sysconfig.get_path("scripts")) / "hadolint"
 TEXT = (ROOT / "Dockerfile").read_text()
@@ -101,7 +103,7 @@ def test_everything_else_stays_out(path: str) -> None:
 
 
 def test_all_that_the_build_reads_is_copied() -> None:
-    assert PROJECT["readme"] in copied()
+    assert {PROJECT["readme"], *PROJECT["license-files"]} <= set(copied())
     for name in re.findall(r"--requirement (\S+)", TEXT):
         assert name in copied()
 
@@ -145,4 +147,4 @@ def test_the_running_stage_needs_no_right() -> None:
 
 
 def test_label_has_the_version_of_the_package() -> None:
-    assert f'org.opencontainers.image.version="{PROJECT["version"]}"' in TEXT
+    assert f'org.opencontainers.image.version="{__version__}"' in TEXT

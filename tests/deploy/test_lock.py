@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.markers import Marker
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 RUNTIME, DEV, BUILD = "requirements.lock", "requirements-dev.lock", "requirements-build.lock"
 LOCKS = [RUNTIME, DEV, BUILD]
+OLDEST_PIP = "tests/deploy/oldest-pip.lock"  # written by hand: of what this package was made for, and never newer
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PIN = re.compile(
     r"^(?P<name>[a-z0-9-]+)==(?P<version>[^ ;]+)(?P<marker> ;[^\\]+)?(?P<hashes>(?: \\\n    --hash=\S+)*)$", re.M
@@ -32,7 +36,45 @@ def pins(lock: str) -> dict[str, str]:
     return {found["name"]: found["version"] for found in PIN.finditer((ROOT / lock).read_text())}
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+def pins_here(lock: str) -> dict[str, str]:
+    """Package -> version, of those that pip would install with this interpreter on this platform."""
+    return {
+        found["name"]: found["version"]
+        for found in PIN.finditer((ROOT / lock).read_text())
+        if found["marker"] is None or Marker(found["marker"].removeprefix(" ;")).evaluate()
+    }
+
+
+def asked_of(lock: str) -> list[str]:
+    """The requirements from which a lock was made."""
+    runtime: list[str] = PYPROJECT["project"]["dependencies"]
+    dev: list[str] = PYPROJECT["project"]["optional-dependencies"]["dev"]
+    build: list[str] = PYPROJECT["build-system"]["requires"]
+    return {RUNTIME: runtime, DEV: runtime + dev, BUILD: build}[lock]
+
+
+def unmet(locked: dict[str, str], asked: list[str]) -> list[str]:
+    """What is lacking of all that ``asked``, the locked distributions and the extras that they ask for require."""
+    waiting = [("", requirement, "") for requirement in asked]
+    waiting += [(name, requirement, "") for name in locked for requirement in distribution(name).requires or []]
+    lacking: list[str] = []
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        whose, text, extra = waiting.pop()
+        wish = Requirement(text)
+        name = normal(wish.name)
+        if wish.marker and not wish.marker.evaluate({"extra": extra}):
+            continue
+        if name not in locked or not wish.specifier.contains(locked[name], prereleases=True):
+            lacking.append(f"{whose}[{extra}] requires {text}, locked is {locked.get(name)}")
+            continue
+        for further in {(name, normal(one)) for one in wish.extras} - seen:
+            seen.add(further)
+            waiting += [(name, requirement, further[1]) for requirement in distribution(name).requires or []]
+    return lacking
+
+
+@pytest.mark.parametrize("lock", [*LOCKS, OLDEST_PIP])
 def test_lock_is_pins_with_hashes_and_nothing_else(lock: str) -> None:
     text = (ROOT / lock).read_text()
     rest = PIN.sub("", text)
@@ -55,6 +97,34 @@ def test_all_that_the_package_needs_is_locked() -> None:
     for extra in PYPROJECT["project"]["optional-dependencies"].values():
         assert wanted(extra) <= pins(DEV).keys()
     assert wanted(PYPROJECT["build-system"]["requires"]) <= pins(BUILD).keys()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_lock_is_closed_on_this_platform(lock: str) -> None:
+    # It is installed without a resolver, so nobody else adds what is missing or says that two versions do not fit.
+    locked = pins_here(lock)
+    assert {name: distribution(name).version for name in locked} == locked, "install anew: make install"
+    assert unmet(locked, asked_of(lock)) == []
+
+
+@pytest.mark.parametrize(
+    ("without", "because"),
+    [
+        ("redis", "[] requires redis"),  # asked for by this package
+        ("h11", "uvicorn[] requires h11"),  # by another
+        ("httptools", "uvicorn[standard] requires httptools"),  # by an extra, and by nothing else
+        ("cffi", "cryptography[] requires cffi"),  # for some interpreters, by a marker
+    ],
+)
+def test_a_lock_that_lacks_something_would_be_seen(without: str, because: str) -> None:
+    locked = pins_here(RUNTIME)
+    del locked[without]
+    assert any(line.startswith(because) for line in unmet(locked, asked_of(RUNTIME)))
+
+
+def test_a_version_that_does_not_fit_would_be_seen() -> None:
+    locked = pins_here(RUNTIME) | {"anyio": "2.0"}
+    assert any(line.endswith("locked is 2.0") for line in unmet(locked, asked_of(RUNTIME)))
 
 
 def test_a_package_has_one_version_in_all_locks() -> None:

@@ -11,7 +11,27 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ["install", "run", "test", "check", "format", "bench", "chaos", "lock", "clean", "help"]
+TARGETS = [
+    "install",
+    "run",
+    "test",
+    "coverage",
+    "check",
+    "format",
+    "dist",
+    "bench",
+    "chaos",
+    "lock",
+    "changes",
+    "release",
+    "clean",
+    "help",
+]
+SPELLING = (
+    "python -m codespell_lib *.md pyproject.toml Makefile .ci changes docs relay bench chaos clients scripts helm"
+)
+LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-dev.lock")
+SERVICE = "--requirement requirements.lock --requirement requirements-build.lock"
 SYSTEM_PATH = "/usr/bin:/bin"
 
 
@@ -20,7 +40,7 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout with nothing but what make and .ci/run read."""
     folder = tmp_path / "a checkout"  # a blank in the path is what breaks scripts first
     folder.mkdir()
-    for name in ("Makefile", "pyproject.toml", "requirements-dev.lock"):
+    for name in ("Makefile", "pyproject.toml", *LOCKS):
         shutil.copy(ROOT / name, folder)
     shutil.copytree(ROOT / ".ci", folder / ".ci")
     return folder
@@ -47,12 +67,34 @@ def program(file: Path, text: str) -> Path:
     return file
 
 
-def installed(checkout: Path) -> Path:
+def installed(checkout: Path, *, stamps: tuple[str, ...] = (".installed-service", ".installed")) -> Path:
     """As after `make install`, but python only says what it is asked to run."""
     python = program(checkout / ".venv" / "bin" / "python", 'echo "python $*"')
     program(checkout / ".venv" / "bin" / "relay", 'echo "relay $*"')
-    (checkout / ".venv" / ".installed").touch()
+    for name in ("pyproject.toml", *LOCKS):
+        os.utime(checkout / name, (1_000_000_000, 1_000_000_000))
+    for name in stamps:
+        (checkout / ".venv" / name).touch()
     return python
+
+
+def change(checkout: Path, name: str) -> None:
+    """A file of the checkout is newer now than what was installed."""
+    stamp = (checkout / ".venv" / ".installed").stat()
+    os.utime(checkout / name, (stamp.st_atime + 10, stamp.st_mtime + 10))
+
+
+def steps(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """What the python of the environment was asked to run."""
+    return [line.removeprefix("python -m ") for line in done.stdout.splitlines() if line.startswith("python ")]
+
+
+def installs(what: str) -> list[str]:
+    return [
+        f"pip install --quiet --no-deps --require-hashes {what}",
+        "pip install --quiet --no-deps --no-build-isolation --editable .",
+        "pip check",
+    ]
 
 
 def test_make_alone_tells_every_target(checkout: Path) -> None:
@@ -103,34 +145,77 @@ def test_a_failed_install_is_tried_again(checkout: Path) -> None:
     assert not (checkout / ".venv").exists()
 
 
-def test_install_is_hashed_then_alone_and_once(checkout: Path) -> None:
-    installed(checkout)
-    (checkout / ".venv" / ".installed").unlink()
-    done = run("make", "install", folder=checkout)
-    steps = [line for line in done.stdout.splitlines() if line.startswith("python ")]
-    assert steps == [
-        "python -m pip install --quiet --require-hashes --requirement requirements-dev.lock",
-        "python -m pip install --quiet --no-deps --no-build-isolation --editable .",
-    ]
+EVERYTHING = installs("--requirement requirements-dev.lock")
+
+
+def test_install_is_hashed_then_alone_then_checked_and_once(checkout: Path) -> None:
+    installed(checkout, stamps=())
+    assert steps(run("make", "install", folder=checkout)) == EVERYTHING
     assert run("make", "install", folder=checkout).stdout == ""
 
 
-@pytest.mark.parametrize("changed", ["pyproject.toml", "requirements-dev.lock"])
+def test_run_installs_what_the_service_needs_and_no_more(checkout: Path) -> None:
+    installed(checkout, stamps=())
+    first = run("make", "run", folder=checkout)
+    assert steps(first) == installs(SERVICE)
+    assert first.stdout.splitlines()[-1] == "relay demo"
+    assert run("make", "run", folder=checkout).stdout == "relay demo\n"
+
+
+def test_what_tests_need_comes_into_the_same_environment_later(checkout: Path) -> None:
+    installed(checkout, stamps=(".installed-service",))
+    assert steps(run("make", "test", folder=checkout)) == [*EVERYTHING, "pytest -n 2 --dist worksteal"]
+    assert run("make", "run", folder=checkout).stdout == "relay demo\n"
+
+
+def test_run_keeps_an_environment_whole_that_has_everything(checkout: Path) -> None:
+    installed(checkout)
+    change(checkout, "requirements.lock")
+    assert steps(run("make", "run", folder=checkout)) == EVERYTHING
+
+
+@pytest.mark.parametrize("changed", ["pyproject.toml", *LOCKS])
 def test_install_again_when_its_sources_changed(checkout: Path, changed: str) -> None:
     installed(checkout)
-    stamp = (checkout / ".venv" / ".installed").stat()
-    os.utime(checkout / changed, (stamp.st_atime + 10, stamp.st_mtime + 10))
-    assert "pip install" in run("make", "install", folder=checkout).stdout
+    change(checkout, changed)
+    assert steps(run("make", "install", folder=checkout)) == EVERYTHING
+
+
+def test_packages_that_do_not_fit_together_are_a_failure(checkout: Path) -> None:
+    python = installed(checkout, stamps=())
+    program(python, 'case "$*" in *check*) echo "a 1 needs b"; exit 1;; esac')
+    done = run("make", "install", folder=checkout)
+    assert done.returncode != 0
+    assert "a 1 needs b" in done.stdout
+    assert "make clean install" in done.stderr
+    assert not (checkout / ".venv" / ".installed").exists()
+
+
+def test_another_environment_is_a_variable(checkout: Path) -> None:
+    installed(checkout)
+    (checkout / ".venv").rename(checkout / "another")
+    assert run("make", "run", "VENV=another", folder=checkout).stdout == "relay demo\n"
+    assert not (checkout / ".venv").exists()
+
+
+def test_a_python_that_was_removed_takes_what_was_installed_with_it(checkout: Path) -> None:
+    installed(checkout).unlink()
+    (checkout / ".venv" / "bin" / "python").symlink_to("/nowhere/python3")
+    again = 'case "$*" in *--clear*) rm .venv/bin/python; cp python .venv/bin/python;; *) echo "python $*";; esac'
+    program(checkout / "python", again)
+    done = run("make", "install", "PYTHON=./python", folder=checkout)
+    assert [step for step in steps(done) if step.startswith("pip")] == EVERYTHING
 
 
 @pytest.mark.parametrize(
     ("target", "lines"),
     [
         ("run", ["relay demo --port 1"]),
-        ("check", ["python -m ruff check", "python -m ruff format --check", "python -m mypy"]),
+        ("check", ["python -m ruff check", "python -m ruff format --check", "python -m mypy", SPELLING]),
         ("format", ["python -m ruff check --fix-only", "python -m ruff format"]),
+        ("test", ["python -m pytest -n 2 --dist worksteal --port 1"]),
         (
-            "test",
+            "coverage",
             [
                 "python -m pytest -n 2 --dist worksteal"
                 " --cov --cov-report=term-missing:skip-covered --cov-fail-under=90 --port 1"
@@ -140,11 +225,19 @@ def test_install_again_when_its_sources_changed(checkout: Path, changed: str) ->
 )
 def test_targets_run_from_the_environment(checkout: Path, target: str, lines: list[str]) -> None:
     installed(checkout)
-    stamp = (checkout / ".venv" / ".installed").stat()
-    for name in ("pyproject.toml", "requirements-dev.lock"):
-        os.utime(checkout / name, (stamp.st_atime - 10, stamp.st_mtime - 10))
     done = run("make", target, "ARGS=--port 1", folder=checkout)
     assert (done.returncode, done.stdout.splitlines()) == (0, lines)
+
+
+@pytest.mark.parametrize(
+    ("said", "upgrades"), [([], "--upgrade"), (["PACKAGE=starlette"], "--upgrade-package starlette")]
+)
+def test_lock_moves_all_packages_or_one(checkout: Path, said: list[str], upgrades: str) -> None:
+    installed(checkout)
+    done = run("make", "lock", *said, folder=checkout)
+    compiled = [line for line in done.stdout.splitlines() if line.startswith("python -m uv pip compile ")]
+    assert len(compiled) == 3
+    assert all(f" {upgrades} --universal " in line for line in compiled)
 
 
 def test_bench_says_whether_it_exists(checkout: Path) -> None:
@@ -188,7 +281,7 @@ def test_ci_installs_nothing_that_is_there(checkout: Path) -> None:
     assert "apt-get install" not in done.stdout
     assert [line for line in done.stdout.splitlines() if line.startswith("make ")] == [
         f"make check in {checkout}",
-        f"make test in {checkout}",
+        f"make coverage in {checkout}",
     ]
 
 
@@ -208,7 +301,7 @@ def test_ci_goes_on_when_apt_fails(checkout: Path) -> None:
     done = ci(checkout)
     assert done.returncode == 0, done.stderr
     assert "redis-server: could not be installed; going on without" in done.stdout
-    assert f"make test in {checkout}" in done.stdout
+    assert f"make coverage in {checkout}" in done.stdout
 
 
 @pytest.mark.parametrize(("programs", "user"), [((), 0), (("apt-get",), 1000)])
@@ -217,11 +310,16 @@ def test_ci_goes_on_where_it_cannot_install(checkout: Path, programs: tuple[str,
     assert done.returncode == 0, done.stderr
     assert "apt-get install" not in done.stdout
     assert "redis-server: missing; not installed" in done.stdout
-    assert f"make test in {checkout}" in done.stdout
+    assert f"make coverage in {checkout}" in done.stdout
+
+
+def test_ci_is_told_to_the_tests(checkout: Path) -> None:
+    done = ci(checkout, "redis-server", "curl", "chromium", make='echo "CI=$CI"')
+    assert done.stdout.splitlines().count("CI=true") == 2
 
 
 def test_ci_stops_at_the_first_failure(checkout: Path) -> None:
     done = ci(checkout, "redis-server", "curl", "chromium", make='echo "make $*"; exit 3')
     assert done.returncode == 3
     assert "make check" in done.stdout
-    assert "make test" not in done.stdout
+    assert "make coverage" not in done.stdout

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from websockets.asyncio.client import connect
 from relay.reference import NOUNS
 from relay.reference.recorded import FOLDER
 from relay.reference.vocabulary import Noun
+from tests import tools
 from tests.harness import ADDRESS, Relay
 from tests.reference.shapes import problems, shape_of
 from tests.reference.story import LOST_EPOCH, SHORT_MAIL, steady, story
@@ -71,8 +71,7 @@ def recorded(name: str) -> Any:
 
 @pytest.mark.parametrize("noun", NOUNS, ids=lambda noun: noun.name)
 async def test_every_example_is_answered_as_it_stands_there(noun: Noun, tmp_path: Path) -> None:
-    if shutil.which("curl") is None:
-        pytest.fail("install curl into PATH: the examples are its lines", pytrace=False)
+    tools.CURL.need()  # the examples are its lines
     async with story(tmp_path) as told:
         assert await told.answers(noun) == recorded(noun.name)
 

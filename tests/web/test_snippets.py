@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page
 
+from tests import tools
 from tests.harness import ADDRESS, KEY, Relay
+from tests.node_packages import node
 from tests.web.conftest import visit
 
 pytestmark = pytest.mark.anyio
@@ -53,6 +55,7 @@ async def offered(page: Page, name: str) -> str:
 async def test_the_code_runs_as_it_stands(
     relay: Relay, browser: Browser, node_folder: Path, tmp_path: Path
 ) -> None:
+    tools.CURL.need()
     async with visit(browser, relay.url) as visitor:
         page = visitor.page
         await page.get_by_label("Paste your API key").fill(KEY)
@@ -64,15 +67,15 @@ async def test_the_code_runs_as_it_stands(
         (tmp_path / "listen.mjs").write_text(codes["Node"])
         (tmp_path / "listen.py").write_text(codes["Python"])
         async with (
-            running("node", "listen.mjs", folder=tmp_path) as node,
+            running(node().program, "listen.mjs", folder=tmp_path) as listening,
             running(sys.executable, "listen.py", folder=tmp_path) as python,
         ):
-            assert await line(node) == "listening"
+            assert await line(listening) == "listening"
             while "listener.json" not in os.listdir(tmp_path):  # it is written when the service has confirmed
                 await relay.ready()
             async with page.expect_console_message() as logged:
                 await send_by_shell(codes["Shell"], tmp_path)
-            subject = (await line(node)).removeprefix(f"{ADDRESS}: ")
+            subject = (await line(listening)).removeprefix(f"{ADDRESS}: ")
             assert subject.startswith("Sample: ")
             assert (await logged.value).text == f"{ADDRESS} {subject}"
             assert await line(python) == f"{ADDRESS} {subject}"

@@ -90,7 +90,8 @@ def _urlencoded(body: bytes, only: Container[str] | None) -> Iterator[Field]:
             yield Field(name, _unquote(value))
 
 
-_ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})++")
+# A run has its limit because the pattern remembers each escape of it; what is longer is several runs.
+_ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2}){1,1000}")
 
 
 def _unquote(value: bytes) -> bytes:
