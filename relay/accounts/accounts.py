@@ -6,27 +6,17 @@ import re
 from dataclasses import dataclass
 from typing import cast
 
-from relay.accounts import script
+from relay import clock
+from relay.accounts import redis_fields
 from relay.errors import BadRequest, NotFound
-from relay.store import Store, keys
+from relay.store import Script, Store, keys
 
 DEFAULT_CREDITS = 50
 MAX_CREDITS = 1_000_000
 ACCOUNT_ID = re.compile(r"[A-Za-z0-9._@+-]{1,64}")
 
-# KEYS: account. ARGV: address_credits, created. Replies 1 when the account is new.
-_CREATE = """
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('HSET', KEYS[1], 'address_credits', ARGV[1], 'created', ARGV[2])
-return 1
-"""
-
-# KEYS: account. ARGV: address_credits. Replies 0 when there is no such account.
-_UPDATE = """
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], 'address_credits', ARGV[1])
-return 1
-"""
+_CREATE = Script.load("accounts/lua/account_create.lua")
+_UPDATE = Script.load("accounts/lua/account_update.lua")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +49,7 @@ class AccountBook:
     async def update(self, account_id: str, *, address_credits: int) -> Account:
         """Sets the credits; addresses beyond a lower number stay reserved. Raises BadRequest, NotFound."""
         _check(account_id, address_credits)
-        async with self._store.call() as client:
-            there = await script.run(client, _UPDATE, [keys.account(account_id)], address_credits)
-        if not there:
+        if not await self._store.run(_UPDATE, keys=[keys.account(account_id)], args=[address_credits]):
             raise NotFound(f"there is no account {account_id}")
         return await self.get(account_id)
 
@@ -69,7 +57,7 @@ class AccountBook:
         """One account. Raises NotFound."""
         _check(account_id, 0)
         async with self._store.call() as client:
-            fields = cast("script.Fields", await client.hgetall(keys.account(account_id)))
+            fields = cast("redis_fields.Fields", await client.hgetall(keys.account(account_id)))
         if not fields:
             raise NotFound(f"there is no account {account_id}")
         return _account(account_id, fields)
@@ -77,7 +65,7 @@ class AccountBook:
     async def list(self) -> list[Account]:
         """All accounts, by id."""
         async with self._store.call() as client:
-            ids = await script.members(client, keys.ACCOUNTS)
+            ids = await redis_fields.members(client, keys.ACCOUNTS)
             async with client.pipeline(transaction=False) as pipe:
                 for account_id in ids:
                     pipe.hgetall(keys.account(account_id))
@@ -90,8 +78,8 @@ class AccountBook:
         async with self._store.call() as client:
             # The list first: an account that works but is not listed could not be found again.
             await client.sadd(keys.ACCOUNTS, account_id)
-            args = (address_credits, script.now_ms())
-            return bool(await script.run(client, _CREATE, [keys.account(account_id)], *args))
+        args = (address_credits, clock.now_ms())
+        return bool(await self._store.run(_CREATE, keys=[keys.account(account_id)], args=args))
 
 
 def _check(account_id: str, address_credits: int) -> None:
@@ -101,5 +89,7 @@ def _check(account_id: str, address_credits: int) -> None:
         raise BadRequest(f"address credits are 0 to {MAX_CREDITS}", member="address_credits")
 
 
-def _account(account_id: str, fields: script.Fields) -> Account:
-    return Account(account_id, script.number(fields, "address_credits"), script.number(fields, "created"))
+def _account(account_id: str, fields: redis_fields.Fields) -> Account:
+    return Account(
+        account_id, redis_fields.number(fields, "address_credits"), redis_fields.number(fields, "created")
+    )

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import cast
 
+from relay import clock
 from relay.accounts import address_scripts as lua
-from relay.accounts import script
+from relay.accounts import redis_fields
 from relay.accounts.reservation import UNCHANGED, Change, Reservation
 from relay.address import domain_of
 from relay.errors import BadRequest, NotFound, Unauthorized
@@ -32,7 +33,7 @@ class Addresses:
     """All reservations. Addresses given to it are canonical. Every method raises Unavailable."""
 
     def __init__(
-        self, store: Store, *, shared_domains: Sequence[str], now_ms: Callable[[], int] = script.now_ms
+        self, store: Store, *, shared_domains: Sequence[str], now_ms: Callable[[], int] = clock.now_ms
     ) -> None:
         self._store = store
         self._shared = frozenset(shared_domains)
@@ -69,7 +70,7 @@ class Addresses:
             members = self._fresh(change) | declared
             (outcome,) = await self._claim(client, account_id, [(address, owned_since or _DROP_ALL)], members)
             if outcome == lua.YOURS:
-                outcome = await self._update(client, account_id, address, change, declared)
+                outcome = await self._update(account_id, address, change, declared)
             if outcome == lua.OTHERS:
                 await self._leave(client, account_id, [address])
                 raise Unauthorized(f"{address} belongs to another account")
@@ -87,7 +88,7 @@ class Addresses:
     async def get(self, account_id: str, address: str) -> Reservation:
         """An address of the account, or a free one (``owner`` is ""). Raises Unauthorized: it is another's."""
         async with self._store.call() as client:
-            row = cast("script.Fields", await client.hgetall(keys.address(address)))
+            row = cast("redis_fields.Fields", await client.hgetall(keys.address(address)))
         found = Reservation.of(address, row)
         if found.owner not in ("", account_id):
             raise Unauthorized(f"{address} belongs to another account")
@@ -95,17 +96,15 @@ class Addresses:
 
     async def update(self, account_id: str, address: str, change: Change) -> Reservation:
         """Sets members. Raises BadRequest: not reserved; Unauthorized: another's."""
-        async with self._store.call() as client:
-            _check_mine(await self._update(client, account_id, address, change), address)
+        _check_mine(await self._update(account_id, address, change), address)
         return await self.get(account_id, address)
 
     async def release(self, account_id: str, address: str) -> None:
         """Gives an address up, with the mail that is kept for it. Raises BadRequest, Unauthorized as update."""
+        # The letters go too, wanted or not: the next owner of the address must not find them.
+        args = (account_id, keys.CONTROL, _notice(address))
+        _check_mine(await self._store.run(lua.RELEASE, keys=_names(address), args=args), address)
         async with self._store.call() as client:
-            # The letters go too, wanted or not: the next owner of the address must not find them.
-            names = _names(address)
-            args = (account_id, keys.CONTROL, _notice(address))
-            _check_mine(await script.run(client, lua.RELEASE, names, *args), address)
             await self._leave(client, account_id, [address])
 
     async def availability(self, account_id: str, address: str) -> tuple[bool, bool]:
@@ -159,9 +158,11 @@ class Addresses:
     async def _take(self, client: Client, account_id: str, addresses: Sequence[str]) -> None:
         """A place in the account's set for each address. Raises BadRequest: no credits left."""
         names = [keys.account(account_id), keys.account_addresses(account_id)]
-        taken, credit_count, used = await script.run(client, lua.TAKE, names, self._now_ms(), *addresses)
+        taken, credit_count, used = await self._store.run(lua.TAKE, keys=names, args=[self._now_ms(), *addresses])
         if taken == lua.FULL and (await self._heal(client, account_id))[1]:
-            taken, credit_count, used = await script.run(client, lua.TAKE, names, self._now_ms(), *addresses)
+            taken, credit_count, used = await self._store.run(
+                lua.TAKE, keys=names, args=[self._now_ms(), *addresses]
+            )
         if taken == lua.NO_ACCOUNT:
             raise NotFound(f"there is no account {account_id}")
         if taken == lua.FULL:
@@ -178,15 +179,14 @@ class Addresses:
         members: dict[str, str],
     ) -> Outcomes:
         """What came of claiming each address: lua.DONE, lua.YOURS or lua.OTHERS."""
-        async with client.pipeline(transaction=False) as pipe:
-            for address, keep_from in claims:
-                names = _names(address)
-                pipe.eval(lua.CLAIM, len(names), *names, account_id, keep_from, *script.flat(members))
-            # Once more: a release of the same address that ran meanwhile may have left the set after we took
-            # the place, and an address that is claimed must be in it.
-            now = self._now_ms()
-            pipe.zadd(keys.account_addresses(account_id), {address: now for address, _ in claims})
-            *outcomes, _ = await pipe.execute()
+        row = redis_fields.flat(members)
+        outcomes = await self._store.ask(
+            *(lua.CLAIM.call(_names(address), (account_id, keep_from, *row)) for address, keep_from in claims)
+        )
+        # Once more, and not before the claims are made: a release of the same address that ran meanwhile may have left
+        # the set after we took the place, and an address that is claimed must be in it.
+        now = self._now_ms()
+        await client.zadd(keys.account_addresses(account_id), {address: now for address, _ in claims})
         return cast("Outcomes", outcomes)
 
     async def _undo(
@@ -196,13 +196,12 @@ class Addresses:
         for address, outcome in zip(addresses, outcomes, strict=True):
             if outcome == lua.DONE:
                 args = (account_id, keys.CONTROL, _notice(address))
-                await script.run(client, lua.UNCLAIM, [keys.address(address)], *args)
+                await self._store.run(lua.UNCLAIM, keys=[keys.address(address)], args=args)
         not_mine = [a for a, outcome in zip(addresses, outcomes, strict=True) if outcome != lua.YOURS]
         await self._leave(client, account_id, not_mine)
 
     async def _update(
         self,
-        client: Client,
         account_id: str,
         address: str,
         change: Change,
@@ -210,9 +209,9 @@ class Addresses:
     ) -> bytes:
         """lua.DONE, lua.OTHERS or lua.FREE. With ``declared``: nothing is set when it is declared so already."""
         members = change.members() | {"updated": str(self._now_ms())} | (declared or {})
-        args = (account_id, keys.CONTROL, _notice(address), (declared or {}).get("declared", ""))
-        reply = await script.run(client, lua.UPDATE, [keys.address(address)], *args, *script.flat(members))
-        return cast("bytes", reply)
+        declaration = (declared or {}).get("declared", "")
+        args = (account_id, keys.CONTROL, _notice(address), declaration, *redis_fields.flat(members))
+        return cast("bytes", await self._store.run(lua.UPDATE, keys=[keys.address(address)], args=args))
 
     async def _heal(self, client: Client, account_id: str) -> tuple[Reservations, bool]:
         """The account's addresses, and whether places without a claim were cleared."""

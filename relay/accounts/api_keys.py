@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from relay.accounts import script
+from relay import clock
+from relay.accounts import redis_fields
 from relay.errors import BadRequest, NotFound
-from relay.store import Client, Store, keys
+from relay.store import Client, Script, Store, keys
 from relay.store.notices import Kind, Notice
 
 FROM_FILE = "file"  # the source of keys that the accounts file brought, and brings again
@@ -29,43 +30,10 @@ _HASHED = re.compile(r"sha256:([0-9a-f]{64})")
 # here have 32 random characters.
 _GIVEN = re.compile(r"[!-~]{1,200}")
 
-# KEYS: the account's keys. ARGV: key hash, limit (0: none). Replies 0 when the account has as many as it may.
-_LIST = """
-local new, limit = redis.call('SADD', KEYS[1], ARGV[1]), tonumber(ARGV[2])
-if new == 0 or limit == 0 or redis.call('SCARD', KEYS[1]) <= limit then return 1 end
-redis.call('SREM', KEYS[1], ARGV[1])
-return 0
-"""
-
-# KEYS: key. ARGV: account, then hash members. Replies the account that has the key.
-_ADD = """
-local owner = redis.call('HGET', KEYS[1], 'account')
-if owner then return owner end
-redis.call('HSET', KEYS[1], 'account', ARGV[1], unpack(ARGV, 2))
-return ARGV[1]
-"""
-
-# KEYS: the account's keys. ARGV: key hash, its mark, then the hashes of which one must be left (its own: none must).
-# Replies 0 when none would be. Also who comes second is answered 1: the key has the mark, or is gone.
-_LEAVE = """
-if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 0 then return 1 end
-for i = 3, #ARGV do
-  if redis.call('SISMEMBER', KEYS[1], ARGV[i]) == 1 then
-    redis.call('SREM', KEYS[1], ARGV[1])
-    redis.call('SADD', KEYS[1], ARGV[2])
-    return 1
-  end
-end
-return 0
-"""
-
-# KEYS: key. ARGV: account, control channel, notice. Replies 1 when the key was the account's and is gone.
-_REVOKE = """
-if redis.call('HGET', KEYS[1], 'account') ~= ARGV[1] then return 0 end
-redis.call('DEL', KEYS[1])
-redis.call('PUBLISH', ARGV[2], ARGV[3])
-return 1
-"""
+_LIST = Script.load("accounts/lua/key_list.lua")
+_ADD = Script.load("accounts/lua/key_add.lua")
+_LEAVE = Script.load("accounts/lua/key_leave.lua")
+_REVOKE = Script.load("accounts/lua/key_revoke.lua")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +75,14 @@ class ApiKeys:
             if not await client.exists(keys.account(account_id)):
                 raise NotFound(f"there is no account {account_id}")
             # The set first: a key that works but is not listed could not be revoked by its id.
-            if not await script.run(client, _LIST, [keys.account_keys(account_id)], key_hash, limit):
+            listed = [keys.account_keys(account_id)]
+            if not await self._store.run(_LIST, keys=listed, args=[key_hash, limit]):
                 raise BadRequest(f"an account has at most {limit} API keys; revoke one first")
-            fields = {"hash": key_hash, "label": label, "source": source, "created": str(script.now_ms())}
-            row = [keys.api_key(key_hash)]
-            owner: bytes = await script.run(client, _ADD, row, account_id, *script.flat(fields))
+            fields = {"hash": key_hash, "label": label, "source": source, "created": str(clock.now_ms())}
+            args = (account_id, *redis_fields.flat(fields))
+            owner: bytes = await self._store.run(_ADD, keys=[keys.api_key(key_hash)], args=args)
             if owner.decode() != account_id:
-                await client.srem(keys.account_keys(account_id), key_hash)
+                await client.srem(listed[0], key_hash)
                 raise BadRequest("this key belongs to another account; each account needs its own", member="key")
         return NewKey(key_hash[:_ID_LENGTH], made)
 
@@ -128,7 +97,7 @@ class ApiKeys:
             found = [row for row in rows if key in (row.id, row.hash) or row.hash == key_hash]
             for row in found:
                 others = [other.hash for other in rows if other is not row]
-                await _revoke(client, account_id, row.hash, [row.hash] if last else others)
+                await _revoke(self._store, account_id, row.hash, [row.hash] if last else others)
         if not found:
             raise NotFound(f"account {account_id} has no such key")
         return found[0]
@@ -177,38 +146,38 @@ def hash_of(key: str) -> str:
     return hash_key(key)
 
 
-async def _revoke(client: Client, account_id: str, key_hash: str, left: Sequence[str]) -> None:
+async def _revoke(store: Store, account_id: str, key_hash: str, left: Sequence[str]) -> None:
     """``left``: as of the first script, which decides for all who revoke keys of the account at the same time."""
-    listed, mark = [keys.account_keys(account_id)], _LEAVING + key_hash
-    if not await script.run(client, _LEAVE, listed, key_hash, mark, *left):
+    listed, mark = keys.account_keys(account_id), _LEAVING + key_hash
+    if not await store.run(_LEAVE, keys=[listed], args=[key_hash, mark, *left]):
         raise BadRequest(
             "this is the only key of the account; make another first (POST /api/keys), then revoke this one"
         )
     notice = Notice(Kind.KEY, key_hash).encode().decode()
-    await script.run(client, _REVOKE, [keys.api_key(key_hash)], account_id, keys.CONTROL, notice)
-    await client.srem(listed[0], mark)
+    await store.run(_REVOKE, keys=[keys.api_key(key_hash)], args=[account_id, keys.CONTROL, notice])
+    await store.ask(("SREM", listed, mark))
 
 
 async def _rows(client: Client, account_id: str) -> list[ApiKey]:
-    members = await script.members(client, keys.account_keys(account_id))
+    members = await redis_fields.members(client, keys.account_keys(account_id))
     hashes = sorted({member.removeprefix(_LEAVING) for member in members})
     async with client.pipeline(transaction=False) as pipe:
         for key_hash in hashes:
             pipe.hgetall(keys.api_key(key_hash))
-        rows = cast("list[script.Fields]", await pipe.execute())
+        rows = cast("list[redis_fields.Fields]", await pipe.execute())
     mine = [
         _api_key(key_hash, fields)
         for key_hash, fields in zip(hashes, rows, strict=True)
-        if script.text(fields, "account") == account_id
+        if redis_fields.text(fields, "account") == account_id
     ]
     return sorted(mine, key=lambda row: (row.created_ms, row.id))
 
 
-def _api_key(key_hash: str, fields: script.Fields) -> ApiKey:
+def _api_key(key_hash: str, fields: redis_fields.Fields) -> ApiKey:
     return ApiKey(
         key_hash[:_ID_LENGTH],
-        script.text(fields, "label"),
-        script.text(fields, "source"),
-        script.number(fields, "created"),
+        redis_fields.text(fields, "label"),
+        redis_fields.text(fields, "source"),
+        redis_fields.number(fields, "created"),
         key_hash,
     )

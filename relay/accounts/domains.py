@@ -10,57 +10,24 @@ import secrets
 from dataclasses import dataclass
 from typing import cast
 
-from relay.accounts import script
+from relay import clock
+from relay.accounts import redis_fields
 from relay.accounts.addresses import Addresses
 from relay.accounts.txt import NoRecords, TxtResolver
 from relay.address import domain_of
 from relay.errors import BadRequest, NotFound, Unauthorized
-from relay.store import Client, Store, keys
+from relay.store import Client, Script, Store, keys
 from relay.store.notices import Kind, Notice
 
 TOKEN_PREFIX = "relay-verify="  # noqa: S105 - a label in public DNS, not a password
 DOMAINS_LIMIT = 100  # of one account, pending ones included
 _MISSING = "there is no such TXT record yet"
 
-# KEYS: domain. ARGV: account. Replies the owner. ``since`` is Redis' own clock, like the ids of letters.
-_OWN = """
-local owner = redis.call('HGET', KEYS[1], 'owner')
-if owner then return owner end
-local time = redis.call('TIME')
-local since = string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'since', since)
-return ARGV[1]
-"""
-
-# KEYS: domain. ARGV: account, control channel, notice.
-_DISOWN = """
-if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
-redis.call('DEL', KEYS[1])
-redis.call('PUBLISH', ARGV[2], ARGV[3])
-return 1
-"""
-
-# KEYS: proof. ARGV: members. Replies 0 when the proof is gone: the domain was removed meanwhile.
-_UPDATE = """
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], unpack(ARGV))
-return 1
-"""
-
-# KEYS: the account's domains, the proof. ARGV: domain, token, Unix ms, limit.
-_ADD = """
-if redis.call('EXISTS', KEYS[2]) == 1 then return 'there' end
-if redis.call('SCARD', KEYS[1]) >= tonumber(ARGV[4]) then return 'full' end
-redis.call('SADD', KEYS[1], ARGV[1])
-redis.call('HSET', KEYS[2], 'token', ARGV[2], 'created', ARGV[3], 'updated', ARGV[3], 'errors', '')
-return 'done'
-"""
-
-# KEYS: the account's domains, the proof. ARGV: domain.
-_FORGET = """
-redis.call('DEL', KEYS[2])
-return redis.call('SREM', KEYS[1], ARGV[1])
-"""
+_OWN = Script.load("accounts/lua/domain_own.lua")
+_DISOWN = Script.load("accounts/lua/domain_disown.lua")
+_UPDATE = Script.load("accounts/lua/domain_update.lua")
+_ADD = Script.load("accounts/lua/domain_add.lua")
+_FORGET = Script.load("accounts/lua/domain_forget.lua")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +68,7 @@ class Domains:
             owner = cast("bytes | None", await client.hget(keys.domain(name), "owner"))
             if owner is not None and owner.decode() != account_id:
                 raise Unauthorized(f"{name} belongs to another account")
-            outcome = await _note(client, account_id, name)
+        outcome = await _note(self._store, account_id, name)
         if outcome == b"there":
             raise BadRequest(f"{name} is added already; see its verificationTxt with GET /api/domains/{name}")
         if outcome == b"full":
@@ -115,8 +82,7 @@ class Domains:
         """
         self._check_not_shared(name)
         await self._own(account_id, name)
-        async with self._store.call() as client:
-            await _note(client, account_id, name, limit=2**31)
+        await _note(self._store, account_id, name, limit=2**31)
 
     async def verify(self, account_id: str, name: str) -> Domain:
         """Asks the DNS for the proof. What is wrong stands in ``last_verification_errors``.
@@ -129,17 +95,15 @@ class Domains:
         errors = await self._missing_proof(domain)
         if not errors:
             await self._own(account_id, name)
-        async with self._store.call() as client:
-            proof = keys.domain_proof(account_id, name)
-            there = await script.run(client, _UPDATE, [proof], "errors", errors, "updated", script.now_ms())
-            if not there:
-                await _disown(client, account_id, name)
+        args = ("errors", errors, "updated", clock.now_ms())
+        if not await self._store.run(_UPDATE, keys=[keys.domain_proof(account_id, name)], args=args):
+            await _disown(self._store, account_id, name)
         return await self.get(account_id, name)
 
     async def list(self, account_id: str) -> list[Domain]:
         """The account's domains, by name."""
         async with self._store.call() as client:
-            names = await script.members(client, keys.account_domains(account_id))
+            names = await redis_fields.members(client, keys.account_domains(account_id))
             found = await _read(client, account_id, names)
         return [domain for domain in found if domain is not None]
 
@@ -161,19 +125,18 @@ class Domains:
         if on_it:
             shown = ", ".join(on_it[:5]) + (", …" if len(on_it) > 5 else "")
             raise BadRequest(f"{len(on_it)} addresses on {name} are reserved; release them first: {shown}")
+        await _disown(self._store, account_id, name)
         async with self._store.call() as client:
-            await _disown(client, account_id, name)
             await _drop_starred(client, account_id, name)
-            names = [keys.account_domains(account_id), keys.domain_proof(account_id, name)]
-            await script.run(client, _FORGET, names, name)
+        names = [keys.account_domains(account_id), keys.domain_proof(account_id, name)]
+        await self._store.run(_FORGET, keys=names, args=[name])
 
     def _check_not_shared(self, name: str) -> None:
         if name in self._shared:
             raise BadRequest(f"{name} is shared by all accounts here; reserve addresses on it instead")
 
     async def _own(self, account_id: str, name: str) -> None:
-        async with self._store.call() as client:
-            owner: bytes = await script.run(client, _OWN, [keys.domain(name)], account_id)
+        owner: bytes = await self._store.run(_OWN, keys=[keys.domain(name)], args=[account_id])
         if owner.decode() != account_id:
             raise Unauthorized(f"{name} belongs to another account")
 
@@ -188,15 +151,15 @@ class Domains:
         return f"{_MISSING}; found {len(values)} other TXT values at {domain.name}"
 
 
-async def _note(client: Client, account_id: str, name: str, *, limit: int = DOMAINS_LIMIT) -> bytes:
+async def _note(store: Store, account_id: str, name: str, *, limit: int = DOMAINS_LIMIT) -> bytes:
     names = [keys.account_domains(account_id), keys.domain_proof(account_id, name)]
     token = TOKEN_PREFIX + secrets.token_hex(20)
-    return cast("bytes", await script.run(client, _ADD, names, name, token, script.now_ms(), limit))
+    return cast("bytes", await store.run(_ADD, keys=names, args=[name, token, clock.now_ms(), limit]))
 
 
-async def _disown(client: Client, account_id: str, name: str) -> None:
+async def _disown(store: Store, account_id: str, name: str) -> None:
     notice = Notice(Kind.DOMAIN, name).encode().decode()
-    await script.run(client, _DISOWN, [keys.domain(name)], account_id, keys.CONTROL, notice)
+    await store.run(_DISOWN, keys=[keys.domain(name)], args=[account_id, keys.CONTROL, notice])
 
 
 async def _drop_starred(client: Client, account_id: str, name: str) -> None:
@@ -221,14 +184,14 @@ async def _read(client: Client, account_id: str, names: list[str]) -> list[Domai
     return [_domain(name, proof, owner == account_id.encode(), account_id) for name, proof, owner in pairs]
 
 
-def _domain(name: str, proof: script.Fields, owned: bool, account_id: str) -> Domain | None:
+def _domain(name: str, proof: redis_fields.Fields, owned: bool, account_id: str) -> Domain | None:
     if not proof:
         return None
     return Domain(
         name=name,
         owner=account_id if owned else "",
-        verification_txt=script.text(proof, "token"),
-        last_verification_errors=script.text(proof, "errors"),
-        created_ms=script.number(proof, "created"),
-        updated_ms=script.number(proof, "updated"),
+        verification_txt=redis_fields.text(proof, "token"),
+        last_verification_errors=redis_fields.text(proof, "errors"),
+        created_ms=redis_fields.number(proof, "created"),
+        updated_ms=redis_fields.number(proof, "updated"),
     )

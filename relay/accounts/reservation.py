@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from relay.accounts import script
+from relay.accounts import redis_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,19 +23,19 @@ class Reservation:
     updated_ms: int = 0
 
     @classmethod
-    def of(cls, address: str, row: script.Fields) -> Reservation:
+    def of(cls, address: str, row: redis_fields.Fields) -> Reservation:
         """From the address hash; an empty one is a free address."""
         return cls(
             address=address,
-            owner=script.text(row, "owner"),
-            enablews=script.text(row, "enablews") == "1",
-            info=script.text(row, "info"),
-            forward=script.text(row, "forward"),
-            webhook=script.text(row, "webhook"),
-            webhook_slack=script.text(row, "webhookSlack"),
-            webhook_slack_to_from=script.text(row, "webhookSlackToFrom") == "1",
-            created_ms=script.number(row, "created"),
-            updated_ms=script.number(row, "updated"),
+            owner=redis_fields.text(row, "owner"),
+            enablews=redis_fields.text(row, "enablews") == "1",
+            info=redis_fields.text(row, "info"),
+            forward=redis_fields.text(row, "forward"),
+            webhook=redis_fields.text(row, "webhook"),
+            webhook_slack=redis_fields.text(row, "webhookSlack"),
+            webhook_slack_to_from=redis_fields.text(row, "webhookSlackToFrom") == "1",
+            created_ms=redis_fields.number(row, "created"),
+            updated_ms=redis_fields.number(row, "updated"),
         )
 
 

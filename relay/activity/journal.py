@@ -19,7 +19,7 @@ from relay.activity.backlog import Entry
 from relay.activity.relevance import is_relevant
 from relay.activity.sentences import sentence
 from relay.errors import BadRequest, RelayError, Unavailable
-from relay.store import Command, Store, keys
+from relay.store import Command, Script, Store, keys
 
 # Fixed, because they are no matter of taste: more than a person reads, at some 200 bytes each.
 MAX_EVENTS = 1000  # of an account
@@ -28,6 +28,7 @@ BEGINNING = "0-0"  # the cursor before the first event
 
 # Names of version 0.1 stay in Redis, where processes of it read them beside us, and we read theirs.
 _SHOWN_AS = {"sender": "from", "door": "provider"}
+_WRITE = Script.load("activity/lua/write.lua")
 _PAGE = 500
 _CURSOR = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 
@@ -59,7 +60,7 @@ class Journal:
     async def write(self, entries: Sequence[Entry]) -> None:
         """Adds them, in order, to the operator's stream, and to those of their accounts. After Unavailable some may
         be there. Raises Spoilt."""
-        for reply in await self._store.ask(*self._commands(entries)):
+        for reply in await self._store.ask_each(*self._commands(entries)):
             _checked(reply)
 
     def _commands(self, entries: Sequence[Entry]) -> Iterator[Command]:
@@ -83,7 +84,7 @@ class Journal:
         events: Iterator[str | bytes | int] = chain.from_iterable(
             (number.get(entry.account, 1), entry.account, entry.encoded) for entry in entries
         )
-        return ("EVAL", _WRITE, len(streams), *streams, self._keep_seconds, *limits, *events)
+        return _WRITE.call(streams, (self._keep_seconds, *limits, *events))
 
     async def page(
         self, account: str | None, *, limit: int, since: str = "", inbox: str = "", names_accounts: bool = False
@@ -115,7 +116,7 @@ class Journal:
     ) -> list[tuple[str, dict[bytes, bytes]]]:
         stream = _stream(account)
         command: Command = ("XRANGE", stream, at, "+") if ascending else ("XREVRANGE", stream, at, "-")
-        [reply] = await self._store.ask((*command, "COUNT", count))
+        [reply] = await self._store.ask_each((*command, "COUNT", count))
         rows: list[tuple[bytes, list[bytes]]] = _checked(reply)
         return [(place.decode(), dict(zip(row[::2], row[1::2], strict=True))) for place, row in rows]
 
@@ -155,23 +156,3 @@ def _checked(reply: Any) -> Any:
     if isinstance(reply, Exception):
         raise Unavailable(f"Redis refused the activity ({str(reply).partition(' ')[0]}); try again") from reply
     return reply
-
-
-# KEYS  streams
-# ARGV  1 seconds kept, then for each stream how many are kept, then triples: number of a stream beside the first
-#       (1: none), account, event
-_WRITE = """
-local keep_ms = tonumber(ARGV[1]) * 1000
-for at = 2 + #KEYS, #ARGV, 3 do
-  local number = tonumber(ARGV[at])
-  redis.call('XADD', KEYS[1], '*', 'a', ARGV[at + 1], 'e', ARGV[at + 2])
-  if number > 1 then redis.call('XADD', KEYS[number], '*', 'a', ARGV[at + 1], 'e', ARGV[at + 2]) end
-end
-local time = redis.call('TIME')
-local oldest = math.max(tonumber(time[1]) * 1000 - keep_ms, 0)
-for number, stream in ipairs(KEYS) do
-  redis.call('XTRIM', stream, 'MAXLEN', '=', ARGV[1 + number])
-  redis.call('XTRIM', stream, 'MINID', '=', string.format('%.0f-0', oldest))
-  redis.call('PEXPIRE', stream, string.format('%.0f', keep_ms))
-end
-"""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from relay.address import domain_of
-from relay.errors import Unauthorized, Unavailable
-from relay.store import Command, Store, keys
+from relay.errors import Unauthorized
+from relay.store import Command, Script, Store, keys
 
 INBOXES = 5000  # of one account that are looked at for one answer; the others have older mail, or are not named
 _AT_ONCE = 500  # questions to Redis, some 20 ms
@@ -42,15 +42,12 @@ class Inboxes:
 
     async def ask(self, *commands: Command) -> list[Any]:
         """The replies to some commands."""
-        replies = await self._store.ask(*commands)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise Unavailable("Redis refused to look into the inbox; try again") from reply
-        return replies
+        return await self._store.ask(*commands)
 
-    async def run(self, script: str, inbox: str, account_id: str, *args: str | int) -> Any:
+    async def run(self, script: Script, inbox: str, account_id: str, *args: str | int) -> Any:
         """The reply of one of scripts.py."""
-        return (await self.ask(call(script, inbox, account_id, *args)))[0]
+        [reply] = await self.ask(call(script, inbox, account_id, *args))
+        return reply
 
     async def mine(self, account_id: str, address: str) -> Inbox:
         """The inbox of an address. Raises Unauthorized: it is not the account's."""
@@ -134,11 +131,11 @@ class Inboxes:
         return found
 
 
-def call(script: str, inbox: str, account_id: str, *args: str | int) -> Command:
+def call(script: Script, inbox: str, account_id: str, *args: str | int) -> Command:
     """One of scripts.py, as Redis takes it."""
     kinds = (keys.letterbox, keys.flags, keys.starred, keys.letter_ids)
     names = *(kind(inbox) for kind in kinds), keys.deleted(inbox, "")
-    return ("EVAL", script, len(names), *names, account_id, *args)
+    return script.call(names, (account_id, *args))
 
 
 def owners(address: str) -> tuple[Command, Command]:

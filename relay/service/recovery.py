@@ -11,7 +11,7 @@ from relay.accounts import Accounts
 from relay.accounts import file as accounts_file
 from relay.accounts.file import DeclaredAccount
 from relay.delivery.letterbox import Letterbox
-from relay.errors import ConfigError, Unavailable
+from relay.errors import ConfigError
 from relay.store import Store, keys
 
 log = structlog.get_logger()
@@ -59,8 +59,6 @@ class AccountsRecovery:
             return False
         async with self._restoring:  # whoever waits here finds the accounts there
             [applied_ms] = await self._store.ask(("GET", keys.ACCOUNTS_APPLIED))
-            if isinstance(applied_ms, Exception):
-                raise Unavailable("Redis refused to say whether the accounts are there; try again") from applied_ms
             if applied_ms is not None:
                 return await self._letterbox.now_ms() - int(applied_ms) < _LATELY_MS
             log.warning("accounts.forgotten", hint="Redis lost all accounts; the accounts file is applied again")
@@ -70,6 +68,4 @@ class AccountsRecovery:
     async def _note_applied(self) -> None:
         """After everything of the file: a process that finds this note finds the accounts."""
         now_ms = await self._letterbox.now_ms()
-        [reply] = await self._store.ask(("SET", keys.ACCOUNTS_APPLIED, now_ms))
-        if isinstance(reply, Exception):
-            raise Unavailable("Redis refused to note that the accounts are there; try again") from reply
+        await self._store.ask(("SET", keys.ACCOUNTS_APPLIED, now_ms))

@@ -1,22 +1,12 @@
-"""Lua in Redis: the one way in which accounts change what several processes may change at once.
-
-A script touches keys of one hash tag only, so that it also runs on Redis Cluster; what needs two tags is two
-scripts, and the one that decides comes where a crash between them does no harm.
-"""
+"""Hashes and sets of accounts as Redis holds them, read and written as text and numbers."""
 
 from __future__ import annotations
 
-import time
-from typing import Any, cast
+from typing import cast
 
 from relay.store import Client
 
 Fields = dict[bytes, bytes]
-
-
-async def run(client: Client, script: str, keys: list[str], *args: str | int) -> Any:
-    """The reply of a script, as redis-py gives it: bytes, int, list or None."""
-    return await client.eval(script, len(keys), *keys, *args)
 
 
 async def members(client: Client, key: str) -> list[str]:
@@ -37,8 +27,3 @@ def number(fields: Fields, name: str) -> int:
 def flat(fields: dict[str, str]) -> list[str]:
     """Members as HSET takes them: name, value, name, value, …"""
     return [part for pair in fields.items() for part in pair]
-
-
-def now_ms() -> int:
-    """Unix time in milliseconds."""
-    return time.time_ns() // 1_000_000

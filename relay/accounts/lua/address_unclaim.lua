@@ -1,0 +1,11 @@
+-- Undoes address_claim.lua. The letters stay: the next claim sees to them.
+-- KEYS  1 address hash
+-- ARGV  1 account, 2 control channel, 3 notice that its right has ended
+-- Returns "done", or "free" when it is not the account's.
+local address = KEYS[1]
+local account, control, notice = ARGV[1], ARGV[2], ARGV[3]
+
+if redis.call('HGET', address, 'owner') ~= account then return 'free' end
+redis.call('DEL', address)
+redis.call('PUBLISH', control, notice)
+return 'done'
