@@ -15,7 +15,7 @@ HOUSE = Path(__file__).parent.parent / "relay"
 # each other. The key is the folder that has the floors; "" = relay/ itself.
 FLOORS: dict[str, list[set[str]]] = {
     "": [
-        {"errors", "network", "regex", "message_id", "builders"},
+        {"errors", "clock", "network", "regex", "message_id", "builders"},
         {"redis_url", "address", "fair", "logs", "metrics"},
         {"store"},
         {"settings", "message", "queues", "activity", "client"},

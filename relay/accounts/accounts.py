@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import cast
 
+from relay import clock
 from relay.accounts import script
 from relay.errors import BadRequest, NotFound
 from relay.store import Store, keys
@@ -90,7 +91,7 @@ class AccountBook:
         async with self._store.call() as client:
             # The list first: an account that works but is not listed could not be found again.
             await client.sadd(keys.ACCOUNTS, account_id)
-            args = (address_credits, script.now_ms())
+            args = (address_credits, clock.now_ms())
             return bool(await script.run(client, _CREATE, [keys.account(account_id)], *args))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import cast
 
+from relay import clock
 from relay.accounts import address_scripts as lua
 from relay.accounts import script
 from relay.accounts.reservation import UNCHANGED, Change, Reservation
@@ -32,7 +33,7 @@ class Addresses:
     """All reservations. Addresses given to it are canonical. Every method raises Unavailable."""
 
     def __init__(
-        self, store: Store, *, shared_domains: Sequence[str], now_ms: Callable[[], int] = script.now_ms
+        self, store: Store, *, shared_domains: Sequence[str], now_ms: Callable[[], int] = clock.now_ms
     ) -> None:
         self._store = store
         self._shared = frozenset(shared_domains)

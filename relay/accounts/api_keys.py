@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from relay import clock
 from relay.accounts import script
 from relay.errors import BadRequest, NotFound
 from relay.store import Client, Store, keys
@@ -109,7 +110,7 @@ class ApiKeys:
             # The set first: a key that works but is not listed could not be revoked by its id.
             if not await script.run(client, _LIST, [keys.account_keys(account_id)], key_hash, limit):
                 raise BadRequest(f"an account has at most {limit} API keys; revoke one first")
-            fields = {"hash": key_hash, "label": label, "source": source, "created": str(script.now_ms())}
+            fields = {"hash": key_hash, "label": label, "source": source, "created": str(clock.now_ms())}
             row = [keys.api_key(key_hash)]
             owner: bytes = await script.run(client, _ADD, row, account_id, *script.flat(fields))
             if owner.decode() != account_id:

@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass
 from typing import cast
 
+from relay import clock
 from relay.accounts import script
 from relay.accounts.addresses import Addresses
 from relay.accounts.txt import NoRecords, TxtResolver
@@ -131,7 +132,7 @@ class Domains:
             await self._own(account_id, name)
         async with self._store.call() as client:
             proof = keys.domain_proof(account_id, name)
-            there = await script.run(client, _UPDATE, [proof], "errors", errors, "updated", script.now_ms())
+            there = await script.run(client, _UPDATE, [proof], "errors", errors, "updated", clock.now_ms())
             if not there:
                 await _disown(client, account_id, name)
         return await self.get(account_id, name)
@@ -191,7 +192,7 @@ class Domains:
 async def _note(client: Client, account_id: str, name: str, *, limit: int = DOMAINS_LIMIT) -> bytes:
     names = [keys.account_domains(account_id), keys.domain_proof(account_id, name)]
     token = TOKEN_PREFIX + secrets.token_hex(20)
-    return cast("bytes", await script.run(client, _ADD, names, name, token, script.now_ms(), limit))
+    return cast("bytes", await script.run(client, _ADD, names, name, token, clock.now_ms(), limit))
 
 
 async def _disown(client: Client, account_id: str, name: str) -> None:

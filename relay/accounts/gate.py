@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import cast
 
 from relay.accounts.api_keys import FIELDS, ApiKeys, account_of_row, hash_key
-from relay.errors import FORBIDDEN, UNAUTHORIZED, Refused, Unauthorized, Unavailable
+from relay.errors import FORBIDDEN, UNAUTHORIZED, Refused, Unauthorized
 from relay.store import Store, keys
 
 __all__ = ["Gate", "hash_key"]
@@ -59,9 +59,6 @@ class Gate:
             *(("HMGET", keys.address(address), "owner", "enablews") for address in wanted),
             *(("HGET", keys.domain(domain), "owner") for domain in whole),
         )
-        for reply in (key_row, *replies):
-            if isinstance(reply, Exception):
-                raise Unavailable("Redis refused to look up who may listen; try again") from reply
         account_id = _account(key_hash, cast("list[bytes | None]", key_row), claimed_account)
         owner = account_id.encode()
         problems = [_address_problem(*pair, owner) for pair in zip(wanted, replies, strict=False)]

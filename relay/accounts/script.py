@@ -6,7 +6,6 @@ scripts, and the one that decides comes where a crash between them does no harm.
 
 from __future__ import annotations
 
-import time
 from typing import Any, cast
 
 from relay.store import Client
@@ -37,8 +36,3 @@ def number(fields: Fields, name: str) -> int:
 def flat(fields: dict[str, str]) -> list[str]:
     """Members as HSET takes them: name, value, name, value, …"""
     return [part for pair in fields.items() for part in pair]
-
-
-def now_ms() -> int:
-    """Unix time in milliseconds."""
-    return time.time_ns() // 1_000_000

@@ -59,7 +59,7 @@ class Journal:
     async def write(self, entries: Sequence[Entry]) -> None:
         """Adds them, in order, to the operator's stream, and to those of their accounts. After Unavailable some may
         be there. Raises Spoilt."""
-        for reply in await self._store.ask(*self._commands(entries)):
+        for reply in await self._store.ask_each(*self._commands(entries)):
             _checked(reply)
 
     def _commands(self, entries: Sequence[Entry]) -> Iterator[Command]:
@@ -115,7 +115,7 @@ class Journal:
     ) -> list[tuple[str, dict[bytes, bytes]]]:
         stream = _stream(account)
         command: Command = ("XRANGE", stream, at, "+") if ascending else ("XREVRANGE", stream, at, "-")
-        [reply] = await self._store.ask((*command, "COUNT", count))
+        [reply] = await self._store.ask_each((*command, "COUNT", count))
         rows: list[tuple[bytes, list[bytes]]] = _checked(reply)
         return [(place.decode(), dict(zip(row[::2], row[1::2], strict=True))) for place, row in rows]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -25,11 +24,6 @@ class Kind(StrEnum):
     REPLAYED = "replayed"
     GAP = "gap"
     NEAR_MISS = "near-miss"
-
-
-def now_ms() -> int:
-    """Unix time in milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 def encoded(at_ms: int, kind: Kind, inbox: str, members: Mapping[str, Any]) -> bytes:

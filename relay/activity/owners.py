@@ -57,7 +57,7 @@ class Owners:
         questions: list[Command] = []
         for inbox in wanted:
             questions += [("HGET", keys.address(inbox), "owner"), ("HGET", keys.domain(domain_of(inbox)), "owner")]
-        replies = await self._store.ask(*questions) if questions else []
+        replies = await self._store.ask_each(*questions) if questions else []
         pairs = zip(wanted, replies[::2], replies[1::2], strict=True)
         return {inbox: _text(of_address) or _text(of_domain) for inbox, of_address, of_domain in pairs}
 
@@ -65,7 +65,7 @@ class Owners:
         """By account, as :func:`nearest` takes them."""
         wanted = list(accounts)
         questions = [("ZRANGE", keys.account_addresses(account), 0, _ADDRESSES - 1) for account in wanted]
-        replies = await self._store.ask(*questions) if questions else []
+        replies = await self._store.ask_each(*questions) if questions else []
         return {
             account: alike(map(_text, reply))
             for account, reply in zip(wanted, replies, strict=True)

@@ -14,9 +14,10 @@ from typing import Any
 
 import structlog
 
+from relay import clock
 from relay.activity.backlog import Backlog, Entry
 from relay.activity.journal import Journal
-from relay.activity.kinds import Kind, encoded, now_ms, shown
+from relay.activity.kinds import Kind, encoded, shown
 from relay.activity.owners import Owners
 from relay.activity.per_minute import PerMinute
 from relay.errors import Close, Unavailable
@@ -160,7 +161,7 @@ class Recorder:
     def _note(
         self, kind: Kind, account: str, inbox: str, members: dict[str, Any], *, missed: bool = False
     ) -> None:
-        at_ms = now_ms()
+        at_ms = clock.now_ms()
         self._put(Entry(account, encoded(at_ms, kind, inbox, members), at_ms, inbox, missed))
 
     def _put(self, entry: Entry) -> None:
@@ -213,7 +214,7 @@ class Recorder:
 def _missing(dropped: Mapping[str, int]) -> Iterator[Entry]:
     """What the accounts, and the operator, are told of events that had to go."""
     for account, count in dropped.items():
-        yield Entry(account, encoded(now_ms(), Kind.GAP, "", {"missing": count}))
+        yield Entry(account, encoded(clock.now_ms(), Kind.GAP, "", {"missing": count}))
 
 
 def _some(names: Collection[str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import ssl
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from websockets.exceptions import (
 from websockets.frames import CloseCode
 from websockets.http11 import Response
 
+from relay import clock
 from relay.client.errors import Lost, NotWanted, Unusable
 from relay.client.frames import Confirmed, Gap, LastWords, Mail, Unknown, parse
 from relay.errors import CLOSES, RelayError
@@ -68,7 +68,7 @@ class Connection:
         try:
             return round(parsedate_to_datetime(date or "").timestamp() * 1000)
         except (ValueError, OverflowError):
-            return time.time_ns() // 1_000_000 - _CLOCKS_DIFFER_MS
+            return clock.now_ms() - _CLOCKS_DIFFER_MS
 
     async def receive(self) -> Mail | Gap | Confirmed | Unknown:
         """The next frame; to cancel it loses none. Raises Lost, NotWanted, Unusable."""

@@ -8,27 +8,24 @@ the only file that knows pub/sub; accounts/ only adds notices to its own transac
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 import re
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 
+from relay import clock
 from relay.address import domain_of
 from relay.errors import Unavailable
 from relay.message_id import BadMessageId, MessageId
-from relay.store import Store, keys
+from relay.store import Script, Store, keys
 from relay.store.notices import Notice
 
-_SCRIPT = (Path(__file__).parent / "publish.lua").read_text()
-_SCRIPT_SHA1 = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # Redis' name for it
+_PUBLISH = Script.load("delivery/lua/publish.lua")
 # Redis cuts off every subscriber for whom 32 MB of pub/sub output wait (client-output-buffer-limit), so a
 # doorbell stays small: each node reads a larger message from the letterbox.
 _INLINE_BYTES = 64 * 1024
@@ -190,7 +187,7 @@ class Bus:
             outcome = await self._try_publish(inbox, message, event, domain_owner="")
             if outcome != _NOT_RESERVED:
                 return outcome
-        [owner] = map(_checked, await self._store.ask(("HGET", keys.domain(domain_of(inbox)), "owner")))
+        [owner] = await self._store.ask(("HGET", keys.domain(domain_of(inbox)), "owner"))
         if not owner:
             return _NOT_RESERVED
         return await self._try_publish(inbox, message, event, domain_owner=owner.decode())
@@ -208,10 +205,9 @@ class Bus:
             *(inbox, domain_owner, of.tag, self._fresh_epoch(), *self._keep, _INLINE_BYTES),
             *(*of.channels, event.retry_seconds if event else 0, message),
         )
-        [reply] = await self._store.ask(("EVALSHA", _SCRIPT_SHA1, len(names), *names, *arguments), durable=True)
-        if isinstance(reply, NoScriptError):  # this Redis has not seen it yet
-            [reply] = await self._store.ask(("EVAL", _SCRIPT, len(names), *names, *arguments), durable=True)
-        outcome, text, owner, *listening = _checked(reply)
+        outcome, text, owner, *listening = await self._store.run(
+            _PUBLISH, keys=names, args=arguments, durable=True
+        )
         if outcome == _UNWANTED:
             return Unwanted(text.decode(), owner.decode())
         # The nodes of a cluster pass a message on, and count none but their own listeners.
@@ -220,14 +216,13 @@ class Bus:
 
     async def _index(self, domain: str, inbox: str) -> None:
         """On a cluster the index of a domain is elsewhere: written before, so that it never lacks an inbox."""
-        now_ms, (_, keep_seconds) = time.time_ns() // 1_000_000, self._keep
+        now_ms, (_, keep_seconds) = clock.now_ms(), self._keep
         index = keys.domain_inboxes(domain)
-        for reply in await self._store.ask(
+        await self._store.ask(
             ("ZADD", index, now_ms, inbox),
             ("ZREMRANGEBYSCORE", index, "-inf", now_ms - keep_seconds * 1000),
             ("EXPIRE", index, keep_seconds),
-        ):
-            _checked(reply)
+        )
 
     def _fresh_epoch(self) -> str:
         """Six hex digits that no earlier epoch of the inbox had, but for one chance in 16 million."""
@@ -240,9 +235,8 @@ class Bus:
 
     async def announce(self, channel: str, payload: bytes) -> int | None:
         """Publishes; the answer is how many links will receive it, None on a cluster, where no node knows that."""
-        [reply] = await self._store.ask(("PUBLISH", channel, payload))
-        receivers = int(_checked(reply))
-        return None if self._store.clustered else receivers
+        [receivers] = await self._store.ask(("PUBLISH", channel, payload))
+        return None if self._store.clustered else int(receivers)
 
     async def link(self) -> Link:
         """A new, not yet connected, link to the doorbells."""
@@ -289,13 +283,6 @@ class Link:
     async def close(self) -> None:
         """Ends the connection. Never raises."""
         await self._connection.disconnect(nowait=True)
-
-
-def _checked(reply: Any) -> Any:
-    """A reply that is no error. Raises Unavailable: Redis is full, read-only, loading its data, and the like."""
-    if isinstance(reply, Exception):
-        raise Unavailable(f"Redis refused ({type(reply).__name__}); try again") from reply
-    return reply
 
 
 def _event(channel: bytes, payload: bytes) -> LinkEvent | None:

@@ -6,12 +6,11 @@ publish.lua writes all this. Every call raises Unavailable when Redis is away.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from relay.delivery.tombstones import Tombstones
-from relay.errors import Unavailable
 from relay.message_id import BadMessageId, MessageId
-from relay.store import Command, Store, keys
+from relay.store import Store, keys
 
 # Of what publish.lua announces inline, as much as this comes in one page; of what it only announces, one letter.
 PAGE_LETTERS = 16
@@ -83,7 +82,7 @@ class Letterbox:
 
     async def now_ms(self) -> int:
         """Redis' clock, which all ids are made of."""
-        seconds, microseconds = (await self._ask(("TIME",)))[0]
+        seconds, microseconds = (await self._store.ask(("TIME",)))[0]
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     async def tops(self, inboxes: Collection[str]) -> dict[str, Top | None]:
@@ -92,24 +91,26 @@ class Letterbox:
         tops: dict[str, Top | None] = {}
         for start in range(0, len(wanted), _QUESTIONS_AT_ONCE):
             some = wanted[start : start + _QUESTIONS_AT_ONCE]
-            rows = await self._ask(*(("HMGET", keys.meta(inbox), "epoch", "ms", "seq", "large") for inbox in some))
+            rows = await self._store.ask(
+                *(("HMGET", keys.meta(inbox), "epoch", "ms", "seq", "large") for inbox in some)
+            )
             tops.update((inbox, _top(inbox, row)) for inbox, row in zip(some, rows, strict=True))
         return tops
 
     async def floor(self, inbox: str, newest: MessageId) -> Floor | None:
         """Where what is lost of an inbox ends; None when its newest message is lost too."""
         names = keys.letterbox(inbox), keys.deleted(inbox, newest.epoch), keys.letter_ids(inbox)
-        [found] = await self._ask(("EVAL", _FLOOR, len(names), *names, newest.seq))
+        [found] = await self._store.ask(("EVAL", _FLOOR, len(names), *names, newest.seq))
         return Floor(*map(int, found)) if found else None
 
     async def deleted(self, inbox: str, epoch: str) -> Tombstones:
         """What its owner deleted of one epoch."""
-        [members] = await self._ask(("ZRANGE", keys.deleted(inbox, epoch), 0, -1))
+        [members] = await self._store.ask(("ZRANGE", keys.deleted(inbox, epoch), 0, -1))
         return Tombstones(members)
 
     async def pages(self, starts: Sequence[tuple[str, str]], count: int) -> list[Page]:
         """For each inbox the first ``count`` letters from its start: an entry id, after "(" when it is exclusive."""
-        replies = await self._ask(
+        replies = await self._store.ask(
             *(("XRANGE", keys.letterbox(inbox), start, "+", "COUNT", count) for inbox, start in starts)
         )
         return [_page(rows, count) for rows in replies]
@@ -121,15 +122,8 @@ class Letterbox:
 
     async def domain_inboxes(self, domain: str, since_ms: int) -> list[str]:
         """The inboxes of a domain that may have letters of that time or later."""
-        [members] = await self._ask(("ZRANGEBYSCORE", keys.domain_inboxes(domain), since_ms, "+inf"))
+        [members] = await self._store.ask(("ZRANGEBYSCORE", keys.domain_inboxes(domain), since_ms, "+inf"))
         return [member.decode() for member in members]
-
-    async def _ask(self, *commands: Command) -> list[Any]:
-        replies = await self._store.ask(*commands)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise Unavailable("Redis refused to read the letterbox; try again") from reply
-        return replies
 
 
 def _top(inbox: str, row: list[bytes | None]) -> Top | None:

@@ -7,7 +7,6 @@ announced, and went into the queue of fetches.py.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from functools import lru_cache
 import orjson
 import structlog
 
+from relay import clock
 from relay.activity import Recorder
 from relay.address import BadAddress, canonical_address
 from relay.delivery.bus import (
@@ -218,7 +218,7 @@ class Intake:
 
     async def _publish(self, provider: Provider, letters: Sequence[_Letter], report: Report) -> None:
         for batch in _batches(letters):
-            at_ms = time.time_ns() // 1_000_000
+            at_ms = clock.now_ms()
             if len(batch) == 1:  # nearly always; a task for it would cost more than its encoding
                 outcomes = [await self._publish_one(batch[0])]
             else:

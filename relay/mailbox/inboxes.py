@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from relay.address import domain_of
-from relay.errors import Unauthorized, Unavailable
+from relay.errors import Unauthorized
 from relay.store import Command, Store, keys
 
 INBOXES = 5000  # of one account that are looked at for one answer; the others have older mail, or are not named
@@ -42,11 +42,7 @@ class Inboxes:
 
     async def ask(self, *commands: Command) -> list[Any]:
         """The replies to some commands."""
-        replies = await self._store.ask(*commands)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise Unavailable("Redis refused to look into the inbox; try again") from reply
-        return replies
+        return await self._store.ask(*commands)
 
     async def run(self, script: str, inbox: str, account_id: str, *args: str | int) -> Any:
         """The reply of one of scripts.py."""

@@ -24,7 +24,7 @@ from relay.delivery.bus import Bus
 from relay.delivery.letterbox import Letterbox
 from relay.delivery.node import Node
 from relay.delivery.replay import Replay
-from relay.errors import ConfigError, Unavailable
+from relay.errors import ConfigError
 from relay.inbound import providers
 from relay.inbound.door import Door as InboundDoor
 from relay.inbound.fetching.document_cache import DocumentCache
@@ -239,9 +239,7 @@ class Service:
     async def _note_applied(self) -> None:
         """After everything of the file: who finds this note finds the accounts."""
         now_ms = await self.letterbox.now_ms()
-        [reply] = await self.store.ask(("SET", keys.ACCOUNTS_APPLIED, now_ms))
-        if isinstance(reply, Exception):
-            raise Unavailable("Redis refused to note that the accounts are there; try again") from reply
+        await self.store.ask(("SET", keys.ACCOUNTS_APPLIED, now_ms))
 
     async def _restore(self) -> bool:
         """Applies the accounts file to a Redis that has forgotten every account (FLUSHALL). Whether to ask again.
@@ -253,8 +251,6 @@ class Service:
             return False
         async with self._restoring:  # who waits here finds them there
             [applied_ms] = await self.store.ask(("GET", keys.ACCOUNTS_APPLIED))
-            if isinstance(applied_ms, Exception):
-                raise Unavailable("Redis refused to say whether the accounts are there; try again") from applied_ms
             if applied_ms is not None:
                 return await self.letterbox.now_ms() - int(applied_ms) < _LATELY_MS
             log.warning("accounts.forgotten", hint="Redis lost all accounts; the accounts file is applied again")

@@ -21,10 +21,11 @@ from relay import redis_url
 from relay.errors import ConfigError
 from relay.redis_url import BadRedisUrl, Kind, RedisUrl
 from relay.store.cluster import ClusterStore
+from relay.store.script import Script
 from relay.store.sentinel import sentinel_pool
 from relay.store.single import Client, Command, Store
 
-__all__ = ["Client", "Command", "Store", "connect"]
+__all__ = ["Client", "Command", "Script", "Store", "connect"]
 
 _MAX_CONNECTIONS = 64  # calls that may be under way at once; more wait for one to end, inside their time limit
 

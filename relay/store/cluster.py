@@ -19,6 +19,7 @@ from redis.exceptions import AskError, MovedError, ResponseError
 from relay.errors import Unavailable
 from relay.redis_url import Node
 from relay.store.cluster_client import ClusterClient
+from relay.store.script import ScriptCall
 from relay.store.single import Command, Store
 
 _SLOTS = 16384
@@ -55,8 +56,8 @@ class ClusterStore(Store):
         self._learning = asyncio.Lock()
         self._turn = random.SystemRandom().randrange(_SLOTS)
 
-    async def ask(self, *commands: Command, durable: bool = False) -> list[Any]:
-        """As :meth:`Store.ask`; commands for several nodes are under way at once, in no order between nodes.
+    async def ask_each(self, *commands: Command, durable: bool = False) -> list[Any]:
+        """As :meth:`Store.ask_each`; commands for several nodes are under way at once, in no order between nodes.
 
         The key of a command is its first argument, of a script the first of its keys.
         """
@@ -69,7 +70,7 @@ class ClusterStore(Store):
             raise self._unavailable(exc) from exc
 
     async def _ask_unbatched(self, commands: Sequence[Command]) -> list[Any]:
-        return await self.ask(*commands)
+        return await self.ask_each(*commands)
 
     async def _scatter(self, commands: Sequence[Command], *, durable: bool) -> list[Any]:
         groups: dict[Node, list[int]] = {}
@@ -87,13 +88,13 @@ class ClusterStore(Store):
 
     async def _ask_node(self, node: Node, commands: Sequence[Command], *, durable: bool) -> list[Any]:
         try:
-            replies = await self._nodes[node].ask(*commands, durable=durable)
+            replies = await self._nodes[node].ask_each(*commands, durable=durable)
         except Unavailable:
             self._failed(node)
             if any(_key_of(command) is not None for command in commands):
                 raise
             # Any node will do, and twice is as good as once: what has no key changes nothing, or rings a bell.
-            replies = await self._nodes[next(iter(self._nodes))].ask(*commands)
+            replies = await self._nodes[next(iter(self._nodes))].ask_each(*commands)
         for index, reply in enumerate(replies):
             if isinstance(reply, AskError):  # it was not done: asking elsewhere is no repetition
                 replies[index] = await self._follow(reply, node, commands[index], durable=durable)
@@ -108,8 +109,10 @@ class ClusterStore(Store):
         if isinstance(redirect, MovedError):
             self._owners[redirect.slot_id] = target
             self._current = False  # slots rarely move alone
-            return (await store.ask(command, durable=durable))[-1]
-        return (await store.ask(("ASKING",), command, durable=durable))[-1]
+            return (await store.ask_each(command, durable=durable))[-1]
+        if isinstance(command, ScriptCall):  # ASKING is good for one command: the script cannot be asked for again
+            command = command.with_source()
+        return (await store.ask_each(("ASKING",), command, durable=durable))[-1]
 
     def _node_of(self, command: Command) -> Node:
         key = _key_of(command)
@@ -135,7 +138,7 @@ class ClusterStore(Store):
             for node in list(self._nodes):
                 try:
                     async with asyncio.timeout(self._timeout_seconds / (len(self._nodes) + 1)):
-                        [reply] = await self._nodes[node].ask(("CLUSTER", "SLOTS"))
+                        [reply] = await self._nodes[node].ask_each(("CLUSTER", "SLOTS"))
                     if isinstance(reply, ResponseError):
                         raise self._unavailable(reply)
                 except (Unavailable, TimeoutError) as exc:

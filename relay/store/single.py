@@ -1,9 +1,9 @@
 """One Redis, or the master that Sentinels name, or one node of a cluster.
 
-Two ways lead to Redis. :meth:`Store.call` lends a client, for what is rare. :meth:`Store.ask` is for the two things
-that happen all the time, a mail and a handshake: whatever is asked while the last batch is under way goes out together
-in the next, so that thirty at once cost little more than one (a script call alone takes 34 microseconds of our time,
-one of a batch 13).
+Two ways lead to Redis. :meth:`Store.call` lends a client, for what is rare. :meth:`Store.ask` and :meth:`Store.run`
+are for what happens all the time, a mail and a handshake, and for every script: whatever is asked while the last batch
+is under way goes out together in the next, so that thirty at once cost little more than one (a script call alone takes
+34 microseconds of our time, one of a batch 13).
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ import redis.asyncio as redis_asyncio
 import structlog
 from redis import RedisError, ResponseError
 from redis.asyncio import Connection
-from redis.exceptions import NoPermissionError
+from redis.exceptions import NoPermissionError, NoScriptError
 
 from relay.errors import Unavailable
 from relay.store import lineage, trouble
+from relay.store.script import Argument, Script, ScriptCall
 
 log = structlog.get_logger()
 
 Client = redis_asyncio.Redis
-Command = Sequence[str | bytes | int]
+Command = Sequence[Argument]
 _MAX_BATCH_BYTES = 1024 * 1024  # a larger mail goes alone; small ones behind it wait no longer than that takes
 _MAX_COPIED_BYTES = 64 * 1024
 _WAIT_SHARE = 0.25  # of the time limit, for replicas to confirm; what is asked meanwhile waits for it as well
@@ -92,12 +93,37 @@ class Store:
                 await self.forget_idle_connections()  # they lead to the same server
             raise self._unavailable(exc) from exc
 
+    async def run(
+        self, script: Script, *, keys: Sequence[str], args: Sequence[Argument] = (), durable: bool = False
+    ) -> Any:
+        """The reply of one script: bytes, int, None or a list of these. As :meth:`ask` otherwise."""
+        return (await self.ask(script.call(keys, args), durable=durable))[0]
+
     async def ask(self, *commands: Command, durable: bool = False) -> list[Any]:
-        """The replies to some commands, in order; an error that Redis replies is an item, not raised.
+        """The replies to some commands, in order; :meth:`Script.call` is one, too.
 
         ``durable``: the commands count only when RELAY_REDIS_WAIT_REPLICAS replicas have what they wrote.
-        Raises Unavailable: they may or may not have been done.
+        Raises Unavailable: they may or may not have been done; also when Redis replies an error to any of them.
         """
+        replies = await self.ask_each(*commands, durable=durable)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise self._unavailable(reply) from reply
+        return replies
+
+    async def ask_each(self, *commands: Command, durable: bool = False) -> list[Any]:
+        """As :meth:`ask`; an error that Redis replies to one of the commands is an item, not raised.
+
+        A script that this Redis has not seen yet is asked for once more, with its source, after the other commands.
+        """
+        replies = await self._answers(commands, durable=durable)
+        for at, reply in enumerate(replies):
+            command = commands[at]
+            if isinstance(reply, NoScriptError) and isinstance(command, ScriptCall):  # it was not run
+                [replies[at]] = await self._answers([command.with_source()], durable=durable)
+        return replies
+
+    async def _answers(self, commands: Sequence[Command], *, durable: bool) -> list[Any]:
         question = _Question(commands, durable=durable)
         self._questions.append(question)
         if self._asking is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator
 
@@ -20,6 +21,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+_CODE = re.compile(r"[A-Z]{2,}\b")  # the first word of most errors
 # The first that is met anywhere in the chain of causes. The operator's come first: no retry mends them.
 _WORDS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((AuthenticationError, AuthorizationError), "Redis refuses our password or user (RELAY_REDIS_URL)"),
@@ -40,11 +42,14 @@ _WORDS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 
 
 def words(exc: BaseException) -> str:
-    """One sentence."""
+    """One sentence. Of what Redis replied it has the code ("WRONGTYPE") at most: the rest may hold data."""
     chain = list(_chain(exc))
     for kinds, text in _WORDS:
         if any(isinstance(link, kinds) for link in chain):
             return text
+    if isinstance(exc, ResponseError):
+        code = _CODE.match(str(exc))
+        return f"Redis refused ({code[0] if code else type(exc).__name__}); try again"
     return f"Redis does not answer ({type(exc).__name__}); try again"
 
 

@@ -7,7 +7,6 @@ from then on. A refusal is accepted too, told in a control frame and closed: a b
 from __future__ import annotations
 
 import asyncio
-import time
 from functools import partial
 
 import structlog
@@ -16,6 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from relay import clock
 from relay.activity import Recorder
 from relay.activity.kinds import shown
 from relay.delivery.letter import Listener
@@ -184,7 +184,7 @@ class Door:
             websocket,
             default_frames=self._settings.default_frames,
             max_addresses=self._settings.max_addresses_per_socket,
-            now_ms=time.time_ns() // 1_000_000,
+            now_ms=clock.now_ms(),
         )
 
     def _asked_for(self, websocket: WebSocket) -> frozenset[str]:
