@@ -1,25 +1,16 @@
-"""The queue of mails that are still to be fetched: bounded, each once, and nobody's for longer than a lease."""
+"""The queue of mails that are still to be fetched: what is its own. Leases are those of test_lease.py."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from relay import store
 from relay.errors import TooLarge, Unavailable
 from relay.queues import fetches
 from relay.queues.fetches import Fetches, Lease
 from relay.store import Store, keys
+from tests.queues.stored import bytes_counted
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def opened(redis_url: str, anyio_backend: object) -> AsyncIterator[Store]:
-    opened = store.connect(redis_url, timeout_seconds=10)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture
@@ -37,11 +28,6 @@ async def taken(queue: Fetches) -> Lease:
     lease = await queue.take()
     assert isinstance(lease, Lease)
     return lease
-
-
-async def bytes_counted(opened: Store) -> int:
-    [found] = await opened.ask(("GET", keys.FETCHES_BYTES))
-    return int(found or 0)
 
 
 async def test_what_is_added_is_taken_as_it_came_and_by_one(queue: Fetches) -> None:
@@ -72,7 +58,7 @@ async def test_a_step_is_noted_and_can_be_taken_back(queue: Fetches, opened: Sto
     await add(queue)
     lease = await taken(queue)
     assert await queue.hold(lease, b"the second step")
-    assert await bytes_counted(opened) == len(b"first") + len(b"the second step")
+    assert await bytes_counted(opened, keys.FETCHES) == len(b"first") + len(b"the second step")
     assert await queue.hold(lease)
     assert await queue.put_back(lease, seconds=0)
     lease = await taken(queue)
@@ -80,33 +66,9 @@ async def test_a_step_is_noted_and_can_be_taken_back(queue: Fetches, opened: Sto
     assert await queue.put_back(lease, seconds=0, step=b"")
     lease = await taken(queue)
     assert (lease.first, lease.step, lease.tries) == (b"first", b"", 3)
-    assert await bytes_counted(opened) == len(b"first")
+    assert await bytes_counted(opened, keys.FETCHES) == len(b"first")
     await queue.finish(lease)
-    assert await bytes_counted(opened) == 0
-
-
-async def test_who_comes_back_after_the_lease_has_nothing_to_say(opened: Store) -> None:
-    short, queue = Fetches(opened, lease_seconds=0), Fetches(opened)
-    await add(queue)
-    late, lease = await taken(short), await taken(queue)
-    assert (late.id, lease.tries) == (lease.id, 2)
-    assert not await short.hold(late, b"x")
-    assert not await short.put_back(late, seconds=0)
-    assert not await short.finish(late)
-    assert await queue.finish(lease)
-    assert not await queue.finish(lease)
-    assert await bytes_counted(opened) == 0
-
-
-async def test_what_is_put_back_waits(queue: Fetches) -> None:
-    await add(queue)
-    await queue.put_back(await taken(queue), seconds=5)
-    assert 4 < float(str(await queue.take())) <= 5
-
-
-async def test_after_its_time_it_is_overdue(queue: Fetches) -> None:
-    await add(queue, keep_seconds=0)
-    assert (await taken(queue)).overdue
+    assert await bytes_counted(opened, keys.FETCHES) == 0
 
 
 async def test_entries_and_bytes_are_bounded(queue: Fetches, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,9 +85,3 @@ async def test_entries_and_bytes_are_bounded(queue: Fetches, monkeypatch: pytest
     with pytest.raises(Unavailable):
         await queue.add("brevo", "4", b"", keep_seconds=60)
     assert not (await queue.add("brevo", "3", b"", keep_seconds=60))[1]  # what is there already is there
-
-
-async def test_an_entry_that_is_lost_holds_up_nobody(queue: Fetches, opened: Store) -> None:
-    await opened.ask(("DEL", keys.fetch(await add(queue, "1"))))
-    second = await add(queue, "2")
-    assert (await taken(queue)).id == second
