@@ -16,8 +16,8 @@ are lost (the type says: one text a name).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from relay import mime
 from relay.errors import BadRequest
@@ -26,6 +26,7 @@ from relay.inbound.webhook.provider import (
     Answers,
     Delivery,
     Post,
+    WebhookProvider,
     WrongWebhook,
     event_of_body,
 )
@@ -45,7 +46,6 @@ from relay.mime.addresses import mailboxes
 
 _ANSWERS = Answers(unreadable=200)
 _RETRY_SECONDS = 24 * 3600  # twice the 11 hours
-_BODY_FACTOR = 3  # attachments in base64, and text with JSON escapes, which may treble it
 _KINDS = ("message.routing", "route.message")  # the second is what AhaSend's Go library calls it
 _MAX_TO = 4096  # characters of data.to that are read
 # Fields of the header that have members of their own, should the route post no headers.
@@ -64,16 +64,12 @@ _FIELDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class AhaSend:
+class AhaSend(WebhookProvider):
     """The provider ``ahasend``."""
 
-    secrets: tuple[str, ...] = field(repr=False)
     name: str = "ahasend"
     answers: Answers = _ANSWERS
-
-    def body_limit(self, max_message_bytes: int) -> int:
-        """See ``_BODY_FACTOR``; the rebuilt mail is held to the limit itself."""
-        return max_message_bytes * _BODY_FACTOR
+    body_factor: ClassVar[int] = 3  # attachments in base64, and text with JSON escapes, which may treble it
 
     def verify(self, post: Post) -> None:
         """Raises NotProven."""

@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 from urllib.parse import quote, unquote
 
 import orjson
-from starlette.datastructures import Headers
 
 from relay import mime
 from relay.errors import BadRequest
-from relay.inbound.proof.signature import verify_shared_secret
+from relay.inbound.proof.shared_secret import SharedSecretProvider
 from relay.inbound.webhook.provider import (
     Answers,
     Delivery,
@@ -52,28 +51,15 @@ _TOKEN = re.compile(r"(?=.*[A-Za-z0-9])[!-~]{1,2048}")  # dots alone would be an
 _ANSWERS = Answers(unreadable=200)
 _RETRY_SECONDS = 2 * 24 * 3600  # not documented
 _MAX_FILES = 1000  # each is a request
-_BODY_FACTOR = 4  # a batch of texts with JSON escapes, without their files
 
 
 @dataclass(frozen=True, slots=True)
-class Brevo:
+class Brevo(SharedSecretProvider):
     """The provider ``brevo``."""
 
-    secrets: tuple[str, ...] = field(repr=False)
     name: str = "brevo"
     answers: Answers = _ANSWERS
-
-    def body_limit(self, max_message_bytes: int) -> int:
-        """See ``_BODY_FACTOR``; each mail is held to the limit itself."""
-        return max_message_bytes * _BODY_FACTOR
-
-    def proof_in_head(self, headers: Headers) -> bool:
-        """Always: there is no signature, so a stranger's body need not be read."""
-        return True
-
-    def verify(self, post: Post) -> None:
-        """Raises NotProven."""
-        verify_shared_secret(post, self.secrets)
+    body_factor: ClassVar[int] = 4  # a batch of texts with JSON escapes, without their files
 
     def parse(self, post: Post) -> Sequence[Delivery | Fetch | Unreadable]:
         """A mail for each item, or what to ask for its files. Raises BadRequest or UnsupportedMediaType."""

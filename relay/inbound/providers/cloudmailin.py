@@ -19,14 +19,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
-
-from starlette.datastructures import Headers
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from relay import mime
 from relay.errors import BadRequest
-from relay.inbound.proof.signature import verify_shared_secret
+from relay.inbound.proof.shared_secret import SharedSecretProvider
 from relay.inbound.webhook.form import Field, Form, parse_form
 from relay.inbound.webhook.provider import (
     Answers,
@@ -51,7 +49,6 @@ from relay.inbound.webhook.values import (
 )
 
 _RETRY_SECONDS = 5 * 24 * 3600  # a sending server gives up after 4 to 5 days, RFC 5321 section 4.5.4.1
-_BODY_FACTOR = 4  # text, HTML and the extracted reply beside base64 attachments, each with JSON escapes
 _ANSWERS = Answers(not_proven=503)
 _SERVERS = "cloudmailin.net"
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
@@ -59,24 +56,13 @@ _KEY = re.compile(r"\[([^\[\]]*)\]")
 
 
 @dataclass(frozen=True, slots=True)
-class CloudMailin:
+class CloudMailin(SharedSecretProvider):
     """The provider ``cloudmailin``."""
 
-    secrets: tuple[str, ...] = field(repr=False)
     name: str = "cloudmailin"
     answers: Answers = _ANSWERS
-
-    def body_limit(self, max_message_bytes: int) -> int:
-        """See ``_BODY_FACTOR``; the mail inside is held to the limit itself."""
-        return max_message_bytes * _BODY_FACTOR
-
-    def proof_in_head(self, headers: Headers) -> bool:
-        """Always: there is no signature, so a stranger's body need not be read."""
-        return True
-
-    def verify(self, post: Post) -> None:
-        """Raises NotProven."""
-        verify_shared_secret(post, self.secrets)
+    # Text, HTML and the extracted reply beside base64 attachments, each with JSON escapes.
+    body_factor: ClassVar[int] = 4
 
     def parse(self, post: Post) -> Sequence[Delivery]:
         """One mail, for all recipients of its SMTP session. Raises BadRequest or UnsupportedMediaType."""

@@ -19,8 +19,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from starlette.datastructures import Headers
 
@@ -32,6 +32,7 @@ from relay.inbound.webhook.provider import (
     Delivery,
     NotProven,
     Post,
+    WebhookProvider,
     WrongWebhook,
     event_of_mail,
 )
@@ -48,24 +49,19 @@ from relay.inbound.webhook.values import (
 )
 
 _RETRY_SECONDS = 5 * 24 * 3600  # a sending server gives up after 4 to 5 days, RFC 5321 section 4.5.4.1
-# A Buffer is a list of numbers: up to 4 bytes for each of a file, beside raw, text and HTML.
-_BODY_FACTOR = 8
 # 413 would be tried again, for days, by every sending server: 400 tells the author at once. 503 would bounce.
 _ANSWERS = Answers(not_proven=408, too_large=400, unavailable=408)
 _SIGNATURE = "x-webhook-signature"
 
 
 @dataclass(frozen=True, slots=True)
-class ForwardEmail:
+class ForwardEmail(WebhookProvider):
     """The provider ``forwardemail``."""
 
-    secrets: tuple[str, ...] = field(repr=False)
     name: str = "forwardemail"
     answers: Answers = _ANSWERS
-
-    def body_limit(self, max_message_bytes: int) -> int:
-        """See ``_BODY_FACTOR``; the mail inside is held to the limit itself."""
-        return max_message_bytes * _BODY_FACTOR
+    # A Buffer is a list of numbers: up to 4 bytes for each of a file, beside raw, text and HTML.
+    body_factor: ClassVar[int] = 8
 
     def proof_in_head(self, headers: Headers) -> bool:
         """A signature is over the body; the shared secret is beside it."""

@@ -15,15 +15,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
-
-from starlette.datastructures import Headers
+from typing import Any, ClassVar
 
 from relay import mime
 from relay.errors import BadRequest
-from relay.inbound.proof.signature import verify_shared_secret
+from relay.inbound.proof.shared_secret import SharedSecretProvider
 from relay.inbound.webhook.provider import (
     Answers,
     Delivery,
@@ -45,7 +43,6 @@ from relay.mime import Parts
 
 _ANSWERS = Answers(unreadable=200)
 _RETRY_SECONDS = 24 * 3600  # two tries, at times that are not documented
-_BODY_FACTOR = 3  # attachments in base64, and text with JSON escapes, which may treble it
 # In order of trust; the first is what the guide shows.
 _RECIPIENT_HEADERS = ("delivered-to", "x-original-to", "x-forwarded-to")
 _HOST = "improvmx.com"
@@ -54,24 +51,12 @@ _MAX_FIELD = 2000  # characters; the sample's has 170
 
 
 @dataclass(frozen=True, slots=True)
-class ImprovMX:
+class ImprovMX(SharedSecretProvider):
     """The provider ``improvmx``."""
 
-    secrets: tuple[str, ...] = field(repr=False)
     name: str = "improvmx"
     answers: Answers = _ANSWERS
-
-    def body_limit(self, max_message_bytes: int) -> int:
-        """See ``_BODY_FACTOR``; the rebuilt mail is held to the limit itself."""
-        return max_message_bytes * _BODY_FACTOR
-
-    def proof_in_head(self, headers: Headers) -> bool:
-        """Always: there is no signature, so a stranger's body need not be read."""
-        return True
-
-    def verify(self, post: Post) -> None:
-        """Raises NotProven."""
-        verify_shared_secret(post, self.secrets)
+    body_factor: ClassVar[int] = 3  # attachments in base64, and text with JSON escapes, which may treble it
 
     def parse(self, post: Post) -> Sequence[Delivery]:
         """One mail. Raises BadRequest or UnsupportedMediaType."""

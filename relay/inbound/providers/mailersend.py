@@ -16,8 +16,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
@@ -27,6 +27,7 @@ from relay.inbound.webhook.provider import (
     Delivery,
     NotProven,
     Post,
+    WebhookProvider,
     WrongWebhook,
     event_of_body,
 )
@@ -44,8 +45,6 @@ from relay.inbound.webhook.values import (
 
 _ANSWERS = Answers(not_proven=503, unreadable=200)
 _RETRY_SECONDS = 4 * 24 * 3600  # about three days, says the longer of the two readings
-# The body holds the mail as ``raw``, again as text, HTML and headers, and its attachments in base64.
-_BODY_FACTOR = 4
 # Printed under "Webhooks overview" in MailerSend's API documentation: it proves nothing but that a test is one.
 _PUBLIC_TEST_SECRET = "test_Am3L1GuOIc4blLUuHqAPxxwkZaJyEk8G"  # noqa: S105
 _TEST = "webhook.test"
@@ -53,16 +52,13 @@ _MAX_TEST_BYTES = 4096  # a real one has 120
 
 
 @dataclass(frozen=True, slots=True)
-class MailerSend:
+class MailerSend(WebhookProvider):
     """The provider ``mailersend``."""
 
-    secrets: tuple[str, ...] = field(repr=False)
     name: str = "mailersend"
     answers: Answers = _ANSWERS
-
-    def body_limit(self, max_message_bytes: int) -> int:
-        """See ``_BODY_FACTOR``; the mail inside is held to the limit itself."""
-        return max_message_bytes * _BODY_FACTOR
+    # The body holds the mail as ``raw``, again as text, HTML and headers, and its attachments in base64.
+    body_factor: ClassVar[int] = 4
 
     def verify(self, post: Post) -> None:
         """Raises NotProven."""

@@ -23,9 +23,9 @@ import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -44,6 +44,7 @@ from relay.inbound.webhook.provider import (
     Fetch,
     NotProven,
     Post,
+    WebhookProvider,
     WrongWebhook,
 )
 from relay.inbound.webhook.rebuild import Attachment, rebuild
@@ -63,8 +64,6 @@ _RETRY_SECONDS = 10 * 3600  # longer than a token is accepted
 _MAX_AGE_SECONDS = 9 * 3600  # the last retry comes after 8 hours
 _MAX_FUTURE_SECONDS = 300  # their clock and ours
 _TIMESTAMP = re.compile(r"[0-9]{1,15}")
-# A mail in an urlencoded form grows threefold at worst; headers stand there twice.
-_BODY_FACTOR = 4
 _PROOF = ("timestamp", "token", "signature", "parent-signature")
 # Beside these the form has every header of the mail again, and its texts without quotations.
 _FIELDS = frozenset(
@@ -89,16 +88,13 @@ _STORED_SECONDS = 3 * 24 * 3600  # that Mailgun keeps it
 
 
 @dataclass(frozen=True, slots=True)
-class Mailgun:
+class Mailgun(WebhookProvider):
     """The provider ``mailgun``."""
 
-    secrets: tuple[str, ...] = field(repr=False)
     name: str = "mailgun"
     answers: Answers = _ANSWERS
-
-    def body_limit(self, max_message_bytes: int) -> int:
-        """See ``_BODY_FACTOR``; the mail inside is held to the limit itself."""
-        return max_message_bytes * _BODY_FACTOR
+    # A mail in an urlencoded form grows threefold at worst; headers stand there twice.
+    body_factor: ClassVar[int] = 4
 
     def verify(self, post: Post) -> None:
         """Raises NotProven."""

@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
-
-from starlette.datastructures import Headers
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from relay import mime
 from relay.errors import BadRequest
-from relay.inbound.proof.signature import verify_shared_secret
+from relay.inbound.proof.shared_secret import SharedSecretProvider
 from relay.inbound.webhook.provider import (
     Answers,
     Delivery,
@@ -44,30 +42,17 @@ from relay.mime.headers import decode_words, parameters
 
 _ANSWERS = Answers(unreadable=200)
 _RETRY_SECONDS = 2 * 24 * 3600  # twice the Event API's
-_BODY_FACTOR = 3  # attachments in base64, and text with JSON escapes, which may treble it
 _ATTACHMENT = re.compile(r"(?:Inline)?Attachment[0-9]{1,4}")
 _MAX_PARAMETERS = 4096  # characters of a header that are searched for a file name
 
 
 @dataclass(frozen=True, slots=True)
-class Mailjet:
+class Mailjet(SharedSecretProvider):
     """The provider ``mailjet``."""
 
-    secrets: tuple[str, ...] = field(repr=False)
     name: str = "mailjet"
     answers: Answers = _ANSWERS
-
-    def body_limit(self, max_message_bytes: int) -> int:
-        """See ``_BODY_FACTOR``; the rebuilt mail is held to the limit itself."""
-        return max_message_bytes * _BODY_FACTOR
-
-    def proof_in_head(self, headers: Headers) -> bool:
-        """Always: there is no signature, so a stranger's body need not be read."""
-        return True
-
-    def verify(self, post: Post) -> None:
-        """Raises NotProven."""
-        verify_shared_secret(post, self.secrets)
+    body_factor: ClassVar[int] = 3  # attachments in base64, and text with JSON escapes, which may treble it
 
     def parse(self, post: Post) -> Sequence[Delivery]:
         """One mail. Raises BadRequest or UnsupportedMediaType."""

@@ -12,15 +12,13 @@ how theirs are to be read (``rawEncoding``).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-
-from starlette.datastructures import Headers
+from typing import Any, ClassVar
 
 from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.proof.signature import verify_shared_secret
+from relay.inbound.proof.shared_secret import SharedSecretProvider
 from relay.inbound.webhook.provider import (
     Answers,
     Delivery,
@@ -33,29 +31,16 @@ from relay.inbound.webhook.values import json_object
 _ANSWERS = Answers(unreadable=200)
 _RETRY_SECONDS = 3 * 24 * 3600  # not documented; as long as any provider is known to go on
 _NOT_JSON = ("message/rfc822", "multipart/form-data")  # what people post to the wrong provider's URL
-# The body holds the mail as ``raw`` and again as text, HTML and headers, each with JSON escapes.
-_BODY_FACTOR = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Mailsac:
+class Mailsac(SharedSecretProvider):
     """The provider ``mailsac``."""
 
-    secrets: tuple[str, ...] = field(repr=False)
     name: str = "mailsac"
     answers: Answers = _ANSWERS
-
-    def body_limit(self, max_message_bytes: int) -> int:
-        """See ``_BODY_FACTOR``; the mail inside is held to the limit itself."""
-        return max_message_bytes * _BODY_FACTOR
-
-    def proof_in_head(self, headers: Headers) -> bool:  # as the Protocol has it
-        """Always: there is no signature."""
-        return True
-
-    def verify(self, post: Post) -> None:
-        """Raises NotProven."""
-        verify_shared_secret(post, self.secrets)
+    # The body holds the mail as ``raw`` and again as text, HTML and headers, each with JSON escapes.
+    body_factor: ClassVar[int] = 4
 
     def parse(self, post: Post) -> Sequence[Delivery]:
         """One mail. Raises BadRequest or UnsupportedMediaType."""

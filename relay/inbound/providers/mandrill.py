@@ -21,8 +21,8 @@ import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from relay import mime
@@ -36,6 +36,7 @@ from relay.inbound.webhook.provider import (
     NotProven,
     Post,
     Unreadable,
+    WebhookProvider,
     WrongWebhook,
     event_of_body,
 )
@@ -56,21 +57,17 @@ _RETRY_SECONDS = 3 * 24 * 3600  # not documented; as long as any provider is kno
 _SIGNATURE = "x-mandrill-signature"
 _SET_UP_KEY = "test-webhook"
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
-# The mail, and its texts and files again, with JSON's escapes, and those of the form around them; several in a batch.
-_BODY_FACTOR = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Mandrill:
+class Mandrill(WebhookProvider):
     """The provider ``mandrill``."""
 
-    secrets: tuple[str, ...] = field(repr=False)
     name: str = "mandrill"
     answers: Answers = _ANSWERS
-
-    def body_limit(self, max_message_bytes: int) -> int:
-        """See ``_BODY_FACTOR``; each mail inside is held to the limit itself."""
-        return max_message_bytes * _BODY_FACTOR
+    # The mail, and its texts and files again, with JSON's escapes, and those of the form around them; several in a
+    # batch.
+    body_factor: ClassVar[int] = 8
 
     def verify(self, post: Post) -> None:
         """Raises NotProven."""

@@ -24,10 +24,10 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import takewhile
-from typing import Any
+from typing import Any, ClassVar
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -45,6 +45,7 @@ from relay.inbound.webhook.provider import (
     Delivery,
     NotProven,
     Post,
+    WebhookProvider,
     WrongWebhook,
     event_of_body,
 )
@@ -64,9 +65,6 @@ from relay.inbound.webhook.values import (
 from relay.mime import Parts
 
 _RETRY_SECONDS = 36 * 3600  # 5 minutes, each wait 1.3 times the one before, 18 times: 31 hours
-_BODY_FACTOR = (
-    6  # base64 in a form, where "+", "/" and line ends take three bytes each; or text and HTML beside files
-)
 _ANSWERS = Answers(not_proven=503)
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _SIGNATURES: tuple[tuple[str, HashAlgorithm], ...] = (
@@ -78,12 +76,13 @@ _FILE = re.compile(r"attachments\[(\d{1,4})\]\[(\w+)\]")
 
 
 @dataclass(frozen=True, slots=True)
-class Postal:
+class Postal(WebhookProvider):
     """The provider ``postal``."""
 
-    secrets: tuple[str, ...] = field(repr=False)
     name: str = "postal"
     answers: Answers = _ANSWERS
+    # Base64 in a form, where "+", "/" and line ends take three bytes each; or text and HTML beside files.
+    body_factor: ClassVar[int] = 6
 
     def __post_init__(self) -> None:
         """Raises ConfigError: a key that cannot be read would refuse every mail."""
@@ -93,10 +92,6 @@ class Postal:
                     "RELAY_POSTAL_SECRET: a public key in it cannot be read; it is the p= of Postal's DKIM record (RSA)"
                 ]
             )
-
-    def body_limit(self, max_message_bytes: int) -> int:
-        """See ``_BODY_FACTOR``; the mail inside is held to the limit itself."""
-        return max_message_bytes * _BODY_FACTOR
 
     def proof_in_head(self, headers: Headers) -> bool:
         """A signature is over the body; the shared secret is beside it."""

@@ -15,14 +15,12 @@ Unconfirmed, and chosen so that no mail is lost:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
-
-from starlette.datastructures import Headers
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from relay import mime
 from relay.errors import BadRequest
-from relay.inbound.proof.signature import verify_shared_secret
+from relay.inbound.proof.shared_secret import SharedSecretProvider
 from relay.inbound.webhook.provider import (
     Answers,
     Delivery,
@@ -44,8 +42,6 @@ from relay.inbound.webhook.values import (
 
 # 1, 5, 10, 10, 10, 15 and 30 minutes, 1, 2 and 6 hours. The rest is margin.
 _RETRY_SECONDS = 13 * 3600
-# The mail as RawEmail, and again as texts and base64 attachments, each with JSON escapes.
-_BODY_FACTOR = 4
 # 403 alone ends the retries; the mail stays in Postmark's Activity, from where it can be sent again by hand. A wrong
 # secret is mended within hours, so that one is left to the retries.
 _ANSWERS = Answers(unreadable=403, too_large=403)
@@ -54,24 +50,13 @@ _SAMPLE = "73e6d360-66eb-11e1-8e72-a8904824019b"  # MessageID of the mail that t
 
 
 @dataclass(frozen=True, slots=True)
-class Postmark:
+class Postmark(SharedSecretProvider):
     """The provider ``postmark``."""
 
-    secrets: tuple[str, ...] = field(repr=False)
     name: str = "postmark"
     answers: Answers = _ANSWERS
-
-    def body_limit(self, max_message_bytes: int) -> int:
-        """See ``_BODY_FACTOR``; the mail inside is held to the limit itself."""
-        return max_message_bytes * _BODY_FACTOR
-
-    def proof_in_head(self, headers: Headers) -> bool:
-        """Always: there is no signature, so a stranger's body need not be read."""
-        return True
-
-    def verify(self, post: Post) -> None:
-        """Raises NotProven."""
-        verify_shared_secret(post, self.secrets)
+    # The mail as RawEmail, and again as texts and base64 attachments, each with JSON escapes.
+    body_factor: ClassVar[int] = 4
 
     def parse(self, post: Post) -> Sequence[Delivery]:
         """One mail; none when it is the sample of "Check". Raises BadRequest or UnsupportedMediaType."""

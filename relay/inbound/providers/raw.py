@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 from starlette.datastructures import Headers
 
@@ -23,6 +24,7 @@ from relay.inbound.webhook.provider import (
     Answers,
     Delivery,
     Post,
+    WebhookProvider,
     event_of_body,
 )
 from relay.mime import Parts
@@ -39,16 +41,12 @@ _RECIPIENT_HEADERS = ("delivered-to", "x-original-to", "x-forwarded-to")
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(WebhookProvider):
     """The provider ``raw``."""
 
-    secrets: tuple[str, ...] = field(repr=False)
     name: str = "raw"
     answers: Answers = ANSWERS
-
-    def body_limit(self, max_message_bytes: int) -> int:
-        """The body is the mail."""
-        return max_message_bytes
+    body_factor: ClassVar[int] = 1  # the body is the mail
 
     def proof_in_head(self, headers: Headers) -> bool:
         """A signature is over the body; the shared secret is beside it."""

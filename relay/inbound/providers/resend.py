@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +28,7 @@ from relay.inbound.webhook.provider import (
     Delivery,
     Fetch,
     Post,
+    WebhookProvider,
     WrongWebhook,
     event_of_body,
 )
@@ -63,10 +64,9 @@ _FIELDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Resend:
+class Resend(WebhookProvider):
     """The provider ``resend``."""
 
-    secrets: tuple[str, ...] = field(repr=False)
     name: str = "resend"
     answers: Answers = _ANSWERS
 

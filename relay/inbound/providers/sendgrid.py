@@ -24,9 +24,9 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -45,6 +45,7 @@ from relay.inbound.webhook.provider import (
     Delivery,
     NotProven,
     Post,
+    WebhookProvider,
     WrongWebhook,
     event_of_body,
 )
@@ -70,7 +71,6 @@ _SIGNED_AT = "x-twilio-email-event-webhook-timestamp"
 # How every P-256 public key begins in base64 (RFC 5480), and PEM: what anybody may know is never a shared secret.
 _PUBLIC_KEYS = ("MFkw", "-----BEGIN")
 _ARMOUR = re.compile(r"-----[A-Z ]{1,40}-----|\s")
-_BODY_FACTOR = 2  # the mail, and its headers again as fields; text in them may have grown to UTF-8
 _TRACKING = (
     "this is SendGrid's event webhook: set this URL in Settings > Inbound Parse, and the event webhook elsewhere"
 )
@@ -81,18 +81,15 @@ def _no_keys(_url: str, _within_seconds: float) -> bytes | None:
 
 
 @dataclass(frozen=True, slots=True)
-class SendGrid:
+class SendGrid(WebhookProvider):
     """The provider ``sendgrid``. ``key_sets`` reaches the token server, for whoever owns a DocumentCache."""
 
-    secrets: tuple[str, ...] = field(repr=False)
     name: str = "sendgrid"
     answers: Answers = _ANSWERS
+    # The mail, and its headers again as fields; text in them may have grown to UTF-8.
+    body_factor: ClassVar[int] = 2
     tokens: oauth.TokenServer | None = None
     key_sets: oauth.KeySets = _no_keys
-
-    def body_limit(self, max_message_bytes: int) -> int:
-        """See ``_BODY_FACTOR``; the mail inside is held to the limit itself."""
-        return max_message_bytes * _BODY_FACTOR
 
     def proof_in_head(self, headers: Headers) -> bool:
         """A signature is over the body; the shared secret and a token are beside it."""

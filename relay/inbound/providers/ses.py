@@ -18,8 +18,8 @@ Unconfirmed, and chosen so that no mail is lost:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from starlette.datastructures import Headers
 
@@ -32,6 +32,7 @@ from relay.inbound.webhook.provider import (
     Delivery,
     NotProven,
     Post,
+    WebhookProvider,
     WrongWebhook,
     event_of_body,
 )
@@ -49,7 +50,6 @@ from relay.inbound.webhook.values import (
 from relay.mime import headers
 
 _RETRY_SECONDS = 7200  # more than sns.MAX_AGE_SECONDS: what is old enough to be forgotten is too old to be proven
-_BODY_FACTOR = 4  # base64 in JSON in JSON; or text whose quotes and line ends are escaped twice
 _ANSWERS = Answers(unreadable=200)
 _SPAM = {"PASS": 0.0, "FAIL": 1.0}  # GRAY, PROCESSING_FAILED and DISABLED say nothing
 _SET_UP = "Successfully validated SNS topic"  # what SES publishes when a topic is chosen, as plain text
@@ -64,18 +64,14 @@ def _not_confirmed(_url: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Ses:
+class Ses(WebhookProvider):
     """The provider ``ses``. ``certificates`` and ``confirm`` reach Amazon, for whoever owns a DocumentCache."""
 
-    secrets: tuple[str, ...] = field(repr=False)
     name: str = "ses"
     answers: Answers = _ANSWERS
+    body_factor: ClassVar[int] = 4  # base64 in JSON in JSON; or text whose quotes and line ends are escaped twice
     certificates: sns.Certificates = _no_certificates
     confirm: Callable[[str], None] = _not_confirmed  # has the URL fetched, soon; does not wait
-
-    def body_limit(self, max_message_bytes: int) -> int:
-        """See ``_BODY_FACTOR``; the mail inside is held to the limit itself."""
-        return max_message_bytes * _BODY_FACTOR
 
     def proof_in_head(self, headers: Headers) -> bool:
         """A signature is in the body; the shared secret is beside it."""

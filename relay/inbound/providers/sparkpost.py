@@ -16,13 +16,12 @@ not known either: no ip is taken from it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
-
-from starlette.datastructures import Headers
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
+from relay.inbound.proof.shared_secret import SharedSecretProvider
 from relay.inbound.proof.signature import any_same, verify_shared_secret
 from relay.inbound.webhook.batch import read_each
 from relay.inbound.webhook.provider import (
@@ -49,25 +48,16 @@ _ANSWERS = Answers(unreadable=200)
 _RETRY_SECONDS = 3 * 24 * 3600  # not documented; as long as any provider is known to go on
 _TOKEN_HEADER = "x-messagesystems-webhook-token"  # noqa: S105
 _NOT_JSON = ("message/rfc822", "multipart/form-data", "application/x-www-form-urlencoded")
-# The mail, and its text, HTML and headers again, each with JSON escapes; and several mails in a batch.
-_BODY_FACTOR = 4
 
 
 @dataclass(frozen=True, slots=True)
-class SparkPost:
+class SparkPost(SharedSecretProvider):
     """The provider ``sparkpost``."""
 
-    secrets: tuple[str, ...] = field(repr=False)
     name: str = "sparkpost"
     answers: Answers = _ANSWERS
-
-    def body_limit(self, max_message_bytes: int) -> int:
-        """See ``_BODY_FACTOR``; each mail inside is held to the limit itself."""
-        return max_message_bytes * _BODY_FACTOR
-
-    def proof_in_head(self, headers: Headers) -> bool:  # as the Protocol has it
-        """Always: there is no signature."""
-        return True
+    # The mail, and its text, HTML and headers again, each with JSON escapes; and several mails in a batch.
+    body_factor: ClassVar[int] = 4
 
     def verify(self, post: Post) -> None:
         """Raises NotProven."""

@@ -1,15 +1,15 @@
 """What a provider is to the door: a name, a proof, and a parser. Both are pure: bytes in, values out.
 
-To add one, write a file beside this one and name it in providers/__init__.py; CONTRIBUTING.md walks through it.
+To add one, write a file in providers/ and name it in providers/__init__.py; CONTRIBUTING.md walks through it.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from starlette.datastructures import Headers, QueryParams
 
@@ -184,6 +184,28 @@ class Provider(Protocol):
         Raises BadRequest or UnsupportedMediaType, and nothing else.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookProvider:
+    """The part of a provider that is the same in all of them. A subclass writes ``verify`` and ``parse``.
+
+    A subclass is a frozen dataclass with slots, too. It gives ``name`` and ``body_factor``, and ``answers`` where the
+    provider needs other statuses.
+    """
+
+    secrets: tuple[str, ...] = field(repr=False)  # each of them proves a post; there are two while one is changed
+    name: str
+    answers: Answers = ANSWERS
+    # How many times larger than the largest mail a body may be. Without it body_limit must be overridden.
+    body_factor: ClassVar[int]
+
+    def body_limit(self, max_message_bytes: int) -> int:
+        """Bytes of the largest body that is read: ``body_factor`` times the largest mail.
+
+        The mails in it are measured again, each by itself, against ``max_message_bytes``.
+        """
+        return max_message_bytes * self.body_factor
 
 
 @runtime_checkable
