@@ -17,7 +17,7 @@ from relay.reference.recorded import frames
 from relay.reference.vocabulary import HOST
 
 
-def documents(public_url: str = "") -> dict[str, dict[str, Any]]:
+def openapi_and_asyncapi(public_url: str = "") -> dict[str, dict[str, Any]]:
     """Both documents by path. ``public_url``: of this service, "" = not known."""
     return {
         "/openapi.json": openapi.document(NOUNS),
@@ -29,7 +29,7 @@ def routes(public_url: str = "") -> list[Route]:
     """The paths of the reference, for app.py."""
 
     def document(path: str) -> bytes:
-        return orjson.dumps(documents(public_url)[path])
+        return orjson.dumps(openapi_and_asyncapi(public_url)[path])
 
     return [
         web.made("/docs", "docs.html", _docs),

@@ -19,7 +19,7 @@ from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
 from relay.inbound.providers.mailsac import Mailsac
 from relay.inbound.webhook.provider import Delivery, NotProven
-from relay.inbound.webhook.rebuild import rebuild
+from relay.inbound.webhook.rebuild import rebuilt_mail
 from tests.harness import ADDRESS, DOMAIN, MAILSAC_SECRET, SECRET, Relay
 from tests.inbound.posts import NOW, Pairs, post
 
@@ -467,7 +467,7 @@ def test_only_names_that_were_given_become_headers(
     headers: dict[str, Any], subject: str, name: str, address: str
 ) -> None:
     mailbox = [{"address": address, "name": name}]
-    raw = rebuild({"headers": headers, "subject": subject, "from": mailbox, "to": mailbox, "text": subject})
+    raw = rebuilt_mail({"headers": headers, "subject": subject, "from": mailbox, "to": mailbox, "text": subject})
     allowed = {name.lower() for name in headers} | NAMES_MADE
     assert {name for name, _ in mime.parse(raw).headers} <= allowed
     assert {name.lower() for name in message_from_bytes(raw)} <= allowed
@@ -485,7 +485,7 @@ def lines(text: str) -> str:
 @TOTAL
 @given(PLAIN_TEXT.filter(lambda text: "=?" not in text), st.text(max_size=60), st.text(max_size=60))
 def test_subject_text_and_html_come_back_whatever_they_hold(subject: str, text: str, html: str) -> None:
-    parts = mime.parse(rebuild({"subject": subject, "text": text, "html": html}))
+    parts = mime.parse(rebuilt_mail({"subject": subject, "text": text, "html": html}))
     assert (parts.subject, parts.text, parts.html) == (subject, lines(text), lines(html))
     assert parts.attachments == ()
 

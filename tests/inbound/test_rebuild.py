@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay import mime
-from relay.inbound.webhook.rebuild import Attachment, rebuild
+from relay.inbound.webhook.rebuild import Attachment, rebuilt_mail
 
 EVENT = {"subject": "Files", "text": "See below.\n", "html": "<p>See <img src='cid:a@b'></p>\n"}
 EVIL = "\r\nEvil: 1\r\n\r\n"
@@ -29,19 +29,19 @@ def read(raw: bytes) -> EmailMessage:
 
 def one(attachment: Attachment) -> EmailMessage:
     """The part that the attachment became, as the standard library reads it."""
-    found: EmailMessage = read(rebuild(EVENT, [attachment])).get_payload()[1]  # type: ignore[assignment, index]
+    found: EmailMessage = read(rebuilt_mail(EVENT, [attachment])).get_payload()[1]  # type: ignore[assignment, index]
     return found
 
 
 def test_texts_and_attachments_come_back() -> None:
     files = [Attachment(bytes(range(256)) * 9, "a.bin"), Attachment(b"", "empty.txt", "text/plain")]
-    parts = mime.parse(rebuild(EVENT, files))
+    parts = mime.parse(rebuilt_mail(EVENT, files))
     assert (parts.subject, parts.text, parts.html) == tuple(EVENT.values())
     assert list(parts.attachments) == [digest(file) for file in files]
 
 
 def test_a_text_that_is_a_file_is_no_text_of_the_mail() -> None:
-    raw = rebuild({"text": "own"}, [Attachment(b"theirs", "", "text/plain", "c@d", inline=False)])
+    raw = rebuilt_mail({"text": "own"}, [Attachment(b"theirs", "", "text/plain", "c@d", inline=False)])
     assert mime.parse(raw).text == "own"
 
 
@@ -97,15 +97,15 @@ def test_headers_may_be_pairs_in_order() -> None:
         ["x", 5],
         ["", "x"],
     ]
-    parts = mime.parse(rebuild({"headers": headers}))
+    parts = mime.parse(rebuilt_mail({"headers": headers}))
     assert parts.headers[:3] == (("received", "one"), ("x", "x Evil: 1"), ("received", "two"))
     assert parts.headers[3][0] == "content-type"
 
 
 @given(st.lists(st.builds(Attachment, st.binary(), st.text(), st.text(), st.text(), st.booleans()), max_size=3))
 def test_any_attachments_come_back_and_make_no_headers_of_their_own(files: list[Attachment]) -> None:
-    raw = rebuild(EVENT, files)
-    assert raw == rebuild(EVENT, files)
+    raw = rebuilt_mail(EVENT, files)
+    assert raw == rebuilt_mail(EVENT, files)
     parts = mime.parse(raw)
     assert (parts.text, parts.html) == (EVENT["text"], EVENT["html"])
     assert list(parts.attachments) == [digest(file) for file in files]

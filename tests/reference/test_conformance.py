@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from relay.reference import operator
-from relay.reference.documents import documents
+from relay.reference.documents import openapi_and_asyncapi
 from tests import harness
 from tests.harness import ADDRESS, DOMAIN, KEY, SECRET, Relay
 from tests.reference.providers import SETTINGS
@@ -48,7 +48,7 @@ def as_it_is(_context: SerializationContext, value: object) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
 
 
-SCHEMA = schemathesis.openapi.from_dict(documents()["/openapi.json"])
+SCHEMA = schemathesis.openapi.from_dict(openapi_and_asyncapi()["/openapi.json"])
 _FOUND = [one.ok() for one in SCHEMA.get_all_operations() if isinstance(one, Ok)]
 OPERATIONS = {f"{one.method.upper()} {one.path}": one for one in _FOUND}
 

@@ -19,7 +19,7 @@ from relay.errors import CLOSES
 from relay.inbound import unserved
 from relay.inbound.providers import PROVIDERS
 from relay.reference import NOUNS
-from relay.reference.documents import documents
+from relay.reference.documents import openapi_and_asyncapi
 from relay.reference.schemas import SCHEMAS, record, ref
 from relay.reference.socket import FRAMES
 from relay.reference.vocabulary import Operation
@@ -31,8 +31,8 @@ from tests.reference.story import SHORT_MAIL
 
 OPERATIONS = {(one.method, one.path): one for noun in NOUNS for one in noun.operations}
 DOORS = sorted(PROVIDERS)
-OPENAPI = documents()["/openapi.json"]
-ASYNCAPI = documents()["/asyncapi.json"]
+OPENAPI = openapi_and_asyncapi()["/openapi.json"]
+ASYNCAPI = openapi_and_asyncapi()["/asyncapi.json"]
 _CONVERTER = re.compile(r":\w+}")
 
 

@@ -30,7 +30,7 @@ from relay.inbound.webhook.provider import (
     WrongWebhook,
     event_of_body,
 )
-from relay.inbound.webhook.rebuild import Attachment, rebuild
+from relay.inbound.webhook.rebuild import Attachment, rebuilt_mail
 from relay.inbound.webhook.received import hop
 from relay.inbound.webhook.values import (
     base64_bytes,
@@ -90,7 +90,7 @@ class AhaSend(WebhookProvider):
         recipients = _recipients(text(data, "to"))
         if not recipients:
             raise BadRequest("data.to names no recipient", member="data.to")
-        raw = rebuild(
+        raw = rebuilt_mail(
             {"headers": _headers(data), "text": data.get("plain_body"), "html": data.get("html_body")},
             [_attachment(one) for one in objects(data.get("attachments"))],
         )

@@ -31,7 +31,7 @@ from relay.inbound.webhook.provider import (
     WrongWebhook,
     event_of_body,
 )
-from relay.inbound.webhook.rebuild import Attachment, rebuild
+from relay.inbound.webhook.rebuild import Attachment, rebuilt_mail
 from relay.inbound.webhook.received import hop
 from relay.inbound.webhook.values import (
     json_object,
@@ -125,7 +125,7 @@ def _item(post: Post, item: object) -> Delivery | Fetch | Unreadable:
 def _delivery(fetch: Fetch, item: Mapping[str, Any], bodies: Sequence[bytes]) -> Delivery:
     described = objects(item.get("Attachments"))
     files = [_attachment(one, content) for one, content in zip(described, bodies, strict=True)]
-    raw = rebuild(_mail(item), files)
+    raw = rebuilt_mail(_mail(item), files)
     parts = mime.parse(raw)
     last = hop(parts.headers, "brevo.com")
     return Delivery(

@@ -33,7 +33,7 @@ from relay.inbound.webhook.provider import (
     WrongWebhook,
     event_of_mail,
 )
-from relay.inbound.webhook.rebuild import Attachment, rebuild
+from relay.inbound.webhook.rebuild import Attachment, rebuilt_mail
 from relay.inbound.webhook.received import hop
 from relay.inbound.webhook.values import (
     base64_bytes,
@@ -126,7 +126,7 @@ def _rebuilt(event: Mapping[str, Any]) -> bytes:
         raise BadRequest("there is no mail in the post: headers, plain, html and message are missing")
     # The normalized names have lost whether there was a hyphen; no field that anybody reads has an underscore.
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return rebuild(
+    return rebuilt_mail(
         {"headers": named, "text": plain, "html": html},
         [_attachment(one) for one in objects(event.get("attachments"))],
     )

@@ -36,7 +36,7 @@ from relay.inbound.webhook.provider import (
     WrongWebhook,
     event_of_mail,
 )
-from relay.inbound.webhook.rebuild import Attachment, rebuild
+from relay.inbound.webhook.rebuild import Attachment, rebuilt_mail
 from relay.inbound.webhook.received import hop
 from relay.inbound.webhook.values import (
     member,
@@ -117,7 +117,7 @@ def _rebuilt(event: Mapping[str, Any]) -> bytes:
     plain, html = whole_text(event, "text"), whole_text(event, "html")
     if not (headers or plain or html):
         raise BadRequest("there is no mail in the post: raw, headerLines, text and html are missing")
-    return rebuild({"headers": headers, "text": plain, "html": html}, list(_attachments(event)))
+    return rebuilt_mail({"headers": headers, "text": plain, "html": html}, list(_attachments(event)))
 
 
 def _headers(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

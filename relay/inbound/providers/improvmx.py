@@ -28,7 +28,7 @@ from relay.inbound.webhook.provider import (
     Post,
     event_of_mail,
 )
-from relay.inbound.webhook.rebuild import Attachment, rebuild
+from relay.inbound.webhook.rebuild import Attachment, rebuilt_mail
 from relay.inbound.webhook.received import hop
 from relay.inbound.webhook.values import (
     base64_bytes,
@@ -65,7 +65,7 @@ class ImprovMX(SharedSecretProvider):
             name.lower(): found for name, values in member(event, "headers").items() if (found := texts(values))
         }
         recipient = _recipient(event, headers)
-        raw = rebuild(_mail(event, headers), list(_attachments(event)))
+        raw = rebuilt_mail(_mail(event, headers), list(_attachments(event)))
         parts = mime.parse(raw)
         ip, via, rtls = _origin(parts, headers)
         return [

@@ -31,7 +31,7 @@ from relay.inbound.webhook.provider import (
     WrongWebhook,
     event_of_body,
 )
-from relay.inbound.webhook.rebuild import Attachment, rebuild
+from relay.inbound.webhook.rebuild import Attachment, rebuilt_mail
 from relay.inbound.webhook.received import hop
 from relay.inbound.webhook.values import (
     base64_bytes,
@@ -105,7 +105,7 @@ def _is_test(post: Post, given: str) -> bool:
 
 def _delivery(post: Post, event: Mapping[str, Any], data: Mapping[str, Any], to: tuple[str, ...]) -> Delivery:
     original = whole_text(data, "raw").encode()
-    raw = original or rebuild(data, [_attachment(one) for one in objects(data.get("attachments"))])
+    raw = original or rebuilt_mail(data, [_attachment(one) for one in objects(data.get("attachments"))])
     parts = mime.parse(raw)
     last = hop(parts.headers, "mailersend.net")
     name = text(data, "id")

@@ -47,7 +47,7 @@ from relay.inbound.webhook.provider import (
     WebhookProvider,
     WrongWebhook,
 )
-from relay.inbound.webhook.rebuild import Attachment, rebuild
+from relay.inbound.webhook.rebuild import Attachment, rebuilt_mail
 from relay.inbound.webhook.received import hop
 from relay.inbound.webhook.values import (
     json_object,
@@ -220,7 +220,7 @@ def _rebuilt(form: Form, recipient: str) -> bytes:
     }
     ids = _content_ids(form)
     files = [one for one in form.fields if one.filename is not None]
-    return rebuild(event, [_attachment(one, ids.get(one.name, ""), html) for one in files])
+    return rebuilt_mail(event, [_attachment(one, ids.get(one.name, ""), html) for one in files])
 
 
 def _headers(form: Form) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ from relay.inbound.webhook.provider import (
     WrongWebhook,
     event_of_mail,
 )
-from relay.inbound.webhook.rebuild import Attachment, rebuild
+from relay.inbound.webhook.rebuild import Attachment, rebuilt_mail
 from relay.inbound.webhook.received import hop
 from relay.inbound.webhook.values import (
     base64_bytes,
@@ -64,7 +64,7 @@ class Mailjet(SharedSecretProvider):
             if "event" in event:
                 raise _event_api()
             raise BadRequest("Recipient is missing: it names the envelope recipient", member="Recipient")
-        raw = rebuild(
+        raw = rebuilt_mail(
             {
                 "headers": event.get("Headers") or {name: event.get(name) for name in ("From", "Subject")},
                 "text": whole_text(event, "Text-part"),

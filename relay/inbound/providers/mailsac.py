@@ -25,7 +25,7 @@ from relay.inbound.webhook.provider import (
     Post,
     event_of_body,
 )
-from relay.inbound.webhook.rebuild import rebuild
+from relay.inbound.webhook.rebuild import rebuilt_mail
 from relay.inbound.webhook.values import json_object
 
 _ANSWERS = Answers(unreadable=200)
@@ -49,7 +49,7 @@ class Mailsac(SharedSecretProvider):
         if not inbox:
             raise BadRequest("inbox is missing: it names the recipient", member="inbox")
         given = _raw(event)
-        raw = given or rebuild(event)
+        raw = given or rebuilt_mail(event)
         return [
             Delivery(
                 recipients=(inbox,),

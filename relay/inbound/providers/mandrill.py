@@ -40,7 +40,7 @@ from relay.inbound.webhook.provider import (
     WrongWebhook,
     event_of_body,
 )
-from relay.inbound.webhook.rebuild import Attachment, rebuild
+from relay.inbound.webhook.rebuild import Attachment, rebuilt_mail
 from relay.inbound.webhook.received import hop
 from relay.inbound.webhook.values import (
     base64_bytes,
@@ -170,7 +170,7 @@ def _rebuilt(msg: Mapping[str, Any]) -> bytes:
     }
     files = [_attachment(one, name, html) for name, one in member(msg, "images").items()]
     files += [_attachment(one, "", html) for one in member(msg, "attachments").values()]
-    return rebuild(event, [one for one in files if one])
+    return rebuilt_mail(event, [one for one in files if one])
 
 
 def _mailboxes(pairs: object) -> Iterator[dict[str, object]]:

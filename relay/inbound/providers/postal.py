@@ -49,7 +49,7 @@ from relay.inbound.webhook.provider import (
     WrongWebhook,
     event_of_body,
 )
-from relay.inbound.webhook.rebuild import Attachment, rebuild
+from relay.inbound.webhook.rebuild import Attachment, rebuilt_mail
 from relay.inbound.webhook.received import hop
 from relay.inbound.webhook.values import (
     base64_bytes,
@@ -239,7 +239,7 @@ def _rebuilt(event: Mapping[str, Any]) -> bytes:
         "text": f"{plain}\n{cut}" if cut else plain,
         "html": html,
     }
-    return rebuild(shape, files)
+    return rebuilt_mail(shape, files)
 
 
 def _header(name: str, value: object) -> str:

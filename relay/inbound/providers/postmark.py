@@ -28,7 +28,7 @@ from relay.inbound.webhook.provider import (
     WrongWebhook,
     event_of_body,
 )
-from relay.inbound.webhook.rebuild import Attachment, rebuild
+from relay.inbound.webhook.rebuild import Attachment, rebuilt_mail
 from relay.inbound.webhook.received import hop
 from relay.inbound.webhook.values import (
     base64_bytes,
@@ -134,7 +134,7 @@ def _rebuilt(event: Mapping[str, Any], headers: list[tuple[str, str]], recipient
         "text": whole_text(event, "TextBody"),
         "html": whole_text(event, "HtmlBody"),
     }
-    return rebuild(shape, [_attachment(one, shape["html"]) for one in objects(event.get("Attachments"))])
+    return rebuilt_mail(shape, [_attachment(one, shape["html"]) for one in objects(event.get("Attachments"))])
 
 
 def _mailbox(full: Mapping[str, Any]) -> dict[str, str]:

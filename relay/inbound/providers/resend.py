@@ -32,7 +32,7 @@ from relay.inbound.webhook.provider import (
     WrongWebhook,
     event_of_body,
 )
-from relay.inbound.webhook.rebuild import rebuild
+from relay.inbound.webhook.rebuild import rebuilt_mail
 from relay.inbound.webhook.values import (
     json_object,
     member,
@@ -165,4 +165,6 @@ def _rebuilt(email: Mapping[str, Any]) -> bytes:
         for name, key in _FIELDS.items()
         if name.lower() not in names and (found := texts(email.get(key)))
     }
-    return rebuild({"headers": given | own, "text": whole_text(email, "text"), "html": whole_text(email, "html")})
+    return rebuilt_mail(
+        {"headers": given | own, "text": whole_text(email, "text"), "html": whole_text(email, "html")}
+    )

@@ -49,7 +49,7 @@ from relay.inbound.webhook.provider import (
     WrongWebhook,
     event_of_body,
 )
-from relay.inbound.webhook.rebuild import Attachment, rebuild
+from relay.inbound.webhook.rebuild import Attachment, rebuilt_mail
 from relay.inbound.webhook.received import hop
 from relay.inbound.webhook.values import (
     media_type,
@@ -191,7 +191,7 @@ def _rebuilt(form: Form) -> bytes:
     block = (form.last("headers") or b"").strip() + b"\n\n"
     headers = header_texts(split(block, 0, len(block)))
     event["headers"] = headers or [("To", form.text("to")), ("From", form.text("from"))]
-    return rebuild(event, _attachments(form, event["html"]))
+    return rebuilt_mail(event, _attachments(form, event["html"]))
 
 
 def _attachments(form: Form, html: str) -> Sequence[Attachment]:

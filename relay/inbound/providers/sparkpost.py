@@ -32,7 +32,7 @@ from relay.inbound.webhook.provider import (
     WrongWebhook,
     event_of_body,
 )
-from relay.inbound.webhook.rebuild import rebuild
+from relay.inbound.webhook.rebuild import rebuilt_mail
 from relay.inbound.webhook.values import (
     base64_bytes,
     json_array,
@@ -94,7 +94,7 @@ def _delivery(event: Any, post: Post) -> Delivery | None:
         raise BadRequest("rcpt_to is missing: it names the recipient", member="rcpt_to")
     content = member(message, "content")
     given = _raw(content)
-    raw = given or rebuild(_described(content, message))
+    raw = given or rebuilt_mail(_described(content, message))
     return Delivery(
         recipients=(recipient,),
         raw=raw,

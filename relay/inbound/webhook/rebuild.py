@@ -37,7 +37,7 @@ class Attachment:
     inline: bool = False  # shown within the HTML; a content_id alone does not say so
 
 
-def rebuild(event: Mapping[str, Any], attachments: Sequence[Attachment] = ()) -> bytes:
+def rebuilt_mail(event: Mapping[str, Any], attachments: Sequence[Attachment] = ()) -> bytes:
     """A mail from an event of the message shape: ``headers``, mailbox lists, ``subject``, ``text``, ``html``.
 
     ``headers`` is an object of texts (or lists of texts), or a list of [name, text] where the order is known.
