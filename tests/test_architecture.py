@@ -64,7 +64,6 @@ OFFERS: dict[str, set[str]] = {
         "replay",
         "since",
         "survey",
-        "tombstones",
     },
     "inbound": {"door", "fetching", "intake", "proof", "providers", "unserved", "webhook"},
     "queues": {"fetches", "parked"},
