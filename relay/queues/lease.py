@@ -1,9 +1,9 @@
 """A queue in Redis that all processes share, and of which each entry is one process's at a time.
 
 Who takes an entry has it for a while (a lease), and proves that with a random token. When that process is killed the
-lease runs out, and another process takes the entry. An entry leaves the queue only by ``finish``, so its work is done at
-least once. Two work on it at once only when a lease ran out: the late one learns that from ``hold``, which a long work
-calls before each step that others would see.
+lease runs out, and another process takes the entry. An entry leaves the queue only by ``finish``, so its work is done
+at least once. Two work on it at once only when a lease ran out: the late one learns that from ``hold``, which who works
+for long calls before each step that others would see.
 
 The clock is that of Redis, so processes whose clocks differ agree. Every call is one atomic script, whose time does not
 depend on how many entries wait. Every call raises Unavailable when Redis is away.
