@@ -39,6 +39,10 @@ def test_no_file_is_an_orphan() -> None:
     assert used == FILES.keys()
 
 
+def test_no_module_has_lua_of_its_own() -> None:
+    assert not [path for path in HOUSE.rglob("*.py") if "redis.call(" in path.read_text("utf-8")]
+
+
 def test_what_is_included_is_no_script_of_its_own() -> None:
     included = {part for name in SCRIPTS for part, _ in parts(name)[:-1]}
     assert not included & SCRIPTS.keys()
