@@ -51,10 +51,11 @@ coverage: $(STAMP)  ## run all tests, and say which lines they do not reach; fai
 # Not tests/: their mail is in many languages, and misspelt on purpose.
 PROSE = *.md *.toml Makefile .ci changes docs relay bench chaos clients scripts helm
 
-check: $(STAMP)  ## lint, formatting, types and spelling; changes nothing
+check: $(STAMP)  ## lint (Python and Lua), formatting, types and spelling; changes nothing
 	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check
 	@$(PY) -m mypy
+	@$(PY) -m scripts.check_lua
 	@$(PY) -m codespell_lib $(PROSE)
 
 format: $(STAMP)  ## format, and mend what the linter can mend

@@ -158,6 +158,19 @@ def _takes(path: Path, wanted: str) -> bool:
     return any(name == wanted or name.startswith(f"{wanted}.") for name in known(path))
 
 
+def test_a_script_includes_parts_of_rooms_below() -> None:
+    floor_of = {room: floor for floor, rooms in enumerate(FLOORS[""]) for room in rooms}
+    taken = {
+        (path.parent.parent.name, room)
+        for path in HOUSE.glob("*/lua/*.lua")
+        for line in re.findall(r"^-- include: (.+)$", path.read_text(), re.MULTILINE)
+        for room in re.findall(r"(\w+)/", line)
+    }
+    assert ("mailbox", "delivery") in taken
+    for room, other in taken:
+        assert floor_of[other] < floor_of[room], f"{room}/lua must not include parts of {other}"
+
+
 @pytest.mark.parametrize("library", ONLY)
 def test_a_library_is_known_to_its_rooms_only(library: str) -> None:
     users = {module_of(path) for path in FILES if any(name.split(".")[0] == library for name in imports(path))}

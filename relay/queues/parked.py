@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import orjson
 
-from relay.errors import TooLarge, Unavailable
-from relay.store import Command, Store, keys
+from relay.errors import TooLarge
+from relay.store import Script, Store, keys
+
+_ADD, _DROP = (Script.load(f"queues/lua/parked_{name}.lua") for name in ("add", "drop"))
 
 # Fixed, because they are no matter of taste: a thousand are more than anybody reads one by one, and 64 MiB, two of the
 # largest mails with all that JSON adds, are what a small Redis can spare when a provider changes its format overnight.
@@ -70,31 +71,26 @@ class Parked:
             raise TooLarge(f"the post cannot be read ({reason}), and is too large to be kept for the operator")
         post_id = _id_of(provider, reason.encode(), b"") if once else _id_of(provider, head, body)
         arguments = (post_id, provider, _ms(received), _shortened(reason), head, len(body), len(head) + len(body))
-        displaced = await self._ask(
-            ("EVAL", _ADD, 3, *_keys(post_id), MAX_ENTRIES, MAX_BYTES, *arguments, body), durable=True
+        displaced = await self._store.run(
+            _ADD, keys=_keys(post_id), args=(MAX_ENTRIES, MAX_BYTES, *arguments, body), durable=True
         )
         return post_id, int(displaced)
 
     async def list(self) -> list[ParkedPost]:
         """All, oldest first."""
-        rows = await self._ask(("XRANGE", keys.PARKED, "-", "+"))
+        [rows] = await self._store.ask(("XRANGE", keys.PARKED, "-", "+"))
         return [_entry(place, fields) for place, fields in rows]
 
     async def body(self, post: ParkedPost) -> bytes | None:
         """The bytes; None when it is there no more."""
-        body: bytes | None = await self._ask(("GET", keys.parked_body(post.id)))
+        body: bytes | None
+        [body] = await self._store.ask(("GET", keys.parked_body(post.id)))
         return body
 
     async def drop(self, post: ParkedPost) -> bool:
         """Forgets one. False: it was gone already."""
         weight = len(orjson.dumps(post.headers)) + post.size_bytes
-        return bool(await self._ask(("EVAL", _DROP, 3, *_keys(post.id), post.place, weight), durable=True))
-
-    async def _ask(self, command: Command, *, durable: bool = False) -> Any:
-        [reply] = await self._store.ask(command, durable=durable)
-        if isinstance(reply, Exception):
-            raise Unavailable(f"Redis refused ({str(reply).partition(' ')[0]}); try again") from reply
-        return reply
+        return bool(await self._store.run(_DROP, keys=_keys(post.id), args=(post.place, weight), durable=True))
 
 
 def is_id(text: str) -> bool:
@@ -136,40 +132,3 @@ def _entry(place: bytes, fields: list[bytes]) -> ParkedPost:
         size_bytes=int(values["size"]),
         place=place.decode(),
     )
-
-
-# KEYS  1 stream, 2 bytes of all entries and bodies, 3 body of this one
-# ARGV  1 entries kept, 2 bytes kept, 3 id, 4 provider, 5 received (ms), 6 reason, 7 headers, 8 bytes of the body,
-#       9 bytes that it counts for, 10 body
-# Returns how many older ones it displaced.
-_ADD = """
-if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
-redis.call('SET', KEYS[3], ARGV[10])
-redis.call('XADD', KEYS[1], '*', 'id', ARGV[3], 'sender', ARGV[4], 'received', ARGV[5], 'reason', ARGV[6],
-           'headers', ARGV[7], 'size', ARGV[8], 'weight', ARGV[9])
-local bytes = tonumber(redis.call('GET', KEYS[2]) or '0') + tonumber(ARGV[9])
-local displaced = 0
-while redis.call('XLEN', KEYS[1]) > tonumber(ARGV[1]) or bytes > tonumber(ARGV[2]) do
-  local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
-  local fields = {}
-  for at = 1, #oldest[2], 2 do fields[oldest[2][at]] = oldest[2][at + 1] end
-  if fields['id'] == ARGV[3] then bytes = tonumber(ARGV[9]) break end
-  redis.call('DEL', KEYS[1] .. ':' .. fields['id'])
-  redis.call('XDEL', KEYS[1], oldest[1])
-  bytes = bytes - tonumber(fields['weight'])
-  displaced = displaced + 1
-end
-redis.call('SET', KEYS[2], string.format('%.0f', bytes))
-return displaced
-"""
-
-# KEYS  as above
-# ARGV  1 entry of the stream, 2 bytes that it counts for
-# Returns whether it was there.
-_DROP = """
-if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
-redis.call('DEL', KEYS[3])
-local bytes = tonumber(redis.call('GET', KEYS[2]) or '0') - tonumber(ARGV[2])
-redis.call('SET', KEYS[2], string.format('%.0f', math.max(bytes, 0)))
-return 1
-"""

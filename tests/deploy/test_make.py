@@ -211,7 +211,16 @@ def test_a_python_that_was_removed_takes_what_was_installed_with_it(checkout: Pa
     ("target", "lines"),
     [
         ("run", ["relay demo --port 1"]),
-        ("check", ["python -m ruff check", "python -m ruff format --check", "python -m mypy", SPELLING]),
+        (
+            "check",
+            [
+                "python -m ruff check",
+                "python -m ruff format --check",
+                "python -m mypy",
+                "python -m scripts.check_lua",
+                SPELLING,
+            ],
+        ),
         ("format", ["python -m ruff check --fix-only", "python -m ruff format"]),
         ("test", ["python -m pytest -n 2 --dist worksteal --port 1"]),
         (
@@ -266,7 +275,7 @@ def test_ci_is_executable() -> None:
 
 
 def test_ci_installs_nothing_that_is_there(checkout: Path) -> None:
-    done = ci(checkout, "redis-server", "curl", "chromium", "apt-get")
+    done = ci(checkout, "redis-server", "curl", "luacheck", "chromium", "apt-get")
     assert done.returncode == 0, done.stderr
     assert "apt-get install" not in done.stdout
     assert [line for line in done.stdout.splitlines() if line.startswith("make ")] == [
@@ -282,6 +291,7 @@ def test_ci_installs_what_is_missing_after_one_update(checkout: Path) -> None:
         "apt-get update -qq",
         "apt-get install -y -qq --no-install-recommends redis-server",
         "apt-get install -y -qq --no-install-recommends curl",
+        "apt-get install -y -qq --no-install-recommends lua-check",
         "apt-get install -y -qq --no-install-recommends chromium",
     ]
 
@@ -304,12 +314,12 @@ def test_ci_goes_on_where_it_cannot_install(checkout: Path, programs: tuple[str,
 
 
 def test_ci_is_told_to_the_tests(checkout: Path) -> None:
-    done = ci(checkout, "redis-server", "curl", "chromium", make='echo "CI=$CI"')
+    done = ci(checkout, "redis-server", "curl", "luacheck", "chromium", make='echo "CI=$CI"')
     assert done.stdout.splitlines().count("CI=true") == 2
 
 
 def test_ci_stops_at_the_first_failure(checkout: Path) -> None:
-    done = ci(checkout, "redis-server", "curl", "chromium", make='echo "make $*"; exit 3')
+    done = ci(checkout, "redis-server", "curl", "luacheck", "chromium", make='echo "make $*"; exit 3')
     assert done.returncode == 3
     assert "make check" in done.stdout
     assert "make coverage" not in done.stdout
