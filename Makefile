@@ -97,14 +97,21 @@ UPGRADE = $(if $(PACKAGE),--upgrade-package $(PACKAGE),--upgrade)
 LOCK = $(PY) -m uv pip compile --quiet --system-certs $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-annotate \
        --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-lock: $(PY)  ## move every package to its current version in requirements*.lock, or one: make lock PACKAGE=starlette
+# Two more are for .ci/installs: the lowest versions that pyproject.toml allows, with what a few tests need, and the
+# installers that people use beside pip.
+FLOOR_TOOLS = flit-core|hypothesis|playwright|pytest|pytest-timeout|pytest-xdist
+
+lock: $(PY)  ## move every package to its current version in *.lock, or one: make lock PACKAGE=starlette
 	@echo "Looking for current versions ..."
 	@$(PY) -m pip install --quiet --upgrade uv
 	@$(LOCK) pyproject.toml --output-file requirements.lock
 	@$(LOCK) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 	@$(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 	  | $(LOCK) - --constraint requirements-dev.lock --output-file requirements-build.lock
-	@echo "Written: requirements.lock requirements-dev.lock requirements-build.lock. Now: make install test"
+	@sed -nE 's/^(($(FLOOR_TOOLS))==[^ ]+).*/\1/p' requirements-dev.lock \
+	  | $(LOCK) pyproject.toml - --resolution lowest-direct --output-file .ci/floors.lock
+	@printf 'pipx\nuv\n' | $(LOCK) - --output-file .ci/installers.lock
+	@echo "Written: requirements*.lock and .ci/*.lock. Now: make install test"
 
 # No resolver (--no-deps): the lock is complete, so there is nothing to resolve. pip before 23.3 resolves an extra such as
 # coverage[toml] past the lock, and fails as soon as there is a newer release. `pip check` then says what a resolver would.

@@ -1,16 +1,16 @@
-"""The Makefile and .ci/run: what a newcomer meets first, above all when something is missing."""
+"""The Makefile: what a newcomer meets first, above all when something is missing."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.deploy.checkout import LOCKS, program, run
+
 TARGETS = [
     "install",
     "run",
@@ -30,41 +30,7 @@ TARGETS = [
 SPELLING = (
     "python -m codespell_lib *.md pyproject.toml Makefile .ci changes docs relay bench chaos clients scripts helm"
 )
-LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-dev.lock")
 SERVICE = "--requirement requirements.lock --requirement requirements-build.lock"
-SYSTEM_PATH = "/usr/bin:/bin"
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A checkout with nothing but what make and .ci/run read."""
-    folder = tmp_path / "a checkout"  # a blank in the path is what breaks scripts first
-    folder.mkdir()
-    for name in ("Makefile", "pyproject.toml", *LOCKS):
-        shutil.copy(ROOT / name, folder)
-    shutil.copytree(ROOT / ".ci", folder / ".ci")
-    return folder
-
-
-def run(
-    *command: str, folder: Path, path: str = SYSTEM_PATH, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env={"PATH": path, "HOME": str(folder)} | variables,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-
-
-def program(file: Path, text: str) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f"#!/bin/sh\n{text}\n")
-    file.chmod(0o755)
-    return file
 
 
 def installed(checkout: Path, *, stamps: tuple[str, ...] = (".installed-service", ".installed")) -> Path:
@@ -245,81 +211,5 @@ def test_lock_moves_all_packages_or_one(checkout: Path, said: list[str], upgrade
     installed(checkout)
     done = run("make", "lock", *said, folder=checkout)
     compiled = [line for line in done.stdout.splitlines() if line.startswith("python -m uv pip compile ")]
-    assert len(compiled) == 3
+    assert len(compiled) == 5  # three locks of the checkout, two of .ci
     assert all(f" {upgrades} --universal " in line for line in compiled)
-
-
-# --- .ci/run -----------------------------------------------------------------------------------------------------
-
-
-def ci(
-    checkout: Path, *programs: str, make: str = 'echo "make $* in $PWD"', user: int = 0
-) -> subprocess.CompletedProcess[str]:
-    """Run .ci/run from another folder, where these programs, and what bash needs, are all that there is."""
-    folder = checkout.parent / "bin"
-    for name in programs:
-        program(folder / name, f'echo "{name} $*"')
-    program(folder / "make", make)
-    program(folder / "id", f"echo {user}")
-    for name in ("bash", "dirname"):
-        found = shutil.which(name, path=SYSTEM_PATH)
-        assert found
-        (folder / name).symlink_to(found)
-    elsewhere = checkout.parent / "elsewhere"
-    elsewhere.mkdir()
-    return run(str(checkout / ".ci" / "run"), folder=elsewhere, path=str(folder))
-
-
-def test_ci_is_executable() -> None:
-    assert os.access(ROOT / ".ci" / "run", os.X_OK)
-
-
-def test_ci_installs_nothing_that_is_there(checkout: Path) -> None:
-    done = ci(checkout, "redis-server", "curl", "luacheck", "chromium", "apt-get")
-    assert done.returncode == 0, done.stderr
-    assert "apt-get install" not in done.stdout
-    assert [line for line in done.stdout.splitlines() if line.startswith("make ")] == [
-        f"make check in {checkout}",
-        f"make coverage in {checkout}",
-    ]
-
-
-def test_ci_installs_what_is_missing_after_one_update(checkout: Path) -> None:
-    done = ci(checkout, "apt-get")
-    assert done.returncode == 0, done.stderr
-    assert [line for line in done.stdout.splitlines() if line.startswith("apt-get ")] == [
-        "apt-get update -qq",
-        "apt-get install -y -qq --no-install-recommends redis-server",
-        "apt-get install -y -qq --no-install-recommends curl",
-        "apt-get install -y -qq --no-install-recommends lua-check",
-        "apt-get install -y -qq --no-install-recommends chromium",
-    ]
-
-
-def test_ci_goes_on_when_apt_fails(checkout: Path) -> None:
-    program(checkout.parent / "bin" / "apt-get", "exit 100")
-    done = ci(checkout)
-    assert done.returncode == 0, done.stderr
-    assert "redis-server: could not be installed; going on without" in done.stdout
-    assert f"make coverage in {checkout}" in done.stdout
-
-
-@pytest.mark.parametrize(("programs", "user"), [((), 0), (("apt-get",), 1000)])
-def test_ci_goes_on_where_it_cannot_install(checkout: Path, programs: tuple[str, ...], user: int) -> None:
-    done = ci(checkout, *programs, user=user)
-    assert done.returncode == 0, done.stderr
-    assert "apt-get install" not in done.stdout
-    assert "redis-server: missing; not installed" in done.stdout
-    assert f"make coverage in {checkout}" in done.stdout
-
-
-def test_ci_is_told_to_the_tests(checkout: Path) -> None:
-    done = ci(checkout, "redis-server", "curl", "luacheck", "chromium", make='echo "CI=$CI"')
-    assert done.stdout.splitlines().count("CI=true") == 2
-
-
-def test_ci_stops_at_the_first_failure(checkout: Path) -> None:
-    done = ci(checkout, "redis-server", "curl", "luacheck", "chromium", make='echo "make $*"; exit 3')
-    assert done.returncode == 3
-    assert "make check" in done.stdout
-    assert "make coverage" not in done.stdout
