@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import email.utils
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
 from email.message import Message
-from email.utils import getaddresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +81,7 @@ def _decoded(value: str) -> str:
 
 def _addresses(mail: Message, name: str) -> tuple[tuple[str, str], ...]:
     fields = [str(value) for value in mail.get_all(name, [])]
-    return tuple((_decoded(display), address) for display, address in getaddresses(fields) if address)
+    # Strict, the default since security updates of every version, makes nothing of what it does not like.
+    strictness = {"strict": False} if getattr(email.utils, "supports_strict_parsing", False) else {}
+    pairs = email.utils.getaddresses(fields, **strictness)
+    return tuple((_decoded(display), address) for display, address in pairs if address)
