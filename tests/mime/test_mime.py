@@ -22,9 +22,9 @@ FROM = b"From: ann@example.com\r\n"
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
     """Far above what it takes (a fifth at most), far below what quadratic code would take."""
-    begun = time.perf_counter()
+    begun = time.thread_time()
     yield
-    assert time.perf_counter() - begun < seconds
+    assert time.thread_time() - begun < seconds
 
 
 def html(body: str) -> bytes:

@@ -111,17 +111,17 @@ BOMBS = {
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
 def test_ten_megabytes_of_anything_take_no_time(bomb: str) -> None:
     html = bomb * (10_000_000 // len(bomb))
-    begun = time.perf_counter()
+    begun = time.thread_time()
     shown = safe_html(html) + as_text(html)
-    assert time.perf_counter() - begun < 6  # ten times what it takes; nh3 alone would take minutes for most
+    assert time.thread_time() - begun < 6  # ten times what it takes; nh3 alone would take minutes for most
     assert len(shown) < 4 * MAX_CHARACTERS
 
 
 def test_what_a_parser_would_open_again_in_every_block() -> None:
     crosswise = "<p>" + "".join(f"<b a={number}>" for number in range(5000)) + "</p>" + "<div>x</div>" * 5000
-    begun = time.perf_counter()
+    begun = time.thread_time()
     shown = safe_html(crosswise)
-    assert time.perf_counter() - begun < 3
+    assert time.thread_time() - begun < 3
     assert len(shown) < len(crosswise)
 
 
