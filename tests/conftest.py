@@ -15,6 +15,7 @@ import structlog
 from playwright.async_api import Browser
 
 from tests import chromium, harness, node_packages, tools
+from tests.once import made_once
 from tests.redis_server import RedisServer
 
 _TEST_SECONDS = 40.0
@@ -107,7 +108,7 @@ async def relay(
 @pytest.fixture(scope="session")
 def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the packages of clients/node/package.json in its node_modules."""
-    return node_packages.install(tmp_path_factory.mktemp("clients") / "node")
+    return made_once(tmp_path_factory, "node", node_packages.install)
 
 
 @pytest.fixture(scope="session")

@@ -36,16 +36,11 @@ class Service(Running):
         try:
             listening = await asyncio.to_thread(service.event, "service.listening")
             service.url = str(listening["url"])
-            await service._until_ready()
+            await asyncio.to_thread(service.event, "bus.connected")  # the accounts are loaded before
         except BaseException:
             service.__exit__(None, None, None)
             raise
         return service
-
-    async def _until_ready(self) -> None:
-        async with httpx2.AsyncClient(verify=False, trust_env=False) as http:
-            while (await http.get(f"{self.url}/readyz")).status_code != 200:
-                pass
 
     @property
     def pid(self) -> int:

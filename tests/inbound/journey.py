@@ -1,21 +1,16 @@
-"""A post as a builder makes it, through the real door, to a real WebSocket."""
+"""The mail that builders of tests post, and what a provider gets of it."""
 
 from __future__ import annotations
 
 import email
 import email.policy
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from urllib.parse import urlsplit
 
-import httpx2
 from starlette.datastructures import QueryParams
 
+from relay.builders import Built
 from relay.inbound.webhook.provider import Post, PostHeaders
-from tests.harness import ADDRESS, Relay
-from tests.inbound.posts import NOW
-
-Build = Callable[[bytes, list[str], str, datetime], tuple[str, list[tuple[str, str]], bytes]]
 
 MAIL = (
     "Received: from mx.sender.test (mx.sender.test [192.0.2.7]) by mx.example.com with ESMTPS; Sat, 21 Nov 2026\r\n"
@@ -30,24 +25,11 @@ MAIL = (
 ).encode()
 
 
-async def send(
-    relay: Relay,
-    build: Build,
-    secret: str,
-    *,
-    recipients: tuple[str, ...] = (ADDRESS,),
-    now: datetime | None = None,
-) -> httpx2.Response:
-    """Posts the mail as the provider would; ``now``: the same again is the provider's retry. None is this moment."""
-    target, headers, body = build(MAIL, list(recipients), secret, now or datetime.now(UTC))
-    return await relay.http.post(target, content=body, headers=headers)
-
-
-def built(build: Build, secret: str, mail: bytes = MAIL, now: datetime = NOW) -> Post:
-    """The same as the door hands it to the provider."""
-    target, headers, body = build(mail, [ADDRESS], secret, now)
+def as_post(built: Built, received: datetime) -> Post:
+    """The request of a builder as the door hands it to the provider."""
+    target, headers, body = built
     raw = [(name.lower().encode(), value.encode()) for name, value in headers]
-    return Post(PostHeaders(raw), QueryParams(urlsplit(target).query), body, now)
+    return Post(PostHeaders(raw), QueryParams(urlsplit(target).query), body, received)
 
 
 def filenames(raw: bytes) -> list[str | None]:

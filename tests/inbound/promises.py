@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
+from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
 from relay.inbound.webhook.fetch_codec import decode, encode
 from relay.inbound.webhook.provider import (
@@ -61,6 +62,7 @@ def mails_or_refusal(provider: Provider, post: Post) -> list[Delivery | Fetch | 
         assert one.recipients
         assert all(one.recipients)
         assert one.raw
+        assert one.parts == mime.parse(one.raw)
         assert one.received.tzinfo
         assert one.spam is None or 0 <= one.spam <= 1
         assert one.retry_seconds > 0

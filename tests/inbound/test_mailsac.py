@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
 from relay.inbound.providers.mailsac import Mailsac
-from relay.inbound.webhook.provider import Delivery, NotProven
+from relay.inbound.webhook.provider import Answers, Delivery, NotProven
 from relay.inbound.webhook.rebuild import rebuilt_mail
 from tests.harness import ADDRESS, DOMAIN, MAILSAC_SECRET, SECRET, Relay
+from tests.inbound.contract import SharedSecretContract
 from tests.inbound.posts import NOW, Pairs, post
 
 PRINTED: dict[str, Any] = json.loads((Path(__file__).parents[1] / "seed.json").read_text())
@@ -516,3 +517,13 @@ def test_any_body_of_any_content_type_is_deliveries_or_refused(body: bytes, cont
     request = post([("Content-Type", content_type.encode("latin-1"))], body)
     with pytest.raises((BadRequest, UnsupportedMediaType)):
         provider.parse(request)
+
+
+class TestMailsac(SharedSecretContract):
+    """Any answer but 2xx is tried again, and would end the same way."""
+
+    name = "mailsac"
+    answers = Answers(not_proven=401, unreadable=200, too_large=413)
+    bodies = (EVENTS | VALUES | EVENTS.map(lambda event: {**EVENT, **event})).map(
+        lambda event: json.dumps(event).encode()
+    )

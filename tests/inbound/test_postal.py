@@ -16,18 +16,18 @@ from hypothesis import strategies as st
 from relay.builders.postal import build
 from relay.errors import ConfigError
 from relay.inbound.providers.postal import Postal
-from relay.inbound.webhook.provider import Delivery
-from tests.harness import ADDRESS, MAIL, Relay
+from relay.inbound.webhook.provider import Answers, Delivery
+from tests.harness import ADDRESS, MAIL
+from tests.inbound import journey
+from tests.inbound.contract import JsonContract, SharedSecretContract, SignedContract
 from tests.inbound.posts import header_values, post
 from tests.inbound.promises import (
     BASE64,
     TEXT,
     as_json,
-    assert_keeps,
     json_like,
     mails_or_refusal,
     proven_or_not,
-    through_the_door,
 )
 
 SECRET = "secret-of-postal"
@@ -67,20 +67,6 @@ TOTAL = settings(max_examples=200, deadline=None)
 FORM = ("content-type", "application/x-www-form-urlencoded")
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("secret", [PRIVATE_KEY, SECRET], ids=["signed", "basic"])
-@pytest.mark.settings(postal_secret=f"{PUBLIC_KEY},{SECRET}")
-async def test_a_mail_goes_all_the_way_once(relay: Relay, secret: str) -> None:
-    mail = MAIL + b"\xff\x00\r\n"
-    target, headers, body = build(mail, [ADDRESS], secret, datetime.now(UTC))
-    message = await through_the_door(relay, target, headers, body)
-    assert message["inbox"] == ADDRESS
-    assert message["raw"].encode(message["rawEncoding"]) == mail
-    refusal = await relay.http.post(target, headers=headers[:1], content=body)
-    assert refusal.status_code in (401, provider.answers.not_proven)
-    assert SECRET not in refusal.text
-
-
 @pytest.mark.parametrize("key", [PUBLIC_KEY, f"p={PUBLIC_KEY};", PEM, f" {PEM}\n"])
 def test_a_key_is_taken_however_it_is_pasted(key: str) -> None:
     _, headers, body = build(MAIL, [ADDRESS], PRIVATE_KEY, datetime.now(UTC))
@@ -115,14 +101,6 @@ def test_two_servers_that_count_alike_are_two_events() -> None:
     assert len({event(MAIL, 1), event(MAIL, 2), event(MAIL + b"x", 1)}) == 3
 
 
-@TOTAL
-@given(json_like(NAMES), st.booleans())
-def test_any_json_is_mails_or_refused(event: object, named: bool) -> None:
-    if named and isinstance(event, dict):
-        event["rcpt_to"] = ADDRESS
-    mails_or_refusal(provider, post([("content-type", "application/json")], as_json(event)))
-
-
 FIELDS = st.sampled_from([*NAMES, "attachments[0][data]", "attachments[0][filename]", "attachments[]"]) | TEXT
 
 
@@ -133,22 +111,30 @@ def test_any_form_is_mails_or_refused(fields: list[tuple[str, str]]) -> None:
     mails_or_refusal(provider, post([FORM], body))
 
 
-@given(st.binary(max_size=100), header_values())
-def test_any_body_of_any_type_is_mails_or_refused(body: bytes, content_type: bytes) -> None:
-    assert mails_or_refusal(provider, post([("content-type", content_type)], body)) == []
+class TestPostal(SharedSecretContract, JsonContract):
+    """The secret is in the URL of the endpoint."""
 
-
-PROOFS = ["authorization", "x-postal-signature", "x-postal-signature-256"]
-
-
-@given(st.lists(st.tuples(st.sampled_from(PROOFS), header_values())), st.text(max_size=20))
-def test_any_credentials_are_not_proven(headers: list[tuple[str, bytes]], query: str) -> None:
-    for one in (provider, Postal((PUBLIC_KEY, SECRET)), Postal((PUBLIC_KEY,))):
-        assert not proven_or_not(one, post(headers, query=query))
-
-
-def test_the_secret_is_shown_nowhere() -> None:
-    wrong = base64.b64encode(f"postal:{SECRET}x".encode()).decode()
-    assert_keeps(
-        SECRET, provider, post([("authorization", f"Basic {wrong}")]), post(query=f"token={SECRET}", body=b"x")
+    name = "postal"
+    answers = Answers(not_proven=503)
+    called = "Postal's HTTP endpoint"
+    mail = journey.MAIL + b"\xff\x00\r\n"
+    bodies = json_like(NAMES).map(
+        lambda event: as_json(event | {"rcpt_to": ADDRESS} if isinstance(event, dict) else event)
     )
+    heads = st.lists(
+        st.tuples(
+            st.sampled_from(["authorization", "x-postal-signature", "x-postal-signature-256"]), header_values()
+        )
+    )
+
+
+class TestPostalSigned(SignedContract):
+    """The same posts with the key of the server as proof."""
+
+    name = "postal"
+    answers = TestPostal.answers
+    secret = PRIVATE_KEY
+    proof = PUBLIC_KEY
+    mail = TestPostal.mail
+    bodies = TestPostal.bodies
+    heads = TestPostal.heads

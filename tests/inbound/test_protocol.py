@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
+from importlib import import_module
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay import builders
 from relay.errors import BadRequest, UnsupportedMediaType
+from relay.inbound.proof.shared_secret import SharedSecretProvider
 from relay.inbound.providers import NEED_API_KEY, PROVIDERS
 from relay.inbound.webhook.provider import (
     Answers,
@@ -23,6 +26,7 @@ from relay.inbound.webhook.provider import (
 from relay.network import is_plain_https
 from relay.settings import Settings
 from tests.harness import Relay
+from tests.inbound.contract import MailContract, ProviderContract, SharedSecretContract
 from tests.inbound.posts import header_values, post
 
 SECRET = "the-secret-of-a-provider"
@@ -42,6 +46,21 @@ def test_a_provider_has_what_the_protocol_names_with_the_same_arguments(name: st
     assert isinstance(provider(name).answers, Answers)
     public = {member for member in vars(Provider) if not member.startswith("_")}
     assert public == {"name", "answers", "body_limit", "verify", "parse"}
+
+
+@every_provider
+def test_a_provider_is_held_to_the_contract(name: str) -> None:
+    tests = vars(import_module(f"tests.inbound.test_{name}")).values()
+    held = [
+        one
+        for one in tests
+        if isinstance(one, type) and issubclass(one, ProviderContract) and hasattr(one, "name")
+    ]
+    assert held
+    assert {one.name for one in held} == {name}
+    assert all(issubclass(one, MailContract) == (name in builders.names()) for one in held)
+    if isinstance(provider(name), SharedSecretProvider):
+        assert any(issubclass(one, SharedSecretContract) for one in held)
 
 
 def test_who_fetches_has_a_key_and_the_same_arguments() -> None:

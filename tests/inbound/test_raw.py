@@ -10,9 +10,13 @@ from uuid import uuid4
 
 import httpx2
 import pytest
+from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
+from relay.inbound.webhook.provider import Answers
 from tests.harness import ADDRESS, DOMAIN, MAIL, SECRET, Relay
+from tests.inbound.contract import SharedSecretContract
+from tests.inbound.posts import header_values
 
 pytestmark = pytest.mark.anyio
 
@@ -322,3 +326,14 @@ async def test_raw_turns_back_into_the_very_bytes(relay: Relay) -> None:
             assert message.get("rawEncoding") == encoding
             assert message["size"] == len(body)
             assert "rawSynthesized" not in message
+
+
+class TestRaw(SharedSecretContract):
+    """The body is the mail."""
+
+    name = "raw"
+    answers = Answers()
+    secret = SECRET  # of the harness, which posts mails of its own
+    content_type = "message/rfc822"
+    bodies = st.binary() | st.binary().map(lambda body: b"To: a@b.test\n" + body)
+    heads = st.lists(st.tuples(st.sampled_from(["authorization", "webhook-signature"]), header_values()))

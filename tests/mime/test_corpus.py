@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,8 @@ DIFFERENT: dict[tuple[str, str], tuple[Any, str]] = {
     ("x-gbk", "text"): ("你好,世界\n", UNKNOWN),
     ("x-sjis", "text"): ("①は丸付き\n", UNKNOWN),
 }
+# Since which Python the standard library says what we say, so that there is no difference any more.
+LEARNT = {("windows-31j", "text"): (3, 13)}
 
 
 def shape(parts: Parts) -> dict[str, Any]:
@@ -159,7 +162,7 @@ def test_a_mail_reads_as_in_the_standard_library_or_better(name: str) -> None:
     ours = shape(parse(raw))
     expected = {field: getattr(second, field) for field in ours}
     for field in ours:
-        if (name, field) in DIFFERENT:
+        if (name, field) in DIFFERENT and sys.version_info < LEARNT.get((name, field), (4,)):
             assert ours[field] != expected[field], f"{field}: no difference any more, take it out of the table"
             expected[field] = DIFFERENT[name, field][0]
     assert ours == expected

@@ -21,7 +21,7 @@ FROM = b"From: ann@example.com\r\n"
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Of this thread: far above what it takes (a fifth at most), far below what quadratic code would take."""
+    """Far above what it takes (a fifth at most), far below what quadratic code would take."""
     begun = time.thread_time()
     yield
     assert time.thread_time() - begun < seconds
