@@ -68,7 +68,7 @@ class Addresses:
             await client.zadd(keys.account_addresses(account_id), {address: self._now_ms()})
             change, declared = Change(enablews=enablews), {"declared": "01"[enablews]}
             members = self._fresh(change) | declared
-            (outcome,) = await self._claim(client, account_id, [(address, owned_since or _DROP_ALL)], members)
+            (outcome,) = await self._claim(account_id, [(address, owned_since or _DROP_ALL)], members)
             if outcome == lua.YOURS:
                 outcome = await self._update(account_id, address, change, declared)
             if outcome == lua.OTHERS:
@@ -119,7 +119,7 @@ class Addresses:
         async with self._store.call() as client:
             claims = await self._allowed(client, account_id, addresses)
             await self._take(client, account_id, addresses)
-            outcomes = await self._claim(client, account_id, claims, members)
+            outcomes = await self._claim(account_id, claims, members)
             if set(outcomes) != {lua.DONE}:
                 await self._undo(client, account_id, addresses, outcomes)
         for address, outcome in zip(addresses, outcomes, strict=True):
@@ -173,7 +173,6 @@ class Addresses:
 
     async def _claim(
         self,
-        client: Client,
         account_id: str,
         claims: Sequence[tuple[str, str]],
         members: dict[str, str],
@@ -185,8 +184,9 @@ class Addresses:
         )
         # Once more, and not before the claims are made: a release of the same address that ran meanwhile may have left
         # the set after we took the place, and an address that is claimed must be in it.
-        now = self._now_ms()
-        await client.zadd(keys.account_addresses(account_id), {address: now for address, _ in claims})
+        now_ms = self._now_ms()
+        places = [part for address, _ in claims for part in (now_ms, address)]
+        await self._store.ask(("ZADD", keys.account_addresses(account_id), *places))
         return cast("Outcomes", outcomes)
 
     async def _undo(

@@ -56,8 +56,8 @@ class ClusterStore(Store):
         self._learning = asyncio.Lock()
         self._turn = random.SystemRandom().randrange(_SLOTS)
 
-    async def ask_each(self, *commands: Command, durable: bool = False) -> list[Any]:
-        """As :meth:`Store.ask_each`; commands for several nodes are under way at once, in no order between nodes.
+    async def _answers(self, commands: Sequence[Command], *, durable: bool) -> list[Any]:
+        """As :meth:`Store._answers`; commands for several nodes are under way at once, in no order between nodes.
 
         The key of a command is its first argument, of a script the first of its keys.
         """

@@ -97,7 +97,14 @@ class Store:
         self, script: Script, *, keys: Sequence[str], args: Sequence[Argument] = (), durable: bool = False
     ) -> Any:
         """The reply of one script: bytes, int, None or a list of these. As :meth:`ask` otherwise."""
-        return (await self.ask(script.call(keys, args), durable=durable))[0]
+        # Every mail comes here, so this is not ask() of script.call(): that takes two microseconds more of some twenty.
+        rest = (len(keys), *keys, *args)
+        [reply] = await self._answers((("EVALSHA", script.sha1, *rest),), durable=durable)
+        if isinstance(reply, NoScriptError):
+            [reply] = await self._answers((("EVAL", script.source, *rest),), durable=durable)
+        if isinstance(reply, Exception):
+            raise self._unavailable(reply) from reply
+        return reply
 
     async def ask(self, *commands: Command, durable: bool = False) -> list[Any]:
         """The replies to some commands, in order; :meth:`Script.call` is one, too.
@@ -124,6 +131,7 @@ class Store:
         return replies
 
     async def _answers(self, commands: Sequence[Command], *, durable: bool) -> list[Any]:
+        """The replies, errors among them. Raises Unavailable."""
         question = _Question(commands, durable=durable)
         self._questions.append(question)
         if self._asking is None:
