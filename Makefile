@@ -4,7 +4,7 @@
 PYTHON       ?= python3
 ARGS         ?=
 COVERAGE_MIN ?= 90
-PROCESSES    ?= 2
+PROCESSES    ?= 3
 
 # Two sizes in one environment: what the service needs (make run), and everything (all other targets).
 VENV    := .venv
@@ -25,6 +25,9 @@ NEEDED := $(if $(wildcard $(STAMP)),$(STAMP),$(SERVICE))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 unexport PIP_CONSTRAINT PYTHONHOME PYTHONPATH
+
+# Hundreds of processes are started here, and each would compile all modules (a second of CPU for `relay serve`).
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTEST = $(PY) -m pytest -n $(PROCESSES) --dist worksteal
 

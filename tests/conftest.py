@@ -12,13 +12,18 @@ from typing import Any
 import pytest
 import redis
 import structlog
+from hypothesis import settings
 from playwright.async_api import Browser
 
 from tests import chromium, harness, node_packages, tools
+from tests.examples import examples
 from tests.once import made_once
 from tests.redis_server import RedisServer
 
 _TEST_SECONDS = 40.0
+
+settings.register_profile("relay", settings(), max_examples=examples(50))  # on top of what hypothesis does in CI
+settings.load_profile("relay")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from relay import settings as relay_settings
 from relay.service.app import Service
 from tests.api.conftest import ANN_KEY, BASE, BOB_KEY
+from tests.examples import examples
 from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.anyio
@@ -211,7 +212,7 @@ async def test_while_redis_is_away_the_answer_is_503_and_when_to_come_back() -> 
 
 
 ANY_EXAMPLES = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

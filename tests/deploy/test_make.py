@@ -130,7 +130,7 @@ def test_run_installs_what_the_service_needs_and_no_more(checkout: Path) -> None
 
 def test_what_tests_need_comes_into_the_same_environment_later(checkout: Path) -> None:
     installed(checkout, stamps=(".installed-service",))
-    assert steps(run("make", "test", folder=checkout)) == [*EVERYTHING, "pytest -n 2 --dist worksteal"]
+    assert steps(run("make", "test", folder=checkout)) == [*EVERYTHING, "pytest -n 3 --dist worksteal"]
     assert run("make", "run", folder=checkout).stdout == "relay demo\n"
 
 
@@ -188,11 +188,11 @@ def test_a_python_that_was_removed_takes_what_was_installed_with_it(checkout: Pa
             ],
         ),
         ("format", ["python -m ruff check --fix-only", "python -m ruff format"]),
-        ("test", ["python -m pytest -n 2 --dist worksteal --port 1"]),
+        ("test", ["python -m pytest -n 3 --dist worksteal --port 1"]),
         (
             "coverage",
             [
-                "python -m pytest -n 2 --dist worksteal"
+                "python -m pytest -n 3 --dist worksteal"
                 " --cov --cov-report=term-missing:skip-covered --cov-fail-under=90 --port 1"
             ],
         ),

@@ -26,6 +26,7 @@ from relay.builders import Built
 from relay.errors import UnsupportedMediaType
 from relay.inbound.providers import PROVIDERS
 from relay.inbound.webhook.provider import Answers, Delivery, HeadProven, NotProven, Post, Provider
+from tests.examples import examples
 from tests.harness import ADDRESS, Relay
 from tests.inbound import journey
 from tests.inbound.json_events import damaged
@@ -35,7 +36,7 @@ from tests.inbound.promises import assert_keeps, mails_or_refusal, proven_or_not
 # hypothesis warns of a test that runs in several classes, because it keeps one list of failures for all of them. Here
 # a body that breaks one provider is a good body to try on the others.
 ANY = settings(deadline=None, suppress_health_check=[HealthCheck.differing_executors])
-MANY = settings(ANY, max_examples=300)
+MANY = settings(ANY, max_examples=examples(80))
 LARGE = (
     "From: a@b.test\r\nSubject: large\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
     + "\r\n".join(["ünïcödé " * 12] * 30_000)

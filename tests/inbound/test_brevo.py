@@ -16,6 +16,7 @@ from relay.errors import BadRequest, UnsupportedMediaType
 from relay.inbound.providers.brevo import Brevo
 from relay.inbound.webhook.fetch_codec import decode, encode
 from relay.inbound.webhook.provider import Answers, Delivery, Fetch, Unreadable
+from tests.examples import examples
 from tests.inbound.contract import SharedSecretContract
 from tests.inbound.journey import filenames
 from tests.inbound.json_events import damaged
@@ -177,7 +178,7 @@ def test_an_event_of_another_webhook_is_told_so(event: dict[str, Any]) -> None:
         provider.parse(post([], json.dumps(event).encode()))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(damaged({"items": [ITEM | {"Attachments": FILES}, ITEM]}), st.binary(max_size=40))
 def test_any_post_and_any_files_are_mails_or_refused(body: bytes, content: bytes) -> None:
     with suppress(BadRequest, UnsupportedMediaType):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from relay.inbound.providers.cloudmailin import CloudMailin
 from relay.inbound.webhook.provider import Answers, Delivery
+from tests.examples import examples
 from tests.harness import ADDRESS
 from tests.inbound.contract import NamedByMailContract, SharedSecretContract
 from tests.inbound.posts import post
@@ -25,7 +26,7 @@ NAMES = (
     "envelope headers plain html attachments to recipients from remote_ip tls spamd score success message content"
     " url file_name content_type content_id disposition received message_id"
 )
-TOTAL = settings(max_examples=200, deadline=None)
+TOTAL = settings(max_examples=examples(60), deadline=None)
 BOUNDARY = "----cloudmailin"
 FORM = ("content-type", f"multipart/form-data; boundary={BOUNDARY}")
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from relay.inbound.providers.forwardemail import ForwardEmail
 from relay.inbound.webhook.provider import Answers, Delivery
+from tests.examples import examples
 from tests.harness import ADDRESS
 from tests.inbound.contract import JsonContract, NamedByMailContract, SharedSecretContract, SignedContract
 from tests.inbound.posts import header_values, post
@@ -25,7 +26,7 @@ NAMES = (
     "raw headers headerLines line text html attachments content data type filename contentType contentDisposition cid"
     " recipients session recipient remoteAddress provider mta arrivalDate key"
 )
-TOTAL = settings(max_examples=200, deadline=None)
+TOTAL = settings(max_examples=examples(60), deadline=None)
 
 
 def signed(body: bytes) -> list[tuple[str, str]]:

@@ -20,6 +20,7 @@ from relay.errors import BadRequest, UnsupportedMediaType
 from relay.inbound.providers.mailsac import Mailsac
 from relay.inbound.webhook.provider import Answers, Delivery, NotProven
 from relay.inbound.webhook.rebuild import rebuilt_mail
+from tests.examples import examples
 from tests.harness import ADDRESS, DOMAIN, MAILSAC_SECRET, SECRET, Relay
 from tests.inbound.contract import SharedSecretContract
 from tests.inbound.posts import NOW, Pairs, post
@@ -457,7 +458,7 @@ NAMES_MADE = {"from", "to", "cc", "bcc", "subject", "content-type", "mime-versio
 ANY_TEXT = st.text(max_size=12) | st.text(
     st.sampled_from('\r\n\0 \t:"\\<>@,;\x0b\x0c\x1c\x85\u2028aX='), max_size=12
 )
-TOTAL = settings(max_examples=300, deadline=None)
+TOTAL = settings(max_examples=examples(80), deadline=None)
 
 
 @TOTAL

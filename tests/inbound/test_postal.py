@@ -17,6 +17,7 @@ from relay.builders.postal import build
 from relay.errors import ConfigError
 from relay.inbound.providers.postal import Postal
 from relay.inbound.webhook.provider import Answers, Delivery
+from tests.examples import examples
 from tests.harness import ADDRESS, MAIL
 from tests.inbound import journey
 from tests.inbound.contract import JsonContract, SharedSecretContract, SignedContract
@@ -63,7 +64,7 @@ NAMES = [
     "data",
     "event",
 ]
-TOTAL = settings(max_examples=200, deadline=None)
+TOTAL = settings(max_examples=examples(60), deadline=None)
 FORM = ("content-type", "application/x-www-form-urlencoded")
 
 

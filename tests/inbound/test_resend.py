@@ -17,6 +17,7 @@ from relay.errors import BadRequest, NotAMail, UnsupportedMediaType
 from relay.inbound.providers.resend import Resend
 from relay.inbound.webhook.fetch_codec import decode, encode
 from relay.inbound.webhook.provider import Answers, Delivery, Fetch, NotProven
+from tests.examples import examples
 from tests.inbound.contract import ProviderContract
 from tests.inbound.json_events import damaged
 from tests.inbound.posts import NOW, header_values, post
@@ -152,7 +153,7 @@ def test_svix_signs_it() -> None:
     assert SECRET not in repr(provider)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(damaged(EVENT), damaged(EMAIL) | st.binary(max_size=40), st.binary(max_size=40) | st.just(MAIL))
 def test_any_post_and_any_answers_are_a_mail_or_refused(body: bytes, email: bytes, mail: bytes) -> None:
     with suppress(BadRequest, UnsupportedMediaType):

@@ -19,6 +19,7 @@ from relay.builders.ses import CERTIFICATE_URL, TOPIC, build, signed
 from relay.inbound.proof import sns
 from relay.inbound.providers.ses import Ses
 from relay.inbound.webhook.provider import Answers, Delivery, NotProven
+from tests.examples import examples
 from tests.harness import ADDRESS, MAIL, Relay
 from tests.inbound import journey
 from tests.inbound.contract import SharedSecretContract
@@ -53,7 +54,7 @@ NAMES = [
     "spamVerdict",
     "status",
 ]
-TOTAL = settings(max_examples=200, deadline=None)
+TOTAL = settings(max_examples=examples(60), deadline=None)
 DAY = timedelta(days=1)
 
 

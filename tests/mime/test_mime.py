@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
@@ -14,17 +12,10 @@ from relay.message import EmailAddress
 from relay.mime import parse
 from relay.mime.charset import decode
 from relay.mime.headers import MAX_DECODED
+from tests.cpu import within
 from tests.mime.test_corpus import raw_of
 
 FROM = b"From: ann@example.com\r\n"
-
-
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """CPU of this thread: far above what it takes (a fifth at most), far below what quadratic code would take."""
-    begun = time.thread_time()
-    yield
-    assert time.thread_time() - begun < seconds
 
 
 def html(body: str) -> bytes:
