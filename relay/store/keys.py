@@ -24,6 +24,8 @@ PARKED_BYTES = f"{PARKED}:bytes"  # string: what they and their bodies take
 FETCHES = (
     f"{PREFIX}{{fetches}}"  # sorted set: mails still to be fetched (score: not before, Unix ms), see fetches.py
 )
+ACCOUNT_KEPT = f"{PREFIX}account:{{%s}}:kept"  # hash: ``letters`` and ``bytes`` of an account; none on a cluster
+DUE = f"{PREFIX}{{due}}"  # sorted set: inboxes (score: when the oldest letter is too old, Unix ms), see letters/
 FETCHES_BYTES = f"{FETCHES}:bytes"  # string: what their hashes take
 
 
@@ -54,17 +56,34 @@ def address(inbox: str) -> str:
 
 def meta(inbox: str) -> str:
     """Hash: ``epoch`` (random), ``seq`` and ``ms`` (of the last message), ``mark`` (of Redis' history, as HISTORY
-    was then), ``large`` (there once was a message that is only announced)."""
+    was then), ``letters`` and ``bytes`` (counts of what is kept, rows included), ``large`` (of version 0.2: there once
+    was a message that is only announced)."""
     return f"{PREFIX}{{{inbox}}}:meta"
 
 
+def index(inbox: str) -> str:
+    """Stream: a row for each kept message of an inbox; entry ids are ``<ms>-<seq>``, fields see letters/layout.py."""
+    return f"{PREFIX}{{{inbox}}}:index"
+
+
+def letter(inbox: str, place: str) -> str:
+    """String: a letter, see letters/layout.py; ``place`` is ``<epoch>-<ms>-<seq>``."""
+    return f"{PREFIX}{{{inbox}}}:letter:{place}"
+
+
+def incoming(inbox: str, token: str) -> str:
+    """String: a large letter for a minute at most, until publish.lua gives it its name."""
+    return f"{PREFIX}{{{inbox}}}:incoming:{token}"
+
+
 def letterbox(inbox: str) -> str:
-    """Stream: the kept messages of an inbox; entry ids are ``<ms>-<seq>``, fields ``o`` owner, ``m`` message JSON."""
+    """Stream, of version 0.2: the kept messages of an inbox; entry ids are ``<ms>-<seq>``, fields ``o`` owner, ``m``
+    message JSON. What is in it goes into the index when somebody touches the inbox, see letters/adopt.py."""
     return f"{PREFIX}{{{inbox}}}:letters"
 
 
 def letter_ids(inbox: str) -> str:
-    """Sorted set: ``<_id> <owner>`` of each letter (score: its ``seq``). A stream gives no id without the message."""
+    """Sorted set, of version 0.2: ``<_id> <owner>`` of each letter in the letterbox (score: its ``seq``)."""
     return f"{PREFIX}{{{inbox}}}:letter-ids"
 
 
@@ -74,8 +93,14 @@ def flags(inbox: str) -> str:
 
 
 def starred(inbox: str) -> str:
-    """Hash: copies of starred messages, which outlive their letters; ``<_id> <account>`` -> message JSON."""
+    """Hash: rows of starred messages, which outlive their letters; ``<_id> <account>`` -> ``<bytes> <row>``, where the
+    bytes are of the copy that :func:`starred_letter` names. Of version 0.2: the message JSON itself."""
     return f"{PREFIX}{{{inbox}}}:starred"
+
+
+def starred_letter(inbox: str, field: str) -> str:
+    """String: the copy of a starred letter; ``field`` is ``<_id> <account>``, as in :func:`starred`."""
+    return f"{PREFIX}{{{inbox}}}:starred:{field}"
 
 
 def deleted(inbox: str, epoch: str) -> str:
