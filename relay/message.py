@@ -1,6 +1,6 @@
 """The message JSON shape: Mailsac's, as its WebSocket prints it, and the one that every listener receives.
 
-Nobody after :func:`encode` parses a message again: the same bytes travel through Redis to every socket.
+Nobody after :func:`encode` makes its bytes again: they travel compressed through Redis to every socket.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from relay.address import domain_of
+from relay.letters.layout import BODIES, Members, head
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,22 @@ class Message(NamedTuple):
     raw_synthesized: bool = False  # raw was rebuilt from parsed fields: DKIM will not verify
 
 
-def encode(message: Message) -> bytes:
-    """The mail as the bytes of a JSON object, once for all its recipients.
+class Encoded(NamedTuple):
+    """A mail as it is kept, as far as that is the same for all its recipients."""
+
+    row: Members
+    letter: Members
+
+
+class Kept(NamedTuple):
+    """A mail for one inbox, as it is kept: two sealed values, see :mod:`relay.letters.layout`."""
+
+    row: bytes
+    letter: bytes
+
+
+def encode(message: Message) -> Encoded:
+    """Once for all recipients. Takes time with a large mail: most of it in C, without the GIL.
 
     ``raw`` is text that turns back into the original bytes: encode it as UTF-8, or as latin-1 when
     ``"rawEncoding": "latin1"`` stands beside it.
@@ -77,18 +91,27 @@ def encode(message: Message) -> bytes:
     }
     if message.raw_synthesized:
         shape["rawSynthesized"] = True
-    return orjson.dumps(shape)
+    return seal(orjson.dumps(shape), shape, octets=_octets(message.raw))
 
 
-def for_inbox(encoded: bytes, inbox: str, original_inbox: str = "") -> bytes:
-    """The message for one inbox: the encoded mail with ``inbox``, ``originalInbox`` and ``domain``.
+def seal(json: bytes, shape: Mapping[str, Any], *, octets: int) -> Encoded:
+    """``json`` is ``shape`` encoded. ``octets``: of the mail when its lines end as RFC 5322 has them."""
+    shown = {name: value for name, value in shape.items() if name not in BODIES}
+    return Encoded(Members.seal(orjson.dumps(shown | {"octets": octets})), Members.seal(json))
 
-    ``inbox`` is the canonical address of the envelope recipient (RFC 5321 RCPT TO); ``original_inbox`` differs
-    only when the mail was rerouted (alias, catch-all), "" = it was not. ``_id`` is still missing: publish.lua puts
-    it in front, in the same step that stores the message.
+
+def for_inbox(encoded: Encoded, inbox: str, original_inbox: str = "") -> Kept:
+    """The mail for one inbox, see :func:`relay.letters.layout.head`.
+
+    ``_id`` is in neither value: publish.lua gives it, in the step that keeps them.
     """
-    envelope = {"inbox": inbox, "originalInbox": original_inbox or inbox, "domain": domain_of(inbox)}
-    return b"%b,%b" % (orjson.dumps(envelope)[:-1], encoded[1:])
+    recipient = head(inbox, original_inbox)
+    return Kept(encoded.row.to(recipient), encoded.letter.to(recipient))
+
+
+def _octets(raw: bytes) -> int:
+    """As RFC 1939 section 11 counts: a line end is two octets, and the last line has one."""
+    return len(raw) + raw.count(b"\n") - raw.count(b"\r\n") + 2 * (not raw.endswith(b"\n"))
 
 
 def raw_of(shape: Mapping[str, Any]) -> bytes:

@@ -11,6 +11,7 @@ import hashlib
 PREFIX = "relay:"
 
 CONTROL = f"{PREFIX}control"  # channel: what was revoked, released or switched off, see notices.py
+FORM = f"{PREFIX}form:2"  # channel: nothing is said there; who follows it knows the doorbells of this version
 SURVEY = f"{PREFIX}census"  # channel: whose sockets somebody wants to see, see delivery/survey.py; the name of 0.1
 ACCOUNTS = f"{PREFIX}accounts"  # set of account ids
 # String: Unix ms at which all of an accounts file was there. In the slot of ACCOUNTS: one node fewer that may be away.

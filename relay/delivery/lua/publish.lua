@@ -1,22 +1,33 @@
--- Publishes one message to one inbox, or says why nobody may have it. One atomic step:
--- did it come before -> is the inbox anybody's -> number the message -> put it into the letterbox -> ring the doorbell.
+-- Publishes one message to one inbox, or says why nobody may have it. One atomic step: did it come before -> is the inbox
+-- anybody's -> number the message -> keep its letter and its row -> ring the doorbell.
+-- include: letters/sweep
 --
--- KEYS  1 address hash, 2 meta hash, 3 letterbox stream, 4 ids of its letters, 5 what this event was stored as (all
---       with hash tag {inbox}); 6 mark of this Redis' history, 7 index of the domain's inboxes: not on a cluster, where
---       they are elsewhere
--- ARGV  1 inbox                    7 bytes above which the doorbell carries no message
---       2 owner of its domain, ""  8 inbox channel
---       3 inbox tag                9 domain channel
---       4 fresh epoch             10 seconds for which the sender may post the event again, 0 = it has no name
---       5 messages kept           11 message JSON without _id; last, because the store looks there for what is large
---       6 seconds kept
--- Returns {1, _id, owner, processes that listen (on a cluster, of those linked to this node)},
---         {2, _id it was stored under before, owner}, or {0, reason, owner}; an owner is "" when it is not known here.
-local address, meta, letters, ids, event, lineage, domain_inboxes = unpack(KEYS)
+-- KEYS  1 address hash, 2 meta hash, 3 index, 4 what this event was stored as, 5 what names of letters begin with,
+--       6 the letter, if it was brought beside, 7 letterbox of version 0.2 (all with hash tag {inbox});
+--       8 mark of this Redis' history, 9 index of the domain's inboxes, 10 inboxes with letters that get too old: not on a
+--       cluster, where they are elsewhere
+-- ARGV  1 inbox                    7 inbox channel
+--       2 owner of its domain, ""  8 domain channel
+--       3 inbox tag                9 seconds for which the sender may post the event again, 0 = it has no name
+--       4 fresh epoch             10 counts of accounts, as of letters/count.lua
+--       5 messages kept           11 bytes of row and letter
+--       6 seconds kept            12 row
+--      13 channel that all processes follow, 14 channel that all processes follow that know this form
+--      15 the message JSON without _id, for processes of version 0.2; "" = they are thought to be gone
+--      16 letter; "" = it was brought beside
+-- Returns {1, _id, owner, processes that listen (on a cluster, of those linked to this node), processes of version 0.2},
+--         {2, _id it was stored under before, owner}, {0, reason, owner}, or before anything is changed
+--         {3, "", ""}: the letterbox of version 0.2 is to be emptied first, {4, "", ""}: what was brought beside is gone,
+--         {5, "", ""}: there are processes of version 0.2, and the JSON for them was not brought.
+-- An owner is "" when it is not known here.
+local address, meta, index, event, letters, beside, old_letters = unpack(KEYS)
+local lineage, domain_inboxes, due = KEYS[8], KEYS[9], KEYS[10]
 local inbox, domain_owner, inbox_tag, fresh_epoch = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local keep_messages, keep_seconds, inline_bytes = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
-local inbox_channel, domain_channel, retry_seconds = ARGV[8], ARGV[9], tonumber(ARGV[10])
-local message = ARGV[11]
+local keep_messages, keep_seconds = tonumber(ARGV[5]), tonumber(ARGV[6])
+local inbox_channel, domain_channel, retry_seconds = ARGV[7], ARGV[8], tonumber(ARGV[9])
+local accounts, bytes, shown, everybody, knows_form = ARGV[10], ARGV[11], ARGV[12], ARGV[13], ARGV[14]
+local for_old, letter = ARGV[15], ARGV[16]
+local SWEPT_AT_ONCE = 20
 
 if retry_seconds > 0 then
   local stored = redis.call('GET', event)
@@ -31,6 +42,14 @@ else
   owner = domain_owner
   if owner == '' then return {0, 'not reserved', ''} end
 end
+if redis.call('EXISTS', old_letters) == 1 then return {3, '', ''} end -- its letters came before this one
+if letter == '' and redis.call('EXISTS', beside) == 0 then return {4, '', ''} end
+local old_processes = 0
+if lineage then
+  local links = redis.call('PUBSUB', 'NUMSUB', everybody, knows_form)
+  old_processes = links[2] - links[4]
+  if old_processes > 0 and for_old == '' then return {5, '', ''} end
+end
 
 -- A Redis that was promoted, or that came back from a snapshot, may lack letters that were answered 200, and would give
 -- their numbers to others. Its mark (store/lineage.py; on a cluster the node) tells, and another epoch begins.
@@ -42,37 +61,46 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local epoch, seq, ms, known_mark = unpack(redis.call('HMGET', meta, 'epoch', 'seq', 'ms', 'mark'))
 if not epoch then
   epoch, seq, ms = fresh_epoch, 0, 0
-  redis.call('DEL', letters, ids) -- letters of a lost epoch: nobody can resume them, and their ids could clash
+  redis.call('DEL', index) -- rows of a lost epoch: nobody can resume them, and their ids could clash
 elseif mark and known_mark and mark ~= known_mark then
   epoch = fresh_epoch
 end
 seq = tonumber(seq) + 1
 ms = math.max(now, tonumber(ms)) -- stream ids must rise although clocks may step back
 local entry = string.format('%.0f-%.0f', ms, seq)
-local id = inbox_tag .. epoch .. '-' .. entry
-local frame = '{"_id":"' .. id .. '",' .. string.sub(message, 2)
-local large = #frame > inline_bytes
-
+local place = epoch .. '-' .. entry
+local id = inbox_tag .. place
 local kept_ms = keep_seconds * 1000
+
 redis.call('HSET', meta, 'epoch', epoch, 'seq', string.format('%.0f', seq), 'ms', string.format('%.0f', ms))
 if mark and mark ~= known_mark then redis.call('HSET', meta, 'mark', mark) end
-if large then redis.call('HSET', meta, 'large', '1') end -- who reads the letterbox takes one letter at a time
 -- The counter outlives the letters, so that a listener who comes back late learns that it missed something.
 redis.call('PEXPIRE', meta, string.format('%.0f', math.max(kept_ms * 4, 30 * 86400 * 1000)))
-redis.call('XADD', letters, 'MAXLEN', '=', keep_messages, entry, 'o', owner, 'm', frame)
-redis.call('XTRIM', letters, 'MINID', '=', string.format('%.0f-0', math.max(now - kept_ms, 0)))
-redis.call('PEXPIRE', letters, string.format('%.0f', kept_ms))
-redis.call('ZADD', ids, string.format('%.0f', seq), id .. ' ' .. owner)
-redis.call('ZREMRANGEBYRANK', ids, 0, -(redis.call('XLEN', letters) + 1)) -- what went, were the oldest
-redis.call('PEXPIRE', ids, string.format('%.0f', kept_ms))
+if letter == '' then
+  redis.call('RENAME', beside, letters .. place)
+  redis.call('PEXPIRE', letters .. place, string.format('%.0f', kept_ms))
+else
+  redis.call('PSETEX', letters .. place, string.format('%.0f', kept_ms), letter)
+end
+redis.call('XADD', index, entry, 'o', owner, 'e', epoch, 'b', bytes, 'r', shown)
+count(meta, accounts, owner, 1, bytes)
+local oldest = sweep(index, letters, meta, accounts, now - kept_ms, keep_messages, SWEPT_AT_ONCE)
 if retry_seconds > 0 then redis.call('SET', event, id, 'EX', retry_seconds) end
 if domain_inboxes then
   redis.call('ZADD', domain_inboxes, string.format('%.0f', ms), inbox)
   redis.call('ZREMRANGEBYSCORE', domain_inboxes, '-inf', string.format('%.0f', now - kept_ms))
   redis.call('PEXPIRE', domain_inboxes, string.format('%.0f', kept_ms))
+  redis.call('ZADD', due, string.format('%.0f', (oldest or now) + kept_ms), inbox)
 end
 
-local bell = owner .. '\n' .. inbox .. '\n' .. id .. '\n'
-if not large then bell = bell .. frame end
+-- Processes of version 0.2 do not know the first bell, and pass it over; for those of now the second is a repetition. The
+-- nodes of a cluster do not know who is linked to the others: there the old bell says only that something came.
+local bell = table.concat({owner, inbox, id, letter}, '\0')
 local listening = redis.call('PUBLISH', inbox_channel, bell) + redis.call('PUBLISH', domain_channel, bell)
-return {1, id, owner, listening}
+if old_processes > 0 or not lineage then
+  local old_bell = owner .. '\n' .. inbox .. '\n' .. id .. '\n'
+  if for_old ~= '' then old_bell = old_bell .. '{"_id":"' .. id .. '",' .. string.sub(for_old, 2) end
+  redis.call('PUBLISH', inbox_channel, old_bell)
+  redis.call('PUBLISH', domain_channel, old_bell)
+end
+return {1, id, owner, listening, old_processes}
