@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from relay.letters.layout import BODIES, Members, head
+from relay.letters.layout import Members, head, octets, row
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +91,7 @@ def encode(message: Message) -> Encoded:
     }
     if message.raw_synthesized:
         shape["rawSynthesized"] = True
-    return seal(orjson.dumps(shape), shape, octets=_octets(message.raw))
-
-
-def seal(json: bytes, shape: Mapping[str, Any], *, octets: int) -> Encoded:
-    """``json`` is ``shape`` encoded. ``octets``: of the mail when its lines end as RFC 5322 has them."""
-    shown = {name: value for name, value in shape.items() if name not in BODIES}
-    return Encoded(Members.seal(orjson.dumps(shown | {"octets": octets})), Members.seal(json))
+    return Encoded(row(shape, octets(message.raw)), Members.seal(orjson.dumps(shape)))
 
 
 def for_inbox(encoded: Encoded, inbox: str, original_inbox: str = "") -> Kept:
@@ -107,11 +101,6 @@ def for_inbox(encoded: Encoded, inbox: str, original_inbox: str = "") -> Kept:
     """
     recipient = head(inbox, original_inbox)
     return Kept(encoded.row.to(recipient), encoded.letter.to(recipient))
-
-
-def _octets(raw: bytes) -> int:
-    """As RFC 1939 section 11 counts: a line end is two octets, and the last line has one."""
-    return len(raw) + raw.count(b"\n") - raw.count(b"\r\n") + 2 * (not raw.endswith(b"\n"))
 
 
 def raw_of(shape: Mapping[str, Any]) -> bytes:

@@ -49,8 +49,13 @@ class MessageId(NamedTuple):
 
     @property
     def entry(self) -> str:
-        """The id of its entry in the letterbox."""
+        """The id of its entry in the index."""
         return f"{self.ms}-{self.seq}"
+
+    @property
+    def place(self) -> str:
+        """What names its letter within the inbox: ``<epoch>-<ms>-<seq>``."""
+        return f"{self.epoch}-{self.ms}-{self.seq}"
 
     def continues(self, last: MessageId) -> bool:
         """Whether nothing can lie between ``last`` and this."""

@@ -1,8 +1,8 @@
 """Redis as the way between processes: publish, follow, probe.
 
-Each inbox has a letterbox (a Redis stream that holds its messages, letterbox.py) and a doorbell (a pub/sub channel);
-its whole domain has a second doorbell. publish.lua writes the one and rings the others in one atomic step. This is
-the only file that knows pub/sub; accounts/ only adds notices to its own transactions.
+Each inbox has letters, an index of them (letterbox.py), and a doorbell (a pub/sub channel); its whole domain has a
+second doorbell. publish.lua keeps the letter and rings the doorbells in one atomic step. This is the only file that
+knows pub/sub; accounts/ only adds notices to its own transactions.
 """
 
 from __future__ import annotations
@@ -14,21 +14,28 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
 from relay import clock
 from relay.address import domain_of
 from relay.errors import Unavailable
+from relay.letters.adopt import adopt
+from relay.letters.layout import Sealed
+from relay.message import Kept
 from relay.message_id import BadMessageId, MessageId
 from relay.store import Script, Store, keys
 from relay.store.notices import Notice
 
 _PUBLISH = Script.load("delivery/lua/publish.lua")
-# Redis cuts off every subscriber for whom 32 MB of pub/sub output wait (client-output-buffer-limit), so a
-# doorbell stays small: each node reads a larger message from the letterbox.
-_INLINE_BYTES = 64 * 1024
+# What a script is given, it hashes byte by byte, several times. A larger letter is brought beside it, and each node
+# reads it from the letterbox: Redis also cuts off every subscriber for whom 32 MB of pub/sub output wait.
+_INLINE_BYTES = 16 * 1024
+_BESIDE_MS = 60_000  # for which a letter is kept that was brought, but not published
+_ALONE_BYTES = 256 * 1024  # what is larger takes a connection of its own, so that small mail need not wait for it
+# Processes of version 0.2 get a larger message JSON from nowhere: they are told of a gap.
+_OLD_INLINE_BYTES = 1024 * 1024
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -59,7 +66,8 @@ class Unwanted:
 
 
 _NOT_RESERVED = Unwanted("not reserved")  # as publish.lua says it
-_UNWANTED, _STORED, _REPEATED = range(3)  # outcomes of publish.lua
+_UNWANTED, _STORED, _REPEATED, _OLD_LETTERS, _BESIDE_IS_GONE, _OLD_PROCESSES = range(6)  # outcomes of publish.lua
+_TRIES = 4  # each outcome that asks for something else comes once, as a rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +79,12 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class Doorbell:
-    """A message reached ``inbox``, which is ``owner``'s. ``frame`` is its JSON; None = read the letterbox."""
+    """A message reached ``inbox``, which is ``owner``'s. ``letter`` is sealed; None = read the letterbox."""
 
     owner: str
     inbox: str
     id: MessageId
-    frame: bytes | None
+    letter: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +140,12 @@ class _Names(NamedTuple):
 
     domain: str
     tag: str
-    keys: tuple[str, str, str, str]  # of the inbox's slot
-    keys_elsewhere: tuple[str, str]
+    address: str
+    meta: str
+    rows: str
+    letters: str
+    old_letters: str
+    keys_elsewhere: tuple[str, str, str]
     channels: tuple[str, str]
 
 
@@ -143,8 +155,12 @@ def _names(inbox: str) -> _Names:
     return _Names(
         domain,
         keys.inbox_tag(inbox),
-        (keys.address(inbox), keys.meta(inbox), keys.letterbox(inbox), keys.letter_ids(inbox)),
-        (keys.REDIS_LINEAGE, keys.domain_inboxes(domain)),
+        keys.address(inbox),
+        keys.meta(inbox),
+        keys.index(inbox),
+        keys.letter(inbox, ""),
+        keys.letterbox(inbox),
+        (keys.REDIS_LINEAGE, keys.domain_inboxes(domain), keys.DUE),
         (keys.inbox_channel(inbox), keys.domain_channel(domain)),
     )
 
@@ -157,71 +173,109 @@ class Bus:
     ) -> None:
         """``restore`` puts back what a Redis that lost everything must hold; whether to ask it again."""
         self._store = store
+        self._alone = store.with_own_queue()
         self._restore = restore
         self._keep = (keep_messages, keep_seconds)
         self._epochs = secrets.randbits(24)
+        self._tokens = secrets.token_hex(8)
+        self._brought = 0
+        self._old_processes = False  # as far as the last publish saw
         self.doubted = asyncio.Event()  # a publish has failed: is the link to the same Redis alive?
 
-    async def publish(
-        self, inbox: str, message: bytes, event: IdempotencyKey | None = None
-    ) -> Published | Unwanted:
-        """Stores and announces one message (:func:`relay.message.for_inbox`) for one canonical address.
+    async def publish(self, inbox: str, mail: Kept, event: IdempotencyKey | None = None) -> Published | Unwanted:
+        """Keeps and announces one mail (:func:`relay.message.for_inbox`) for one canonical address.
 
         Once for each ``event`` and inbox; without one, each call is a message of its own. After it returns Published
         the message survives this process. After Unavailable it may have been stored.
         """
         try:
-            outcome = await self._try_publish(inbox, message, event, domain_owner="")
+            outcome = await self._try_publish(inbox, mail, event, domain_owner="")
             if outcome == _NOT_RESERVED:
-                outcome = await self._publish_unreserved(inbox, message, event)
+                outcome = await self._publish_unreserved(inbox, mail, event)
         except Unavailable:
             self.doubted.set()
             raise
         return outcome
 
     async def _publish_unreserved(
-        self, inbox: str, message: bytes, event: IdempotencyKey | None
+        self, inbox: str, mail: Kept, event: IdempotencyKey | None
     ) -> Published | Unwanted:
         """For the owner of the domain, if there is one; but first see whether Redis has forgotten everybody."""
         if await self._restore():
-            outcome = await self._try_publish(inbox, message, event, domain_owner="")
+            outcome = await self._try_publish(inbox, mail, event, domain_owner="")
             if outcome != _NOT_RESERVED:
                 return outcome
         [owner] = await self._store.ask(("HGET", keys.domain(domain_of(inbox)), "owner"))
         if not owner:
             return _NOT_RESERVED
-        return await self._try_publish(inbox, message, event, domain_owner=owner.decode())
+        return await self._try_publish(inbox, mail, event, domain_owner=owner.decode())
 
     async def _try_publish(
-        self, inbox: str, message: bytes, event: IdempotencyKey | None, *, domain_owner: str
+        self, inbox: str, mail: Kept, event: IdempotencyKey | None, *, domain_owner: str
     ) -> Published | Unwanted:
-        of = _names(inbox)
-        names = [*of.keys, keys.seen(inbox, event.name) if event else of.keys[0]]
         if self._store.clustered:
-            await self._index(of.domain, inbox)
-        else:
-            names += of.keys_elsewhere
-        arguments = (
-            *(inbox, domain_owner, of.tag, self._fresh_epoch(), *self._keep, _INLINE_BYTES),
-            *(*of.channels, event.retry_seconds if event else 0, message),
-        )
-        outcome, text, owner, *listening = await self._store.run(
-            _PUBLISH, keys=names, args=arguments, durable=True
-        )
-        if outcome == _UNWANTED:
-            return Unwanted(text.decode(), owner.decode())
+            await self._index(inbox)
+        for _ in range(_TRIES):
+            outcome, text, owner, *heard_by = await self._run(inbox, mail, event, domain_owner)
+            if outcome == _UNWANTED:
+                return Unwanted(text.decode(), owner.decode())
+            if outcome in (_STORED, _REPEATED):
+                return self._published(outcome, text, owner, heard_by)
+            if outcome == _OLD_LETTERS:
+                await adopt(self._store, inbox, keep_seconds=self._keep[1])
+            elif outcome == _OLD_PROCESSES:
+                self._old_processes = True
+        raise Unavailable("Redis gave up what it had just been brought; try again")
+
+    def _published(self, outcome: int, text: bytes, owner: bytes, heard_by: list[int]) -> Published:
         # The nodes of a cluster pass a message on, and count none but their own listeners.
-        heard = None if self._store.clustered or not listening else listening[0] > 0
+        heard = None if self._store.clustered or not heard_by else heard_by[0] > 0
+        if heard_by:
+            self._old_processes = heard_by[1] > 0
         return Published(text.decode(), outcome == _REPEATED, owner.decode(), heard)
 
-    async def _index(self, domain: str, inbox: str) -> None:
-        """On a cluster the index of a domain is elsewhere: written before, so that it never lacks an inbox."""
+    async def _run(self, inbox: str, mail: Kept, event: IdempotencyKey | None, domain_owner: str) -> list[Any]:
+        """The reply of publish.lua."""
+        of = _names(inbox)
+        seen = keys.seen(inbox, event.name) if event else of.address
+        inline = len(mail.letter) <= _INLINE_BYTES
+        beside = of.address if inline else keys.incoming(inbox, self._token())
+        elsewhere = () if self._store.clustered else of.keys_elsewhere
+        names = (of.address, of.meta, of.rows, seen, of.letters, beside, of.old_letters, *elsewhere)
+        arguments = (
+            *(inbox, domain_owner, of.tag, self._fresh_epoch(), *self._keep, *of.channels),
+            *(event.retry_seconds if event else 0, "" if self._store.clustered else keys.ACCOUNT_KEPT),
+            *(len(mail.row) + len(mail.letter), mail.row, keys.CONTROL, keys.FORM, self._for_old_processes(mail)),
+            mail.letter if inline else b"",
+        )
+        if inline:
+            reply: list[Any] = await self._store.run(_PUBLISH, keys=names, args=arguments, durable=True)
+            return reply
+        store = self._alone if len(mail.letter) > _ALONE_BYTES else self._store
+        brought = ("PSETEX", beside, _BESIDE_MS, mail.letter)
+        _, reply = await store.ask(brought, _PUBLISH.call(names, arguments), durable=True)
+        return reply
+
+    def _for_old_processes(self, mail: Kept) -> bytes:
+        """The message JSON without ``_id`` while there are any; "-" when it is too large."""
+        if not self._old_processes:
+            return b""
+        sealed = Sealed.parse(mail.letter)
+        return sealed.without_id() if sealed.size_bytes <= _OLD_INLINE_BYTES else b"-"
+
+    def _token(self) -> str:
+        self._brought += 1
+        return f"{self._tokens}-{self._brought}"
+
+    async def _index(self, inbox: str) -> None:
+        """On a cluster two indexes are elsewhere: written before, so that they never lack an inbox."""
         now_ms, (_, keep_seconds) = clock.now_ms(), self._keep
-        index = keys.domain_inboxes(domain)
+        index = keys.domain_inboxes(domain_of(inbox))
         await self._store.ask(
             ("ZADD", index, now_ms, inbox),
             ("ZREMRANGEBYSCORE", index, "-inf", now_ms - keep_seconds * 1000),
             ("EXPIRE", index, keep_seconds),
+            ("ZADD", keys.DUE, "NX", now_ms + keep_seconds * 1000, inbox),
         )
 
     def _fresh_epoch(self) -> str:
@@ -296,12 +350,14 @@ def _event(channel: bytes, payload: bytes) -> LinkEvent | None:
 
 
 def _doorbell(payload: bytes) -> Doorbell | None:
-    parts = payload.split(b"\n", 3)
+    parts = payload.split(b"\0", 3)
+    if len(parts) != 4:
+        parts = payload.split(b"\n", 3)  # of version 0.2
     if len(parts) != 4:
         return None  # not ours
-    owner, inbox, message_id, frame = parts
+    owner, inbox, message_id, letter = parts
     try:
-        return Doorbell(owner.decode(), inbox.decode(), MessageId.parse(message_id.decode()), frame or None)
+        return Doorbell(owner.decode(), inbox.decode(), MessageId.parse(message_id.decode()), letter or None)
     except (BadMessageId, UnicodeDecodeError):
         return None
 

@@ -113,7 +113,7 @@ class CatchUp:
             self._metrics.delivered.inc(handed.sockets)
             self._activity.delivered(item.owner, item.inbox, item.id, *handed)
             recovered += 1
-            delivered_bytes += len(item.frame)
+            delivered_bytes += item.size_bytes
             if delivered_bytes > self._turn_bytes:
                 delivered_bytes = 0
                 await asyncio.sleep(0)  # a socket that cannot write meanwhile looks slow

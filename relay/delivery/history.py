@@ -1,7 +1,7 @@
 """What some inboxes got after the place where a reader of theirs stands: letters, and gaps where some are missing.
 
 Oldest first over all inboxes, so that the one ``_id`` that a client saw last says where it stands in each of them.
-Little is in memory at a time: a page of small letters, or one large letter, for each inbox.
+Rows of the index say what there is. Little of the letters is in memory at a time: some small ones, or one large one.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import heapq
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from relay.delivery.letter import Gap, GapReason, Letter
 from relay.delivery.letterbox import (
-    PAGE_LETTERS,
+    PAGE_ROWS,
     Entry,
     Floor,
     Letterbox,
@@ -23,7 +24,11 @@ from relay.delivery.letterbox import (
 from relay.delivery.tombstones import Tombstones
 from relay.message_id import MessageId
 
-_AHEAD_BYTES = 8 * 1024 * 1024  # of letters whose turn has not come; beyond it they are read again then
+_AHEAD_BYTES = (
+    8 * 1024 * 1024
+)  # of letters whose turn has not come; beyond it each is read alone, when it has come
+_AT_ONCE_BYTES = 1024 * 1024  # of letters that are read together: a ms of Redis' time
+_INBOXES_AT_ONCE = 16  # whose rows are read together
 _LARGEST_SEQ = 2**64 - 1  # Redis: the largest second half of an entry id
 
 
@@ -47,16 +52,16 @@ Start = After | Since
 class _InboxReader:
     """One inbox on the way: what was read of it and not yet taken."""
 
-    __slots__ = ("ahead", "exhausted", "inbox", "large", "last", "reader", "start")
+    __slots__ = ("ahead", "exhausted", "inbox", "last", "letters", "reader", "start")
 
     def __init__(self, inbox: str, start: Start, top: Top | None) -> None:
         self.inbox = inbox
         self.reader = start.message if isinstance(start, After) else None  # has this, and all before it
         self.last = self.reader  # the message before the first ahead; None = whatever there was
         self.start = _first_page(start, top)
-        self.large = top is not None and top.large
         self.exhausted = False
         self.ahead: deque[Entry] = deque()
+        self.letters: deque[bytes | None] = deque()  # of the first ahead, as far as they are read
 
     def put(self, page: Page) -> None:
         """Takes what was read from ``start``."""
@@ -92,7 +97,7 @@ class OldestFirst:
         self._opened = False
         self._order: list[tuple[int, int, str, _InboxReader]] = []  # by the first letter ahead
         self._gaps: deque[Gap] = deque()
-        self._page_letters = max(1, PAGE_LETTERS // max(len(starts), 1))
+        self._page_rows = max(1, PAGE_ROWS // max(len(starts), 1))
         self._ahead_bytes = 0
         self._deleted: dict[tuple[str, str], Tombstones] = {}  # by inbox and epoch, as last read
 
@@ -117,19 +122,39 @@ class OldestFirst:
     async def _take(self) -> Letter | Gap | None:
         """The next letter; None when it was deleted meanwhile."""
         shelf = heapq.heappop(self._order)[-1]
-        entry = shelf.ahead.popleft()
-        self._ahead_bytes -= len(entry.frame)
-        before, shelf.last = shelf.last, entry.id
+        if not shelf.letters:
+            await self._load(shelf)
+        before, entry, letter = shelf.last, shelf.ahead[0], shelf.letters[0]
+        reached = self._pop(shelf)
+        while letter is None and shelf.letters and shelf.letters[0] is None:  # what expired is one gap
+            reached = self._pop(shelf)
+        shelf.last = reached.id
         if not shelf.ahead:
             await self._read([shelf])
         self._queue(shelf)
-        # Without its frame it was put back, and is read again.
-        frame = entry.frame or await self._letterbox.fetch(shelf.inbox, entry.id)
-        if frame is None and await self._were_deleted(shelf.inbox, entry.id, entry.id.seq, itself=True):
+        if letter is not None:
+            return Letter.of(entry.owner, shelf.inbox, entry.id, letter)
+        if await self._were_deleted(shelf.inbox, entry.id, reached.id.seq, itself=True):
             return None
-        if frame is None:
-            return Gap(shelf.inbox, before, None, "trimmed", reached=entry.id)
-        return Letter(entry.owner, shelf.inbox, entry.id, frame)
+        return Gap(shelf.inbox, before, None, await self._why(shelf.inbox, "trimmed"), reached=reached.id)
+
+    def _pop(self, shelf: _InboxReader) -> Entry:
+        entry = shelf.ahead.popleft()
+        shelf.letters.popleft()
+        self._ahead_bytes -= entry.stored_bytes
+        return entry
+
+    async def _load(self, shelf: _InboxReader) -> None:
+        """The letters of the first that are ahead: one at least."""
+        room = min(_AT_ONCE_BYTES, _AHEAD_BYTES - self._ahead_bytes)
+        some = [shelf.ahead[0]]
+        for entry in islice(shelf.ahead, 1, None):
+            room -= some[-1].stored_bytes
+            if entry.stored_bytes > room:
+                break
+            some.append(entry)
+        self._ahead_bytes += sum(entry.stored_bytes for entry in some)
+        shelf.letters.extend(await self._letterbox.letters(shelf.inbox, [entry.id for entry in some]))
 
     def _queue(self, shelf: _InboxReader) -> None:
         if shelf.ahead:
@@ -139,29 +164,18 @@ class OldestFirst:
     async def _open(self) -> None:
         tops = await self._letterbox.tops(self._starts)
         shelves = [_InboxReader(inbox, start, tops[inbox]) for inbox, start in self._starts.items()]
-        small = [shelf for shelf in shelves if not shelf.large]
-        groups = [small[at : at + PAGE_LETTERS] for at in range(0, len(small), PAGE_LETTERS)]
-        for group in [*groups, *([shelf] for shelf in shelves if shelf.large)]:
-            await self._read(group)
+        for at in range(0, len(shelves), _INBOXES_AT_ONCE):
+            await self._read(shelves[at : at + _INBOXES_AT_ONCE])
         for shelf in shelves:
             await self._open_gap(shelf, self._starts[shelf.inbox], tops[shelf.inbox])
             self._queue(shelf)
 
     async def _read(self, shelves: list[_InboxReader]) -> None:
-        """Letters for each that has none ahead, if there are; all of them are small, or there is one."""
-        count = 1 if shelves[0].large else self._page_letters
+        """Rows for each that has none ahead, if there are."""
         while empty := [shelf for shelf in shelves if not shelf.ahead and not shelf.exhausted]:
-            pages = await self._letterbox.pages([(shelf.inbox, shelf.start) for shelf in empty], count)
+            pages = await self._letterbox.pages([(shelf.inbox, shelf.start) for shelf in empty], self._page_rows)
             for shelf, page in zip(empty, pages, strict=True):
                 shelf.put(page)
-                self._ahead_bytes += sum(len(entry.frame) for entry in shelf.ahead)
-                if self._ahead_bytes > _AHEAD_BYTES and len(self._starts) > 1:
-                    self._put_back(shelf)
-
-    def _put_back(self, shelf: _InboxReader) -> None:
-        """Keeps the ids of what is ahead: they are needed for the order, the letters not yet."""
-        self._ahead_bytes -= sum(len(entry.frame) for entry in shelf.ahead)
-        shelf.ahead = deque(entry._replace(frame=b"") for entry in shelf.ahead)
 
     async def _open_gap(self, shelf: _InboxReader, start: Start, top: Top | None) -> None:
         """The gaps that no pair of neighbouring letters shows: before everything, or where nothing is left."""

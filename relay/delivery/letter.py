@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 from relay.errors import Close
+from relay.letters.layout import Sealed, json_bytes
 from relay.message_id import MessageId
+
+_JSON = "json"  # the name among the variants
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,8 +20,27 @@ class Letter:
     owner: str  # account that may read it
     inbox: str
     id: MessageId
-    frame: bytes  # the message JSON
+    sealed: Sealed
+    size_bytes: int  # of the message JSON
     variants: dict[str, bytes] = field(default_factory=dict)  # what the door out makes of it, once for all
+
+    @classmethod
+    def of(cls, owner: str, inbox: str, message: MessageId, value: bytes) -> Letter:
+        """From the sealed value. Raises BadLetter."""
+        sealed = Sealed.parse(value)
+        return cls(owner, inbox, message, sealed, json_bytes(sealed, str(message)))
+
+    @property
+    def frame(self) -> bytes:
+        """The message JSON, made once. Raises BadLetter: it is damaged."""
+        made = self.variants.get(_JSON)
+        if made is None:
+            made = self.variants[_JSON] = self.sealed.json(str(self.id))
+        return made
+
+    def inflate(self) -> None:
+        """Makes :attr:`frame` now; of a large message in a thread."""
+        assert self.frame  # noqa: S101
 
 
 GapReason = Literal["expired", "trimmed", "epoch"]

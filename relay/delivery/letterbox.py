@@ -9,26 +9,25 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from relay.delivery.tombstones import Tombstones
-from relay.message_id import BadMessageId, MessageId
+from relay.letters.adopt import adopt
+from relay.message_id import MessageId
 from relay.store import Script, Store, keys
 
 _FLOOR = Script.load("delivery/lua/floor.lua")
-# Of what publish.lua announces inline, as much as this comes in one page; of what it only announces, one letter.
-PAGE_LETTERS = 16
+PAGE_ROWS = 100  # of an inbox; some 60 KB
 _QUESTIONS_AT_ONCE = 500  # small ones: some 20 ms of Redis' and our time
-_AFTER_HEAD = len('{"_id":"')
 
 
 class Entry(NamedTuple):
-    """One kept letter."""
+    """The row of one kept letter."""
 
     id: MessageId
     owner: str  # account that it came for
-    frame: bytes  # the message JSON
+    stored_bytes: int  # of row and letter
 
 
 class Page(NamedTuple):
-    """Some kept letters, in order."""
+    """Some rows, in order."""
 
     entries: list[Entry]
     end: str  # entry id of the last, "" = there was none
@@ -39,7 +38,6 @@ class Top(NamedTuple):
     """How far an inbox has come."""
 
     last: MessageId  # of the newest message, kept or not
-    large: bool  # whether there may be letters beyond what a doorbell carries
 
 
 class Floor(NamedTuple):
@@ -63,21 +61,29 @@ class Letterbox:
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     async def tops(self, inboxes: Collection[str]) -> dict[str, Top | None]:
-        """By inbox; None where no mail is known of: there was none, or it is forgotten."""
+        """By inbox; None where no mail is known of: there was none, or it is forgotten.
+
+        An inbox with letters of version 0.2 has them in the form of now afterwards.
+        """
         wanted = list(inboxes)
         tops: dict[str, Top | None] = {}
         for start in range(0, len(wanted), _QUESTIONS_AT_ONCE):
             some = wanted[start : start + _QUESTIONS_AT_ONCE]
-            rows = await self._store.ask(
-                *(("HMGET", keys.meta(inbox), "epoch", "ms", "seq", "large") for inbox in some)
+            replies = await self._store.ask(
+                *(("HMGET", keys.meta(inbox), "epoch", "ms", "seq") for inbox in some),
+                *(("EXISTS", keys.letterbox(inbox)) for inbox in some),
             )
+            rows, old = replies[: len(some)], replies[len(some) :]
             tops.update((inbox, _top(inbox, row)) for inbox, row in zip(some, rows, strict=True))
+            for inbox, exists in zip(some, old, strict=True):
+                if exists:
+                    await adopt(self._store, inbox, keep_seconds=self.keep_seconds)
         return tops
 
     async def floor(self, inbox: str, newest: MessageId) -> Floor | None:
         """Where what is lost of an inbox ends; None when its newest message is lost too."""
-        names = keys.letterbox(inbox), keys.deleted(inbox, newest.epoch), keys.letter_ids(inbox)
-        found = await self._store.run(_FLOOR, keys=names, args=[newest.seq])
+        names = keys.index(inbox), keys.deleted(inbox, newest.epoch)
+        found = await self._store.run(_FLOOR, keys=names, args=[newest.seq, self.keep_seconds * 1000])
         return Floor(*map(int, found)) if found else None
 
     async def deleted(self, inbox: str, epoch: str) -> Tombstones:
@@ -86,16 +92,26 @@ class Letterbox:
         return Tombstones(members)
 
     async def pages(self, starts: Sequence[tuple[str, str]], count: int) -> list[Page]:
-        """For each inbox the first ``count`` letters from its start: an entry id, after "(" when it is exclusive."""
+        """For each inbox the first ``count`` rows from its start: an entry id, after "(" when it is exclusive."""
         replies = await self._store.ask(
-            *(("XRANGE", keys.letterbox(inbox), start, "+", "COUNT", count) for inbox, start in starts)
+            *(("XRANGE", keys.index(inbox), start, "+", "COUNT", count) for inbox, start in starts)
         )
-        return [_page(rows, count) for rows in replies]
+        return [_page(inbox, rows, count) for (inbox, _), rows in zip(starts, replies, strict=True)]
 
     async def fetch(self, inbox: str, message: MessageId) -> bytes | None:
-        """The JSON of one letter; None when it is no longer kept."""
-        [page] = await self.pages([(inbox, message.entry)], 1)
-        return page.entries[0].frame if page.entries and page.entries[0].id == message else None
+        """One sealed letter; None when it is no longer kept."""
+        [letter] = await self.letters(inbox, [message])
+        if letter is None:  # perhaps a process of version 0.2 has put it where they look
+            [old] = await self._store.ask(("EXISTS", keys.letterbox(inbox)))
+            if old:
+                await adopt(self._store, inbox, keep_seconds=self.keep_seconds)
+                [letter] = await self.letters(inbox, [message])
+        return letter
+
+    async def letters(self, inbox: str, messages: Sequence[MessageId]) -> list[bytes | None]:
+        """Sealed letters; None for one that is no longer kept."""
+        names = [keys.letter(inbox, message.place) for message in messages]
+        return (await self._store.ask(("MGET", *names)))[0]  # type: ignore[no-any-return]
 
     async def domain_inboxes(self, domain: str, since_ms: int) -> list[str]:
         """The inboxes of a domain that may have letters of that time or later."""
@@ -104,23 +120,19 @@ class Letterbox:
 
 
 def _top(inbox: str, row: list[bytes | None]) -> Top | None:
-    epoch, ms, seq, large = row
+    epoch, ms, seq = row
     if epoch is None or ms is None or seq is None:
         return None
-    return Top(MessageId(keys.inbox_tag(inbox) + epoch.decode(), int(ms), int(seq)), large is not None)
+    return Top(MessageId(keys.inbox_tag(inbox) + epoch.decode(), int(ms), int(seq)))
 
 
-def _page(rows: list[tuple[bytes, list[bytes]]], count: int) -> Page:
+def _page(inbox: str, rows: list[tuple[bytes, list[bytes]]], count: int) -> Page:
     end = rows[-1][0].decode() if rows else ""
-    return Page([entry for row in rows if (entry := _entry(row))], end, len(rows) == count)
+    tag = keys.inbox_tag(inbox)
+    return Page([_entry(tag, row) for row in rows], end, len(rows) == count)
 
 
-def _entry(row: tuple[bytes, list[bytes]]) -> Entry | None:
-    """None for an entry that is none of ours."""
-    fields = dict(zip(row[1][::2], row[1][1::2], strict=True))
-    frame = fields.get(b"m", b"")
-    head = frame[_AFTER_HEAD : frame.find(b'"', _AFTER_HEAD)]
-    try:
-        return Entry(MessageId.parse(head.decode()), fields.get(b"o", b"").decode(), frame)
-    except (BadMessageId, UnicodeDecodeError):
-        return None
+def _entry(tag: str, row: tuple[bytes, list[bytes]]) -> Entry:
+    place, (_, owner, _, epoch, _, stored_bytes, *_) = row
+    ms, _, seq = place.decode().partition("-")
+    return Entry(MessageId(tag + epoch.decode(), int(ms), int(seq)), owner.decode(), int(stored_bytes))

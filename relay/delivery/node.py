@@ -45,6 +45,7 @@ log = structlog.get_logger()
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0  # posts succeed again before the link is back, and live mail waits for it
+_THREAD_BYTES = 256 * 1024  # a larger message is inflated in a thread: 1 ms, and all sockets would wait
 _ECHO_SECONDS = 5.0  # a link over which nothing comes for so long after a probe is dead
 
 
@@ -170,7 +171,7 @@ class Node:
         try:
             async with asyncio.TaskGroup() as tasks:
                 # Redis answers in order: when the last is confirmed, all are.
-                own = [keys.CONTROL, keys.SURVEY, self.survey.channel, self._probe_channel]
+                own = [keys.CONTROL, keys.FORM, keys.SURVEY, self.survey.channel, self._probe_channel]
                 await self._subscriptions.start(link, [*self.hub.channels(), *own])
                 reading = tasks.create_task(self._read(link), name="node.read")
                 await self._subscriptions.follow([self._probe_channel])
@@ -262,15 +263,17 @@ class Node:
         if verdict is Verdict.REPEAT:  # the domain's bell after the inbox's, or what was caught up
             return 0
         # In line, not beside it: a smaller message behind a large one, or a gap, must not overtake it.
-        frame = doorbell.frame if verdict is Verdict.NEXT else None
-        if frame is None and verdict is Verdict.NEXT:
-            frame = await self._letterbox.fetch(doorbell.inbox, doorbell.id)
-        if frame is None:
+        value = doorbell.letter if verdict is Verdict.NEXT else None
+        if value is None and verdict is Verdict.NEXT:
+            value = await self._letterbox.fetch(doorbell.inbox, doorbell.id)
+        if value is None:
             await self._catch_up.fill(doorbell.inbox, before=doorbell.id)
             return 0
+        letter = Letter.of(doorbell.owner, doorbell.inbox, doorbell.id, value)
+        if letter.size_bytes > _THREAD_BYTES:
+            await asyncio.to_thread(letter.inflate)
         self._positions.advance(doorbell.inbox, doorbell.id)
-        letter = Letter(doorbell.owner, doorbell.inbox, doorbell.id, frame)
         handed = self.hub.deliver(letter)
         self._metrics.delivered.inc(handed.sockets)
         self._activity.delivered(letter.owner, letter.inbox, letter.id, *handed)
-        return len(frame)
+        return letter.size_bytes

@@ -34,7 +34,7 @@ from relay.inbound.webhook.provider import (
     Unreadable,
     WrongWebhook,
 )
-from relay.message import Message, encode, for_inbox
+from relay.message import Encoded, Message, encode, for_inbox
 from relay.metrics import Metrics
 from relay.queues import parked
 from relay.queues.fetches import Fetches
@@ -58,7 +58,7 @@ class _Letter:
 
     inbox: str
     original_inbox: str
-    encoded: bytes
+    encoded: Encoded
     event: IdempotencyKey | None
     size_bytes: int  # of the mail as it came
     author: str  # first address of From; "" = none
@@ -350,7 +350,7 @@ def _batches(letters: Sequence[_Letter]) -> Iterator[Sequence[_Letter]]:
     if len(letters) == 1:
         yield letters
         return
-    fitting = _BYTES_AT_ONCE // max((len(letter.encoded) for letter in letters), default=1)
+    fitting = _BYTES_AT_ONCE // max((len(letter.encoded.letter.stored) for letter in letters), default=1)
     at_once = min(max(fitting, 1), _LETTERS_AT_ONCE)
     for start in range(0, len(letters), at_once):
         yield letters[start : start + at_once]

@@ -1,7 +1,8 @@
-"""What the stored bytes of a mail mean. This is a format: processes of two versions read it at once (docs/decisions/0007).
+"""What the stored bytes of a mail mean. This is a format: processes of two versions read it at once
+(docs/decisions/0007).
 
-A mail is kept as two values, both *sealed* in the same way: the row of its inbox's index, which has what lists show, and
-the letter, which has everything. A sealed value is, with its numbers in network byte order:
+A mail is kept as two values, both *sealed* in the same way: the row of its inbox's index, which has what lists show,
+and the letter, which has everything. A sealed value is, with its numbers in network byte order:
 
     1 byte   form: 1 = the members are plain, 2 = they are deflated
     2 bytes  length of the head
@@ -9,9 +10,9 @@ the letter, which has everything. A sealed value is, with its numbers in network
     head     JSON members that name the recipient: "inbox":"…","originalInbox":"…","domain":"…",
     members  the JSON members that are the same for all recipients, and the brace that ends the object
 
-``{"_id":"<_id>",`` before head and members makes the message JSON. Deflated members are raw deflate (RFC 1951) that ends
-in a sync flush and refers to nothing before it: so the same bytes are a part of a compressed WebSocket message, after a
-stored block with what stands before them (RFC 7692 section 7.2.3.6 allows any blocks).
+``{"_id":"<_id>",`` before head and members makes the message JSON. Deflated members are raw deflate (RFC 1951) that
+ends in a sync flush and refers to nothing before it: so the same bytes are a part of a compressed WebSocket message,
+after a stored block with what stands before them (RFC 7692 section 7.2.3.6 allows any blocks).
 
 Version 0.2 kept the message JSON itself; it begins with a brace, which no form does.
 """
@@ -19,10 +20,12 @@ Version 0.2 kept the message JSON itself; it begins with a brace, which no form 
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
 from isal import isal_zlib
+from isal.igzip_lib import IsalError
 
 from relay.address import domain_of
 
@@ -37,8 +40,8 @@ _SYNC_FLUSH_END = b"\x00\x00\xff\xff"  # RFC 7692 section 7.2.1 leaves it out
 _EMPTY_BLOCK = b"\x00"  # the first byte of an empty stored block, which the receiver completes
 _LARGEST_STORED = 65_535  # RFC 1951 section 3.2.4
 
-# Of a row in the index: owner (account), epoch, bytes of row and letter, and the sealed row. Their order is that of the
-# entry, and row.lua has their places.
+# Of a row in the index: owner (account), epoch, bytes of row and letter, and the sealed row. Their order is that of
+# the entry, and row.lua has their places.
 FIELDS = ("o", "e", "b", "r")
 
 # What lists do not show. A row has none of it.
@@ -84,6 +87,17 @@ def head(inbox: str, original_inbox: str = "") -> bytes:
     return orjson.dumps(envelope)[1:-1] + b","
 
 
+def row(members: Mapping[str, Any], octets: int) -> Members:
+    """What a row has of the members of a message JSON. ``octets``: see :func:`octets`."""
+    shown = {name: value for name, value in members.items() if name not in BODIES}
+    return Members.seal(orjson.dumps(shown | {"octets": octets}))
+
+
+def octets(raw: bytes) -> int:
+    """The size of a mail as RFC 1939 section 11 counts: a line end is two octets, and the last line has one."""
+    return len(raw) + raw.count(b"\n") - raw.count(b"\r\n") + 2 * (not raw.endswith(b"\n"))
+
+
 class Sealed(NamedTuple):
     """A row or a letter, as it was read."""
 
@@ -112,9 +126,13 @@ class Sealed(NamedTuple):
         if self.form == _DEFLATED:
             try:
                 members = isal_zlib.decompressobj(-15).decompress(members)
-            except isal_zlib.error as exc:
+            except IsalError as exc:  # type: ignore[misc]  # its stub is no class
                 raise BadLetter("damaged") from exc
         return b'%b%b",%b%b' % (_ID, message_id.encode(), self.head, members)
+
+    def without_id(self) -> bytes:
+        """The message JSON without its ``_id``. Raises BadLetter."""
+        return b"{" + self.json("")[len(_ID) + 2 :]
 
     def deflated(self, message_id: str, before: bytes = b"", after: bytes = b"") -> bytes | None:
         """The message JSON between two texts as the payload of a compressed WebSocket message, RFC 7692.
@@ -143,9 +161,9 @@ def _old(value: bytes) -> Sealed:
     return Sealed(_PLAIN, len(rest), b"", rest)
 
 
-def json_bytes(value: bytes, message_id: str) -> int:
-    """The length of the message JSON of a sealed value, without making it. Raises BadLetter."""
-    return len(_ID) + len(message_id) + 2 + Sealed.parse(value).size_bytes
+def json_bytes(sealed: Sealed, message_id: str) -> int:
+    """The length of the message JSON, without making it."""
+    return len(_ID) + len(message_id) + 2 + sealed.size_bytes
 
 
 def shown(row: bytes, message_id: str) -> dict[str, Any]:

@@ -43,8 +43,8 @@ class _Question:
     def __init__(self, commands: Sequence[Command], *, durable: bool) -> None:
         self.commands = commands
         self.durable = durable
-        last = commands[-1][-1]  # where a message is, if there is one
-        self.size_bytes = len(last) if isinstance(last, bytes) else 0
+        # Where a letter is, if there is one, and where it is brought beside.
+        self.size_bytes = sum(len(last) for command in commands if isinstance(last := command[-1], bytes))
         self.answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
 
 
@@ -246,7 +246,7 @@ class Store:
     def with_own_queue(self) -> Store:
         """Another queue of questions to the same Redis: what is slow there holds up nothing here. Ends with this."""
         store = Store(self.client, timeout_seconds=self._timeout_seconds, where=self._where)
-        store._logged = self._logged
+        store._logged, store._wait = self._logged, self._wait
         self._beside.append(store)
         return store
 

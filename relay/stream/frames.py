@@ -1,7 +1,8 @@
 """What goes over the wire: a letter becomes each kind of frame at most once, for all sockets.
 
 A *variant* is the frame format, and whether the frame is compressed. The bytes of a variant are made when the first
-socket asks for them, kept beside the letter, and shared: a delivery is then one write of ready bytes.
+socket asks for them, kept beside the letter, and shared: a delivery is then one write of ready bytes. Nothing is
+compressed here: letters come compressed (relay/letters/layout.py), and are inflated once for the sockets that want it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from collections.abc import Iterable
 from typing import Literal
 
 import orjson
-from isal import isal_zlib
 
 from relay.delivery.letter import Gap, Letter
 from relay.errors import Close, Refused
@@ -27,14 +27,7 @@ _FIN_CLOSE = 0x88
 PING = b"\x89\x00"
 PONG_HEADER = 0x8A
 
-# A frame that fits into one TCP segment is not faster for being smaller; one of several MiB would hold up the loop
-# (isal takes 2 ms a MiB), and consists of base64, of which deflate saves a quarter.
-_DEFLATE_MIN_BYTES = 1400
-_DEFLATE_MAX_BYTES = 1024 * 1024
-# isal at level 2 makes mail as small as zlib at level 6, in a third to an eighth of its time: a 7.7 KB message becomes
-# 0.32 of itself in 16 against 40 microseconds, one of 67 KB 0.38 in 143 against 1,224.
-_DEFLATE_LEVEL = 2
-_EMPTY_BLOCK = b"\x00\x00\xff\xff"  # ends a sync flush; RFC 7692 section 7.2.1 leaves it out
+_ENVELOPE = b'{"status":200,"email":'
 
 
 def variant(frame_format: Format, *, deflate: bool) -> Variant:
@@ -61,10 +54,10 @@ def _make(letter: Letter | Gap, wanted: Variant) -> bytes:
     if isinstance(letter, Gap):
         return control(gap(letter))
     plain, _, deflate = wanted.partition("+")
-    payload = letter.frame if plain == "message" else b'{"status":200,"email":%b}' % letter.frame
-    if deflate and _DEFLATE_MIN_BYTES <= len(payload) <= _DEFLATE_MAX_BYTES:
-        return frame(_FIN_TEXT_COMPRESSED, _deflated(payload))
-    return frame(_FIN_TEXT, payload)
+    before, after = (b"", b"") if plain == "message" else (_ENVELOPE, b"}")
+    if deflate and (payload := letter.sealed.deflated(str(letter.id), before, after)):
+        return frame(_FIN_TEXT_COMPRESSED, payload)
+    return frame(_FIN_TEXT, b"%b%b%b" % (before, letter.frame, after) if before else letter.frame)
 
 
 def text(letter: Letter | Gap, frame_format: Format) -> str:
@@ -72,14 +65,7 @@ def text(letter: Letter | Gap, frame_format: Format) -> str:
     if isinstance(letter, Gap):
         return gap(letter)
     payload = letter.frame.decode()
-    return payload if frame_format == "message" else f'{{"status":200,"email":{payload}}}'
-
-
-def _deflated(payload: bytes) -> bytes:
-    """Compressed without context takeover: so one compressor serves one frame, and the frame serves all sockets."""
-    compressor = isal_zlib.compressobj(_DEFLATE_LEVEL, isal_zlib.DEFLATED, -15)
-    compressed: bytes = compressor.compress(payload) + compressor.flush(isal_zlib.Z_SYNC_FLUSH)
-    return compressed.removesuffix(_EMPTY_BLOCK)
+    return payload if frame_format == "message" else f"{_ENVELOPE.decode()}{payload}}}"
 
 
 def frame(first: int, payload: bytes) -> bytes:

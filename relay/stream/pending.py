@@ -30,7 +30,7 @@ class PendingQueue:
 
     def put(self, item: Letter | Gap) -> None:
         """Keeps one; of a mail beyond the limit one alone."""
-        size = len(item.frame) if isinstance(item, Letter) else 0
+        size = item.size_bytes if isinstance(item, Letter) else 0
         if self._items and self._bytes + size > self._limit_bytes:
             self.clear()
             self.overflowed = True

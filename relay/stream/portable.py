@@ -161,7 +161,7 @@ class PortableListener:
 
 
 def _size(item: Letter | Gap) -> int:
-    return len(item.frame) if isinstance(item, Letter) else 0
+    return item.size_bytes if isinstance(item, Letter) else 0
 
 
 async def _watch(websocket: WebSocket) -> None:

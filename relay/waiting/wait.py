@@ -162,7 +162,7 @@ class Searching:
 
     async def look(self, letter: Letter, wanted: Wanted) -> CheckedMail:
         """The mail, and in what it differs."""
-        if len(letter.frame) <= _THREAD_BYTES and wanted.is_cheap:
+        if letter.size_bytes <= _THREAD_BYTES and wanted.is_cheap:
             await asyncio.sleep(0)  # a page has many, and other requests wait
             return _look(letter, wanted)
         turn = self._turns.setdefault(letter.owner, asyncio.Lock())

@@ -1,20 +1,16 @@
 -- The oldest message from which on nothing of an inbox is lost: all is kept, or was deleted by its owner.
--- KEYS  1 letterbox, 2 what was deleted of the newest message's epoch, 3 ids of letters
--- ARGV  1 seq of the newest message
--- Returns {ms, seq}; {} when the newest message is lost. The oldest letter itself may be 40 MB.
-local letters, deleted, ids = KEYS[1], KEYS[2], KEYS[3]
-local newest_seq = tonumber(ARGV[1])
+-- KEYS  1 index, 2 what was deleted of the newest message's epoch
+-- ARGV  1 seq of the newest message, 2 ms for which letters are kept
+-- Returns {ms, seq}; {} when the newest message is lost.
+local index, deleted = KEYS[1], KEYS[2]
+local newest_seq, keep_ms = tonumber(ARGV[1]), tonumber(ARGV[2])
 
+local time = redis.call('TIME')
+local from_ms = math.max(tonumber(time[1]) * 1000 - keep_ms, 0)
 local ms, seq = nil, newest_seq + 1
-local oldest
-if redis.call('ZCARD', ids) == redis.call('XLEN', letters) then
-  oldest = string.match(redis.call('ZRANGE', ids, 0, 0)[1] or '', '%-(%d+%-%d+) ')
-else -- an older version of us put letters there without their ids
-  oldest = redis.call('XRANGE', letters, '-', '+', 'COUNT', 1)[1]
-  oldest = oldest and oldest[1]
-end
+local oldest = redis.call('XRANGE', index, string.format('%.0f-0', from_ms), '+', 'COUNT', 1)[1]
 if oldest then
-  ms, seq = string.match(oldest, '^(%d+)%-(%d+)$')
+  ms, seq = string.match(oldest[1], '^(%d+)%-(%d+)$')
   seq = tonumber(seq)
 end
 local below = redis.call('ZREVRANGEBYSCORE', deleted, seq - 1, '-inf', 'LIMIT', 0, 1)[1]

@@ -1,23 +1,23 @@
--- Publishes one message to one inbox, or says why nobody may have it. One atomic step: did it come before -> is the inbox
--- anybody's -> number the message -> keep its letter and its row -> ring the doorbell.
+-- Publishes one message to one inbox, or says why nobody may have it. One atomic step: did it come before -> is the
+-- inbox anybody's -> number the message -> keep its letter and its row -> ring the doorbell.
 -- include: letters/sweep
 --
 -- KEYS  1 address hash, 2 meta hash, 3 index, 4 what this event was stored as, 5 what names of letters begin with,
 --       6 the letter, if it was brought beside, 7 letterbox of version 0.2 (all with hash tag {inbox});
---       8 mark of this Redis' history, 9 index of the domain's inboxes, 10 inboxes with letters that get too old: not on a
---       cluster, where they are elsewhere
+--       8 mark of this Redis' history, 9 index of the domain's inboxes, 10 inboxes with letters that get too old: not
+--       on a cluster, where they are elsewhere
 -- ARGV  1 inbox                    7 inbox channel
 --       2 owner of its domain, ""  8 domain channel
 --       3 inbox tag                9 seconds for which the sender may post the event again, 0 = it has no name
 --       4 fresh epoch             10 counts of accounts, as of letters/count.lua
 --       5 messages kept           11 bytes of row and letter
 --       6 seconds kept            12 row
---      13 channel that all processes follow, 14 channel that all processes follow that know this form
---      15 the message JSON without _id, for processes of version 0.2; "" = they are thought to be gone
+--      13 channel that all processes follow, 14 channel that those follow that know this form
+--      15 the message JSON without _id, for processes of version 0.2; "-" = it is too large; "" = they are thought gone
 --      16 letter; "" = it was brought beside
--- Returns {1, _id, owner, processes that listen (on a cluster, of those linked to this node), processes of version 0.2},
+-- Returns {1, _id, owner, processes that listen (on a cluster, of those linked to this node), those of version 0.2},
 --         {2, _id it was stored under before, owner}, {0, reason, owner}, or before anything is changed
---         {3, "", ""}: the letterbox of version 0.2 is to be emptied first, {4, "", ""}: what was brought beside is gone,
+--         {3, "", ""}: first the letterbox of version 0.2 is to be emptied, {4, "", ""}: the letter beside is gone,
 --         {5, "", ""}: there are processes of version 0.2, and the JSON for them was not brought.
 -- An owner is "" when it is not known here.
 local address, meta, index, event, letters, beside, old_letters = unpack(KEYS)
@@ -51,8 +51,8 @@ if lineage then
   if old_processes > 0 and for_old == '' then return {5, '', ''} end
 end
 
--- A Redis that was promoted, or that came back from a snapshot, may lack letters that were answered 200, and would give
--- their numbers to others. Its mark (store/lineage.py; on a cluster the node) tells, and another epoch begins.
+-- A Redis that was promoted, or that came back from a snapshot, may lack letters that were answered 200, and would
+-- give their numbers to others. Its mark (store/lineage.py; on a cluster the node) tells, and another epoch begins.
 local mark
 if lineage then mark = redis.call('GET', lineage) else mark = redis.call('CLUSTER', 'MYID') end
 
@@ -93,13 +93,13 @@ if domain_inboxes then
   redis.call('ZADD', due, string.format('%.0f', (oldest or now) + kept_ms), inbox)
 end
 
--- Processes of version 0.2 do not know the first bell, and pass it over; for those of now the second is a repetition. The
--- nodes of a cluster do not know who is linked to the others: there the old bell says only that something came.
+-- Processes of version 0.2 do not know the first bell, and pass it over; for those of now the second is a repetition.
+-- The nodes of a cluster do not know who is linked to the others: there the old bell says only that something came.
 local bell = table.concat({owner, inbox, id, letter}, '\0')
 local listening = redis.call('PUBLISH', inbox_channel, bell) + redis.call('PUBLISH', domain_channel, bell)
 if old_processes > 0 or not lineage then
   local old_bell = owner .. '\n' .. inbox .. '\n' .. id .. '\n'
-  if for_old ~= '' then old_bell = old_bell .. '{"_id":"' .. id .. '",' .. string.sub(for_old, 2) end
+  if #for_old > 1 then old_bell = old_bell .. '{"_id":"' .. id .. '",' .. string.sub(for_old, 2) end
   redis.call('PUBLISH', inbox_channel, old_bell)
   redis.call('PUBLISH', domain_channel, old_bell)
 end

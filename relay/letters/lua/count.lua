@@ -1,8 +1,8 @@
--- Part of scripts that change what is kept: count(meta, accounts, owner, letters, bytes) adds to the counts of an inbox and
--- of an account.
+-- Part of scripts that change what is kept: count(meta, accounts, owner, letters, bytes) adds to the counts of an
+-- inbox and of an account.
 -- KEYS, ARGV  none of its own
--- `meta` is of keys.meta; `accounts` is keys.ACCOUNT_KEPT, with "%s" for the account, or "" on a cluster: there the counts
--- of an account are in another slot, and are the sums over its inboxes.
+-- `meta` is of keys.meta; `accounts` is keys.ACCOUNT_KEPT, with "%s" for the account, or "" on a cluster: there the
+-- counts of an account are in another slot, and are the sums over its inboxes.
 local function count(meta, accounts, owner, letters, bytes)
   redis.call('HINCRBY', meta, 'letters', letters)
   redis.call('HINCRBY', meta, 'bytes', bytes)

@@ -1,8 +1,9 @@
 -- Part of scripts that take letters away: forget(index, letters, meta, accounts, row) takes one, and counts it.
 -- include: row, count
 -- KEYS, ARGV  none of its own
--- `letters` is what names of letters begin with; `accounts` as of count.lua; `row` is as XRANGE gives it. The letter may be
--- gone before its row: it has an end of its own. UNLINK leaves the work with large ones to another thread of Redis.
+-- `letters` is what names of letters begin with; `accounts` as of count.lua; `row` is as XRANGE gives it. The letter
+-- may be gone before its row: it has an end of its own. UNLINK leaves the work with large ones to another thread of
+-- Redis.
 local function forget(index, letters, meta, accounts, row)
   local fields = row[2]
   redis.call('XDEL', index, row[1])

@@ -1,8 +1,8 @@
 -- Part of scripts that keep an inbox within its limits: sweep(…) forgets what is too old, and what is too much.
 -- include: forget
 -- KEYS, ARGV  none of its own
--- `from_ms`: what came before is too old; `most`: rows that may stay; `at_once`: rows that are forgotten now at most, so
--- that the time is bounded when a limit was lowered. Returns when the oldest row came, in ms; nil = there is none.
+-- `from_ms`: what came before is too old; `most`: rows that may stay; `at_once`: rows that are forgotten now at most,
+-- so that the time is bounded when a limit was lowered. Returns when the oldest row came, in ms; nil = there is none.
 local function sweep(index, letters, meta, accounts, from_ms, most, at_once)
   local over = redis.call('XLEN', index) - most
   for _ = 1, at_once do
