@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 from relay import clock
 from relay.address import domain_of
 from relay.errors import Unavailable
-from relay.letters.adopt import adopt
+from relay.letters.version_0_2 import adopt
 from relay.letters.layout import Sealed
 from relay.message import Kept
 from relay.message_id import BadMessageId, MessageId

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from relay.delivery.tombstones import Tombstones
-from relay.letters.adopt import adopt
+from relay.letters.version_0_2 import adopt
 from relay.message_id import MessageId
 from relay.store import Script, Store, keys
 

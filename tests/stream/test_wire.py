@@ -23,6 +23,7 @@ from relay.stream.heartbeat import ANSWER_SECONDS, Wheel
 from relay.stream.incoming import MAX_CLIENT_BYTES, Incoming
 from relay.stream.wire import Wire, WireContext
 from tests.harness import ADDRESS, KEY, Relay
+from tests.sealed import kept
 from tests.stream.test_ends import frame
 
 
@@ -79,12 +80,8 @@ class Ends(list[int | None]):
 
 
 def letter(size: int = 100, subject: str = "x") -> Letter:
-    return Letter(
-        "user1",
-        ADDRESS,
-        MessageId("0" * 16, 1, 1),
-        b'{"_id":"1","subject":"%b","raw":"%b"}' % (subject.encode(), b"y" * size),
-    )
+    message = b'{"subject":"%b","raw":"%b"}' % (subject.encode(), b"y" * size)
+    return Letter.of("user1", ADDRESS, MessageId("0" * 16, 1, 1), kept(message, ADDRESS).letter)
 
 
 def wire(context: WireContext, *, deflate: bool = False, limit: int = 1 << 20) -> tuple[Wire, Sink]:
