@@ -18,6 +18,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"errors", "clock", "network", "regex", "message_id", "builders"},
         {"redis_url", "address", "fair", "logs", "metrics"},
         {"store"},
+        {"letters"},
         {"settings", "message", "queues", "activity", "client"},
         {"mime", "accounts", "delivery", "testing"},
         {"inbound", "stream", "mailbox", "rendering"},

@@ -21,8 +21,8 @@ from redis.exceptions import RedisError
 from relay import clock
 from relay.address import domain_of
 from relay.errors import Unavailable
-from relay.letters.adopt import adopt
 from relay.letters.layout import Sealed
+from relay.letters.version_0_2 import adopt
 from relay.message import Kept
 from relay.message_id import BadMessageId, MessageId
 from relay.store import Script, Store, keys
@@ -79,12 +79,12 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class Doorbell:
-    """A message reached ``inbox``, which is ``owner``'s. ``letter`` is sealed; None = read the letterbox."""
+    """A message reached ``inbox``, which is ``owner``'s. ``letter`` None = read the letterbox."""
 
     owner: str
     inbox: str
     id: MessageId
-    letter: bytes | None
+    letter: Sealed | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +357,8 @@ def _doorbell(payload: bytes) -> Doorbell | None:
         return None  # not ours
     owner, inbox, message_id, letter = parts
     try:
-        return Doorbell(owner.decode(), inbox.decode(), MessageId.parse(message_id.decode()), letter or None)
+        message = MessageId.parse(message_id.decode())
+        return Doorbell(owner.decode(), inbox.decode(), message, Sealed.parse_or_none(letter))
     except (BadMessageId, UnicodeDecodeError):
         return None
 

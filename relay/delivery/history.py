@@ -22,6 +22,7 @@ from relay.delivery.letterbox import (
     Top,
 )
 from relay.delivery.tombstones import Tombstones
+from relay.letters.layout import Sealed
 from relay.message_id import MessageId
 
 _AHEAD_BYTES = (
@@ -61,7 +62,7 @@ class _InboxReader:
         self.start = _first_page(start, top)
         self.exhausted = False
         self.ahead: deque[Entry] = deque()
-        self.letters: deque[bytes | None] = deque()  # of the first ahead, as far as they are read
+        self.letters: deque[Sealed | None] = deque()  # of the first ahead, as far as they are read
 
     def put(self, page: Page) -> None:
         """Takes what was read from ``start``."""

@@ -25,9 +25,8 @@ class Letter:
     variants: dict[str, bytes] = field(default_factory=dict)  # what the door out makes of it, once for all
 
     @classmethod
-    def of(cls, owner: str, inbox: str, message: MessageId, value: bytes) -> Letter:
-        """From the sealed value. Raises BadLetter."""
-        sealed = Sealed.parse(value)
+    def of(cls, owner: str, inbox: str, message: MessageId, sealed: Sealed) -> Letter:
+        """From what was kept."""
         return cls(owner, inbox, message, sealed, json_bytes(sealed, str(message)))
 
     @property

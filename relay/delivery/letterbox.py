@@ -9,7 +9,8 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from relay.delivery.tombstones import Tombstones
-from relay.letters.adopt import adopt
+from relay.letters.layout import Sealed
+from relay.letters.version_0_2 import adopt
 from relay.message_id import MessageId
 from relay.store import Script, Store, keys
 
@@ -98,8 +99,8 @@ class Letterbox:
         )
         return [_page(inbox, rows, count) for (inbox, _), rows in zip(starts, replies, strict=True)]
 
-    async def fetch(self, inbox: str, message: MessageId) -> bytes | None:
-        """One sealed letter; None when it is no longer kept."""
+    async def fetch(self, inbox: str, message: MessageId) -> Sealed | None:
+        """One letter; None when it is no longer kept."""
         [letter] = await self.letters(inbox, [message])
         if letter is None:  # perhaps a process of version 0.2 has put it where they look
             [old] = await self._store.ask(("EXISTS", keys.letterbox(inbox)))
@@ -108,10 +109,11 @@ class Letterbox:
                 [letter] = await self.letters(inbox, [message])
         return letter
 
-    async def letters(self, inbox: str, messages: Sequence[MessageId]) -> list[bytes | None]:
-        """Sealed letters; None for one that is no longer kept."""
+    async def letters(self, inbox: str, messages: Sequence[MessageId]) -> list[Sealed | None]:
+        """Letters; None for one that is no longer kept, or that nobody can read."""
         names = [keys.letter(inbox, message.place) for message in messages]
-        return (await self._store.ask(("MGET", *names)))[0]  # type: ignore[no-any-return]
+        [values] = await self._store.ask(("MGET", *names))
+        return [Sealed.parse_or_none(value) for value in values]
 
     async def domain_inboxes(self, domain: str, since_ms: int) -> list[str]:
         """The inboxes of a domain that may have letters of that time or later."""

@@ -263,13 +263,13 @@ class Node:
         if verdict is Verdict.REPEAT:  # the domain's bell after the inbox's, or what was caught up
             return 0
         # In line, not beside it: a smaller message behind a large one, or a gap, must not overtake it.
-        value = doorbell.letter if verdict is Verdict.NEXT else None
-        if value is None and verdict is Verdict.NEXT:
-            value = await self._letterbox.fetch(doorbell.inbox, doorbell.id)
-        if value is None:
+        sealed = doorbell.letter if verdict is Verdict.NEXT else None
+        if sealed is None and verdict is Verdict.NEXT:
+            sealed = await self._letterbox.fetch(doorbell.inbox, doorbell.id)
+        if sealed is None:
             await self._catch_up.fill(doorbell.inbox, before=doorbell.id)
             return 0
-        letter = Letter.of(doorbell.owner, doorbell.inbox, doorbell.id, value)
+        letter = Letter.of(doorbell.owner, doorbell.inbox, doorbell.id, sealed)
         if letter.size_bytes > _THREAD_BYTES:
             await asyncio.to_thread(letter.inflate)
         self._positions.advance(doorbell.inbox, doorbell.id)

@@ -120,6 +120,14 @@ class Sealed(NamedTuple):
             raise BadLetter(f"form {form}")
         return cls(form, head_bytes + members_bytes, value[_HEADER.size : start], value[start:])
 
+    @classmethod
+    def parse_or_none(cls, value: bytes | None) -> Sealed | None:
+        """None: there is nothing, or nothing that can be read."""
+        try:
+            return cls.parse(value) if value else None
+        except BadLetter:
+            return None
+
     def json(self, message_id: str) -> bytes:
         """The message JSON. Raises BadLetter: what was deflated is damaged."""
         members = self.stored

@@ -36,6 +36,7 @@ from relay.inbound.providers.ses import Ses
 from relay.inbound.unserved import PATH as UNSERVED_PATH
 from relay.inbound.unserved import UnservedPath
 from relay.inbound.webhook.provider import Provider
+from relay.letters.sweeper import Sweeper
 from relay.mailbox import Mailbox
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.queues.fetches import Fetches
@@ -75,6 +76,7 @@ class Service:
         self.accounts = Accounts.build(self.store, settings, restore=self._recovery.restore)
         self._recovery.apply_to(self.accounts)
         self.bus = Bus(self.store, restore=self._recovery.restore, **kept)
+        self.sweeper = Sweeper(self.store.with_own_queue(), **kept)
         self.mailbox = Mailbox(
             self.store.with_own_queue(),
             **kept,
@@ -206,6 +208,7 @@ class Service:
             tasks.create_task(self.node.run(), name="node")
             tasks.create_task(self._stream.wheel.run(), name="heartbeat")
             tasks.create_task(self._activity.run(), name="activity")
+            tasks.create_task(self.sweeper.run(), name="sweeper")
             jwks_url = self.settings.sendgrid_jwks_url
             # Else there is nothing to fetch, and no need of certificates.
             if jwks_url or "ses" in self.settings.provider_secrets():

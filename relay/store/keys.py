@@ -79,7 +79,7 @@ def incoming(inbox: str, token: str) -> str:
 
 def letterbox(inbox: str) -> str:
     """Stream, of version 0.2: the kept messages of an inbox; entry ids are ``<ms>-<seq>``, fields ``o`` owner, ``m``
-    message JSON. What is in it goes into the index when somebody touches the inbox, see letters/adopt.py."""
+    message JSON. What is in it goes into the index when somebody touches the inbox, see letters/version_0_2.py."""
     return f"{PREFIX}{{{inbox}}}:letters"
 
 

@@ -90,7 +90,7 @@ if domain_inboxes then
   redis.call('ZADD', domain_inboxes, string.format('%.0f', ms), inbox)
   redis.call('ZREMRANGEBYSCORE', domain_inboxes, '-inf', string.format('%.0f', now - kept_ms))
   redis.call('PEXPIRE', domain_inboxes, string.format('%.0f', kept_ms))
-  redis.call('ZADD', due, string.format('%.0f', (oldest or now) + kept_ms), inbox)
+  redis.call('ZADD', due, string.format('%.0f', (oldest or now) + kept_ms + 1), inbox)
 end
 
 -- Processes of version 0.2 do not know the first bell, and pass it over; for those of now the second is a repetition.
