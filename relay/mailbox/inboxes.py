@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from relay.address import domain_of
 from relay.errors import Unauthorized, Unavailable
-from relay.letters.adopt import adopt
+from relay.letters.version_0_2 import adopt
 from relay.store import Command, Script, Store, keys
 
 INBOXES = 5000  # of one account that are looked at for one answer; the others have older mail, or are not named

@@ -2,8 +2,8 @@
 -- include: find
 -- KEYS  as of find.lua
 -- ARGV  from find.lua on: 5 bytes after which to pause, then _ids
--- Returns for each its row, its flags, and whether it is starred; fewer than asked for after a pause. A row of more bytes
--- than that is "": version 0.2 kept the whole message there, and a script would look at each of its bytes.
+-- Returns for each its row, its flags, and whether it is starred; fewer than asked for after a pause. A row of more
+-- bytes than that is "": version 0.2 kept the whole message there, and a script would look at each of its bytes.
 local most_bytes = tonumber(ARGV[5])
 
 local found, bytes = {}, 0

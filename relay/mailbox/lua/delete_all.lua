@@ -7,7 +7,7 @@
 local at, to, most_tombs, tombs_ms, most_bytes = ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
 local AT_ONCE = 200
 
-if at == '-' then at = number(from_ms) end -- what is too old was not deleted by anybody
+if at == '-' then at = number(kept_from_ms) end -- what is too old was not deleted by anybody
 local bytes = 0
 for _ = 1, AT_ONCE do
   if bytes >= most_bytes then return at end

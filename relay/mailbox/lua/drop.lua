@@ -1,6 +1,6 @@
 -- Part of scripts that delete messages: drop(row, limit, tombs_ms) deletes a letter.
 -- It leaves a tombstone, or whoever resumes would be told that the letter was lost.
--- include: find, letters/forget, delivery/bury
+-- include: find, delivery/bury
 -- KEYS, ARGV  as of find.lua
 -- `row` is as XRANGE gives it; `limit`: tombstones kept of an inbox and epoch; `tombs_ms`: for how long.
 local function drop(row, limit, tombs_ms)

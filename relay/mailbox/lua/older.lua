@@ -3,7 +3,7 @@
 -- include: find
 -- KEYS, ARGV  none of its own
 local function letters_begin()
-  local oldest = redis.call('XRANGE', index, number(from_ms), '+', 'COUNT', 1)[1]
+  local oldest = redis.call('XRANGE', index, number(kept_from_ms), '+', 'COUNT', 1)[1]
   if not oldest then return function() return true end end
   local oldest_ms, oldest_seq = string.match(oldest[1], '^(%d+)%-(%d+)$')
   oldest_ms, oldest_seq = tonumber(oldest_ms), tonumber(oldest_seq)

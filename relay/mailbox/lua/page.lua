@@ -2,10 +2,10 @@
 -- include: find, older
 -- KEYS  as of find.lua
 -- ARGV  from find.lua on: 5 where to begin, 6 Unix ms where to end, 7 rows, 8 bytes of rows after which to pause
--- Returns where to go on ("" at the end), ids, rows, their flags ("" = none), "1" for those that are starred, and at the
--- end the ids of starred ones that are not among the letters any more.
+-- Returns where to go on ("" at the end), ids, rows, their flags ("" = none), "1" for those that are starred, and at
+-- the end the ids of starred ones that are not among the letters any more.
 local at, to_ms, most, most_bytes = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local to = number(math.max(to_ms, from_ms))
+local to = number(math.max(to_ms, kept_from_ms))
 
 local ids, rows, saved, bytes, gone = {}, {}, {}, 0, {}
 while #rows < most and bytes < most_bytes do

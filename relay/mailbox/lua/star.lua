@@ -12,16 +12,16 @@ if unstar(field) then
   return 0
 end
 if not row then return -1 end
-local count, bytes = 0, tonumber(row[2][BYTES])
+local messages, bytes = 0, tonumber(row[2][BYTES])
 for _, other in ipairs(redis.call('HKEYS', starred)) do
   if string.match(other, ' (.*)$') == account then
-    count = count + 1
+    messages = messages + 1
     bytes = bytes + redis.call('HSTRLEN', starred, other) + redis.call('STRLEN', copies .. other)
   else
     unstar(other) -- of who had the inbox before
   end
 end
-if count >= most then return -2 end
+if messages >= most then return -2 end
 if bytes > most_bytes then return -3 end
 if redis.call('COPY', letters .. row[2][EPOCH] .. '-' .. row[1], copies .. field, 'REPLACE') == 0 then return -1 end
 redis.call('PERSIST', copies .. field)
