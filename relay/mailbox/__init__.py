@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relay.mailbox.mailbox import Listing, Mailbox, Wanted
+from relay.mailbox.mailbox import Listing, Mailbox, Usage, Wanted
 from relay.mailbox.stored_message import MessageSummary, StoredMessage
 
-__all__ = ["Listing", "Mailbox", "MessageSummary", "StoredMessage", "Wanted"]
+__all__ = ["Listing", "Mailbox", "MessageSummary", "StoredMessage", "Usage", "Wanted"]

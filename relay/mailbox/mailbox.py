@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from relay.letters.layout import Sealed, is_old
+from relay.letters.sweeper import Sweeper
 from relay.mailbox import scripts
 from relay.mailbox.changes import Changes
 from relay.mailbox.inboxes import Found, Inbox, Inboxes, ScriptOf, checked, owners
@@ -21,10 +23,10 @@ from relay.mailbox.stored_message import (
     parse_id,
 )
 from relay.message_id import MessageId
-from relay.store import Store, keys
+from relay.store import Script, Store, keys
 
 _COUNTS_AT_ONCE = 100
-_NOT_SWEPT, _FOREIGN = -1, -2  # first replies of scripts.COUNT, which are no counts
+_NOT_SWEPT, _FOREIGN = -1, -2  # first replies of scripts.COUNT and USAGE that are no numbers
 
 Wanted = Callable[[MessageSummary], bool]
 
@@ -49,6 +51,13 @@ class Counts:
         return Counts(self.messages + other.messages, self.unread + other.unread, self.starred + other.starred)
 
 
+class Usage(NamedTuple):
+    """What the letters of an account come to."""
+
+    letters: int
+    stored_bytes: int  # of rows and letters, as Redis has them
+
+
 def _everything(_entry: MessageSummary) -> bool:
     return True
 
@@ -66,6 +75,8 @@ class Mailbox:
 
         ``starred_…``: limits of one inbox.
         """
+        self._clustered = store.clustered
+        self._sweeper = Sweeper(store, keep_messages=keep_messages, keep_seconds=keep_seconds)
         self._inboxes = Inboxes(store, keep_seconds=keep_seconds)
         self.changes = Changes(self._inboxes, keep_messages=keep_messages, keep_seconds=keep_seconds)
         self.stars = Stars(
@@ -211,19 +222,39 @@ class Mailbox:
 
     async def _count(self, account_id: str, inboxes: Sequence[Inbox]) -> Counts:
         counts = Counts()
-        for at in range(0, len(inboxes), _COUNTS_AT_ONCE):
-            some = inboxes[at : at + _COUNTS_AT_ONCE]
-            while some:
-                calls = [ScriptOf(scripts.COUNT, inbox.address, (inbox.since_ms,)) for inbox in some]
-                replies = await self._inboxes.run_all(account_id, calls)
-                for inbox, (messages, *rest) in zip(some, replies, strict=True):
-                    if messages == _FOREIGN:
-                        counts += await self._looked_at(account_id, inbox)
-                    elif messages != _NOT_SWEPT:
-                        read, starred = rest
-                        counts += Counts(messages, messages - read, starred)
-                some = [inbox for inbox, reply in zip(some, replies, strict=True) if reply[0] == _NOT_SWEPT]
+        async for inbox, messages, *rest in self._sums(scripts.COUNT, account_id, inboxes):
+            if messages == _FOREIGN:
+                counts += await self._looked_at(account_id, inbox)
+            else:
+                read, starred = rest
+                counts += Counts(messages, messages - read, starred)
         return counts
+
+    async def usage(self, account_id: str) -> Usage:
+        """What the letters of an account come to; starred copies have limits of their own, and are not among them."""
+        if not self._clustered:
+            await self._sweeper.sweep()
+            [kept] = await self._inboxes.ask(("HMGET", keys.ACCOUNT_KEPT % account_id, "letters", "bytes"))
+            return Usage(*(int(value or 0) for value in kept))
+        letters, stored_bytes = 0, 0
+        found = await self._inboxes.of_account(account_id)
+        async for _, *sums in self._sums(scripts.USAGE, account_id, found.inboxes):
+            letters, stored_bytes = letters + sums[0], stored_bytes + sums[1]
+        return Usage(letters, stored_bytes)
+
+    async def _sums(
+        self, script: Script, account_id: str, inboxes: Sequence[Inbox]
+    ) -> AsyncIterator[tuple[Any, ...]]:
+        """Each inbox, and what the script replies of it: once more where too much was too old for one step."""
+        left = deque(inboxes)
+        while left:
+            some = [left.popleft() for _ in range(min(len(left), _COUNTS_AT_ONCE))]
+            calls = [ScriptOf(script, inbox.address, (inbox.since_ms,)) for inbox in some]
+            for inbox, reply in zip(some, await self._inboxes.run_all(account_id, calls), strict=True):
+                if reply[0] == _NOT_SWEPT:
+                    left.append(inbox)
+                else:
+                    yield inbox, *reply
 
     async def _looked_at(self, account_id: str, inbox: Inbox) -> Counts:
         """Of an inbox whose domain has changed hands: one row after the other."""

@@ -13,6 +13,7 @@ from relay.store import Script
 PAGE = Script.load("mailbox/lua/page.lua")
 COPIES = Script.load("mailbox/lua/copies.lua")
 COUNT = Script.load("mailbox/lua/count.lua")
+USAGE = Script.load("mailbox/lua/usage.lua")
 FLAG = Script.load("mailbox/lua/flag.lua")
 STAR = Script.load("mailbox/lua/star.lua")
 DELETE = Script.load("mailbox/lua/delete.lua")

@@ -49,7 +49,7 @@ def test_our_scripts_are_clean(checkout: Path) -> None:
             "letters_begin()",
             "accessing undefined variable 'letters_begin'",
         ),  # it does not include that part
-        ("cut.lua", "total = 1", "setting non-standard global variable 'total'"),  # a part
+        ("drop.lua", "total = 1", "setting non-standard global variable 'total'"),  # a part
     ],
 )
 def test_what_it_finds_is_shown_where_it_stands(checkout: Path, file: str, line: str, found: str) -> None:
