@@ -71,7 +71,8 @@ def test_a_script_says_what_it_returns_or_does(name: str) -> None:
 
 def test_parts_come_once_and_before_what_needs_them() -> None:
     names = [name for name, _ in parts("mailbox/lua/delete.lua")]
-    assert names[0] == "mailbox/lua/find.lua"
+    assert names[0] == "letters/lua/row.lua"
+    assert names.index("letters/lua/sweep.lua") < names.index("mailbox/lua/find.lua")
     assert names[-1] == "mailbox/lua/delete.lua"
     assert names.index("delivery/lua/bury.lua") < names.index("mailbox/lua/drop.lua")
     assert len(set(names)) == len(names)
@@ -85,10 +86,26 @@ def test_a_part_that_is_not_there_is_told_at_once() -> None:
 # --- each alone ---------------------------------------------------------------------------------------------------
 
 ID = "00000000000123456-1-1"
-INBOX = ["letters", "flags", "starred", "letter-ids", "tombs:"]
-ADDRESS = ["address", "letters", "meta", "flags", "starred", "letter-ids"]
+INBOX = ["index", "flags", "starred", "meta", "letter:", "starred:", "tombs:", "letters"]
+ANN = ["ann", "tag", "kept:%s", 60_000]  # what all scripts of the mailbox are told first
+ADDRESS = ["address", "index", "meta", "flags", "starred", "letter:", "starred:", "letters", "letter-ids"]
 NOTICE = ["ann", "control", "notice"]
-PUBLISH = ["a@x", "", "tag", "epoch", 10, 60, 1000, "bell of a@x", "bell of x", 0, b'{"subject":""}']
+PUBLISH = [
+    "a@x",
+    "",
+    "tag",
+    "epoch",
+    10,
+    60,
+    "bell of a@x",
+    "bell of x",
+    0,
+    "kept:%s",
+    9,
+    b"row",
+    "control",
+    "form",
+]
 QUEUE = ["queue", "queue:bytes", "queue:1"]
 Call = tuple[list[str], list[Any], Any]
 
@@ -96,8 +113,8 @@ Call = tuple[list[str], list[Any], Any]
 CALLS: dict[str, Call] = {
     "accounts/lua/account_create.lua": (["account"], [50, 1], 1),
     "accounts/lua/account_update.lua": (["account"], [50], 0),
-    "accounts/lua/address_claim.lua": (ADDRESS, ["ann", "", "enablews", "0"], b"done"),
-    "accounts/lua/address_release.lua": (ADDRESS, NOTICE, b"free"),
+    "accounts/lua/address_claim.lua": (ADDRESS, ["ann", "kept:%s", "", "enablews", "0"], b"done"),
+    "accounts/lua/address_release.lua": (ADDRESS, ["ann", "kept:%s", "control", "notice"], b"free"),
     "accounts/lua/address_take.lua": (["account", "addresses"], [1, "a@x"], [-1, 0, 0]),
     "accounts/lua/address_unclaim.lua": (["address"], NOTICE, b"free"),
     "accounts/lua/address_update.lua": (["address"], [*NOTICE, "", "info", "x"], b"free"),
@@ -111,19 +128,26 @@ CALLS: dict[str, Call] = {
     "accounts/lua/key_list.lua": (["keys"], ["hash", 1], 1),
     "accounts/lua/key_revoke.lua": (["key"], NOTICE, 0),
     "activity/lua/write.lua": (["all", "of ann"], [60, 10, 10, 2, "ann", "{}"], None),
-    "delivery/lua/floor.lua": (["letters", "deleted", "letter-ids"], [5], []),
+    "delivery/lua/floor.lua": (["index", "deleted"], [5, 60_000], []),
     "delivery/lua/publish.lua": (
-        ["address", "meta", "letters", "letter-ids", "seen", "lineage", "inboxes"],
-        PUBLISH,
+        ["address", "meta", "index", "seen", "letter:", "beside", "letters", "lineage", "inboxes", "due"],
+        [*PUBLISH, "", b"letter"],
         [0, b"not reserved", b""],
     ),
-    "mailbox/lua/copies.lua": (INBOX, ["ann", 1000, ID], [[b"", b"", 0]]),
-    "mailbox/lua/count.lua": (INBOX, ["ann"], [0, 0, 0]),
-    "mailbox/lua/delete.lua": (INBOX, ["ann", ID, 10, 1000], 0),
-    "mailbox/lua/delete_all.lua": (INBOX, ["ann", "-", "1-1", 10, 1000, 1000], b""),
-    "mailbox/lua/flag.lua": (INBOX, ["ann", ID, "read", "1", 20, 1000], b"gone"),
-    "mailbox/lua/page.lua": (INBOX, ["ann", "+", "-", 10, 1000], [b"", 0, [], [], [], []]),
-    "mailbox/lua/star.lua": (INBOX, ["ann", ID, 10, 1000, 1000], -1),
+    "letters/lua/adopt.lua": (
+        ["index", "letter:", "meta", "letters", "letter-ids"],
+        ["1-1", "ann", "epoch", 9, 60_000, 1, "kept:%s", b"row", b"letter"],
+        0,
+    ),
+    "letters/lua/expire.lua": (["index", "letter:", "meta", "due"], ["a@x", 10, 60_000, "kept:%s"], b"0"),
+    "mailbox/lua/copies.lua": (INBOX, [*ANN, 1000, ID], [[b"", b"", 0]]),
+    "mailbox/lua/count.lua": (INBOX, [*ANN, 0], [0, 0, 0]),
+    "mailbox/lua/delete.lua": (INBOX, [*ANN, ID, 10, 1000], 0),
+    "mailbox/lua/delete_all.lua": (INBOX, [*ANN, "-", "1-1", 10, 1000, 1000], b""),
+    "mailbox/lua/flag.lua": (INBOX, [*ANN, ID, "read", "1", 20, 1000], b"gone"),
+    "mailbox/lua/page.lua": (INBOX, [*ANN, "+", 0, 10, 1000], [b"", [], [], [], [], []]),
+    "mailbox/lua/star.lua": (INBOX, [*ANN, ID, 10, 1000, 1000], -1),
+    "mailbox/lua/usage.lua": (INBOX, [*ANN, 0], [0, 0]),
     "queues/lua/lease_add.lua": (QUEUE, [10, 1000, "1", 1000, 1, "first", "x"], 2),
     "queues/lua/lease_finish.lua": (QUEUE, ["1", "token", "first"], 0),
     "queues/lua/lease_note.lua": (QUEUE, ["1", "token", 1000, "token"], 0),
@@ -152,42 +176,53 @@ async def test_a_script_runs_alone(opened: Store, name: str) -> None:
 
 async def test_the_scripts_of_an_inbox_one_after_the_other(opened: Store) -> None:
     """With letters there, so that every part has run."""
-    box = "a@x"
-    inbox = [kind(box) for kind in (keys.letterbox, keys.flags, keys.starred, keys.letter_ids)]
-    inbox.append(keys.deleted(box, ""))
-    published = [keys.address(box), keys.meta(box), inbox[0], inbox[3], keys.seen(box, "x"), "lineage", "inboxes"]
+    box, tag = "a@x", keys.inbox_tag("a@x")
+    names = [kind(box) for kind in (keys.index, keys.flags, keys.starred, keys.meta)]
+    inbox = [
+        *names,
+        keys.letter(box, ""),
+        keys.starred_letter(box, ""),
+        keys.deleted(box, ""),
+        keys.letterbox(box),
+    ]
+    seen, beside = keys.seen(box, "x"), keys.incoming(box, "1")
+    published = [keys.address(box), keys.meta(box), keys.index(box), seen, keys.letter(box, ""), beside]
+    published += [keys.letterbox(box), "lineage", "inboxes", keys.DUE]
     await opened.ask(("HSET", keys.address(box), "owner", "ann", "enablews", "1"))
 
-    async def run(script: str, *args: str | int | bytes, names: list[str] = inbox) -> Any:
-        return await opened.run(SCRIPTS[script], keys=names, args=args)
+    async def run(script: str, *args: str | int | bytes, names: list[str] | None = None) -> Any:
+        if names:
+            return await opened.run(SCRIPTS[script], keys=names, args=args)
+        return await opened.run(SCRIPTS[script], keys=inbox, args=("ann", tag, keys.ACCOUNT_KEPT, 60_000, *args))
 
-    frame = b'{"subject":"x","raw":"secret","size":1,"headers":{"attachments":"y"},"attachments":[],"end":1}'
     ids = []
-    for _ in range(2):
-        arguments = (box, "", keys.inbox_tag(box), "abcdef", 10, 60, 1000, "bell", "bell of x", 0, frame)
-        outcome, message_id, owner, listening = await run("delivery/lua/publish.lua", *arguments, names=published)
-        assert (outcome, owner, listening) == (1, b"ann", 0)
+    for letter in (b"letter", b""):
+        await opened.ask(("SET", beside, b"letter"))
+        arguments = (box, "", tag, "abcdef", 10, 60, "bell", "bell of x", 0, keys.ACCOUNT_KEPT, 9, b"row")
+        outcome, message_id, owner, listening, old = await run(
+            "delivery/lua/publish.lua", *arguments, "control", "form", "", letter, names=published
+        )
+        assert (outcome, owner, listening, old) == (1, b"ann", 0, 0)
         ids.append(message_id.decode())
     first, second = ids
-    cut = b'{"_id":"%b","subject":"x","size":1,"attachments":[],"end":1}'
-    at, size, frames, *marks = await run("mailbox/lua/page.lua", "ann", "+", "-", 10, 10_000)
-    assert (at, frames) == (b"", [cut % second.encode(), cut % first.encode()])
-    assert (size > 2 * len(frame), marks) == (True, [[b"", b""], [b"0", b"0"], []])
-    assert await run("mailbox/lua/flag.lua", "ann", first, "read", "1", 20, 1000) == b"1\ninbox"
-    assert await run("mailbox/lua/star.lua", "ann", first, 10, 10_000, 1000) == 1
-    assert await run("mailbox/lua/count.lua", "ann") == [2, 1, 1]
-    assert (await run("mailbox/lua/copies.lua", "ann", 10_000, first))[0][:2] == [
-        cut % first.encode(),
-        b"1\ninbox",
-    ]
-    assert await run("mailbox/lua/delete.lua", "ann", first, 10, 1000) == 1
+    page = [b"", [second.encode(), first.encode()], [b"row", b"row"], [b"", b""], [b"0", b"0"], []]
+    assert await run("mailbox/lua/page.lua", "+", 0, 10, 10_000) == page
+    assert await run("mailbox/lua/flag.lua", first, "read", "1", 20, 1000) == b"1\ninbox"
+    assert await run("mailbox/lua/star.lua", first, 10, 10_000, 1000) == 1
+    copy = keys.starred_letter(box, f"{first} ann")
+    assert await opened.ask(("GET", copy), ("TTL", copy)) == [b"letter", -1]
+    assert await run("mailbox/lua/count.lua", 0) == [2, 1, 1]
+    assert await run("mailbox/lua/usage.lua", 0) == [2, 18]
+    assert await run("mailbox/lua/copies.lua", 10_000, first) == [[b"row", b"1\ninbox", 1]]
+    assert await run("mailbox/lua/delete.lua", first, 10, 1000) == 1
     newest = second.rpartition("-")[2]
-    floor = [keys.letterbox(box), keys.deleted(box, "abcdef"), keys.letter_ids(box)]
-    assert (await run("delivery/lua/floor.lua", newest, names=floor))[
-        1
-    ] == b"1"  # its owner's doing: nothing is lost
-    assert await run("mailbox/lua/delete_all.lua", "ann", "-", second.partition("-")[2], 10, 1000, 1000) == b""
+    floor = [keys.index(box), keys.deleted(box, "abcdef")]
+    found = await run("delivery/lua/floor.lua", newest, 60_000, names=floor)
+    assert found[1] == b"1"  # its owner's doing: nothing is lost
+    assert await run("mailbox/lua/delete_all.lua", "-", second.partition("-")[2], 10, 1000, 1000) == b""
     assert await opened.ask(("XLEN", inbox[0]), ("ZRANGE", floor[1], 0, -1)) == [
         0,
         [b"1-2-%b" % first.split("-")[1].encode()],
     ]
+    assert await run("mailbox/lua/usage.lua", 0) == [0, 0]
+    assert await opened.ask(("KEYS", f"{keys.letter(box, '')}*"), ("EXISTS", copy)) == [[], 0]
