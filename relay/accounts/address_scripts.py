@@ -5,6 +5,7 @@ from __future__ import annotations
 from relay.store import Script
 
 DONE, YOURS, OTHERS, FREE = b"done", b"yours", b"others", b"free"  # replies of the scripts on an address hash
+AGAIN = b"again"  # of those that throw mail away: not all is done
 TAKEN, FULL, NO_ACCOUNT = 1, 0, -1  # first replies of TAKE
 
 TAKE = Script.load("accounts/lua/address_take.lua")

@@ -8,7 +8,7 @@ crash leaves over is a place without a claim; ``list`` clears it once it is too 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 from relay import clock
@@ -17,7 +17,7 @@ from relay.accounts import redis_fields
 from relay.accounts.reservation import UNCHANGED, Change, Reservation
 from relay.address import domain_of
 from relay.errors import BadRequest, NotFound, Unauthorized
-from relay.store import Client, Store, keys
+from relay.store import Client, Command, Store, keys
 from relay.store.notices import Kind, Notice
 
 BULK_LIMIT = 100  # addresses of one call, as Mailsac's
@@ -38,6 +38,7 @@ class Addresses:
         self._store = store
         self._shared = frozenset(shared_domains)
         self._now_ms = now_ms
+        self._counts = "" if store.clustered else keys.ACCOUNT_KEPT  # see letters/lua/count.lua
 
     async def reserve(self, account_id: str, address: str, change: Change = UNCHANGED) -> Reservation:
         """Makes a free address the account's.
@@ -102,8 +103,9 @@ class Addresses:
     async def release(self, account_id: str, address: str) -> None:
         """Gives an address up, with the mail that is kept for it. Raises BadRequest, Unauthorized as update."""
         # The letters go too, wanted or not: the next owner of the address must not find them.
-        args = (account_id, keys.CONTROL, _notice(address))
-        _check_mine(await self._store.run(lua.RELEASE, keys=_names(address), args=args), address)
+        call = lua.RELEASE.call(_names(address), (account_id, self._counts, keys.CONTROL, _notice(address)))
+        [outcome] = await self._until_done([call])
+        _check_mine(outcome, address)
         async with self._store.call() as client:
             await self._leave(client, account_id, [address])
 
@@ -179,15 +181,25 @@ class Addresses:
     ) -> Outcomes:
         """What came of claiming each address: lua.DONE, lua.YOURS or lua.OTHERS."""
         row = redis_fields.flat(members)
-        outcomes = await self._store.ask(
-            *(lua.CLAIM.call(_names(address), (account_id, keep_from, *row)) for address, keep_from in claims)
+        outcomes = await self._until_done(
+            lua.CLAIM.call(_names(address), (account_id, self._counts, keep_from, *row))
+            for address, keep_from in claims
         )
         # Once more, and not before the claims are made: a release of the same address that ran meanwhile may have left
         # the set after we took the place, and an address that is claimed must be in it.
         now_ms = self._now_ms()
         places = [part for address, _ in claims for part in (now_ms, address)]
         await self._store.ask(("ZADD", keys.account_addresses(account_id), *places))
-        return cast("Outcomes", outcomes)
+        return outcomes
+
+    async def _until_done(self, calls: Iterable[Command]) -> Outcomes:
+        """What came of scripts that throw mail away, some hundred letters at a time."""
+        commands = list(calls)
+        outcomes = cast("Outcomes", await self._store.ask(*commands))
+        while again := [at for at, outcome in enumerate(outcomes) if outcome == lua.AGAIN]:
+            for at, outcome in zip(again, await self._store.ask(*(commands[at] for at in again)), strict=True):
+                outcomes[at] = outcome
+        return outcomes
 
     async def _undo(
         self, client: Client, account_id: str, addresses: Sequence[str], outcomes: Sequence[bytes]
@@ -243,9 +255,10 @@ class Addresses:
 
 
 def _names(address: str) -> list[str]:
-    """The address hash, and all that is kept of its mail."""
-    kinds = (keys.address, keys.letterbox, keys.meta, keys.flags, keys.starred, keys.letter_ids)
-    return [kind(address) for kind in kinds]
+    """The address hash, and all that is kept of its mail, as empty.lua has it."""
+    kinds = (keys.address, keys.index, keys.meta, keys.flags, keys.starred)
+    of_letters = (keys.letter(address, ""), keys.starred_letter(address, ""))
+    return [*(kind(address) for kind in kinds), *of_letters, keys.letterbox(address), keys.letter_ids(address)]
 
 
 async def _look(client: Client, account_id: str, addresses: Sequence[str]) -> list[tuple[str | None, str | None]]:

@@ -170,6 +170,7 @@ async def _drop_starred(client: Client, account_id: str, name: str) -> None:
         if domain_of(inbox) == name:
             copies = cast("list[bytes]", await client.hkeys(keys.starred(inbox)))
             if mine := [copy for copy in copies if copy.endswith(f" {account_id}".encode())]:
+                await client.unlink(*(keys.starred_letter(inbox, copy.decode()) for copy in mine))
                 await client.hdel(keys.starred(inbox), *mine)
             await client.zrem(index, inbox)
 

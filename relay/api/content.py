@@ -98,9 +98,9 @@ class ContentApi:
         message_id = call.path("id")
         async with self._queue.slot(call.account_id, call.gone):  # a message that waited would be held meanwhile
             kept = await self._mailbox.letter(call.account_id, email, message_id)
-            if len(kept.frame) <= _THREAD_BYTES:
-                return show(StoredMail.read(kept.frame))
-            return await asyncio.to_thread(lambda: show(StoredMail.read(kept.frame)))
+            if kept.size_bytes <= _THREAD_BYTES:
+                return show(StoredMail.read(kept.json()))
+            return await asyncio.to_thread(lambda: show(StoredMail.read(kept.json())))
 
     def _answer(self, call: Call, content: bytes, content_type: str, suffix: str) -> Response:
         """To be looked at, or with ``?download=1`` to be saved."""

@@ -109,7 +109,7 @@ class Sealed(NamedTuple):
     @classmethod
     def parse(cls, value: bytes) -> Sealed:
         """Raises BadLetter."""
-        if value.startswith(_OLD_FORM):
+        if is_old(value):
             return _old(value)
         try:
             form, head_bytes, members_bytes = _HEADER.unpack_from(value)
@@ -158,6 +158,11 @@ class Sealed(NamedTuple):
 def _stored(text: bytes) -> bytes:
     """A stored block, RFC 1951 section 3.2.4, at the beginning of a byte."""
     return struct.pack("<BHH", 0, len(text), len(text) ^ 0xFFFF) + text
+
+
+def is_old(value: bytes) -> bool:
+    """Whether it is the message JSON, as version 0.2 kept it."""
+    return value.startswith(_OLD_FORM)
 
 
 def _old(value: bytes) -> Sealed:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from relay.address import domain_of
-from relay.errors import Unauthorized
+from relay.errors import Unauthorized, Unavailable
+from relay.letters.version_0_2 import adopt
 from relay.store import Command, Script, Store, keys
 
 INBOXES = 5000  # of one account that are looked at for one answer; the others have older mail, or are not named
 _AT_ONCE = 500  # questions to Redis, some 20 ms
 _CLOCKS_DIFFER_MS = 60_000  # on a cluster our own clock writes the index of a domain
+_ADOPT = b"adopt"  # what scripts.py says where there are letters of version 0.2
+_TRIES = 4  # a process of that version may bring another meanwhile
 
 _Item = TypeVar("_Item")
 
@@ -34,11 +37,21 @@ class Found:
     all: bool  # False: the account has more
 
 
+class ScriptOf(NamedTuple):
+    """One of scripts.py, for an inbox."""
+
+    script: Script
+    inbox: str
+    args: Sequence[str | int]
+
+
 class Inboxes:
     """Every method raises Unavailable."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, keep_seconds: int) -> None:
         self._store = store
+        self._keep_seconds = keep_seconds
+        self._accounts = "" if store.clustered else keys.ACCOUNT_KEPT
 
     async def ask(self, *commands: Command) -> list[Any]:
         """The replies to some commands."""
@@ -46,8 +59,37 @@ class Inboxes:
 
     async def run(self, script: Script, inbox: str, account_id: str, *args: str | int) -> Any:
         """The reply of one of scripts.py."""
-        [reply] = await self.ask(call(script, inbox, account_id, *args))
+        [reply] = await self.run_all(account_id, [ScriptOf(script, inbox, args)])
         return reply
+
+    async def run_all(self, account_id: str, scripts: Sequence[ScriptOf]) -> list[Any]:
+        """The replies of some of scripts.py, in order."""
+        replies = await self.ask(*(self._call(account_id, one) for one in scripts))
+        for _ in range(_TRIES):
+            old = [at for at, reply in enumerate(replies) if reply == _ADOPT]
+            if not old:
+                return replies
+            for at in old:
+                await self.adopt(scripts[at].inbox)
+            again = await self.ask(*(self._call(account_id, scripts[at]) for at in old))
+            for at, reply in zip(old, again, strict=True):
+                replies[at] = reply
+        raise Unavailable("letters of an older version keep coming; try again")
+
+    async def adopt(self, inbox: str) -> None:
+        """Takes the letters of version 0.2 into the index."""
+        await adopt(self._store, inbox, keep_seconds=self._keep_seconds)
+
+    def _call(self, account_id: str, one: ScriptOf) -> Command:
+        """As find.lua has its keys and arguments."""
+        inbox = one.inbox
+        names = (
+            *(kind(inbox) for kind in (keys.index, keys.flags, keys.starred, keys.meta)),
+            *(keys.letter(inbox, ""), keys.starred_letter(inbox, ""), keys.deleted(inbox, "")),
+            keys.letterbox(inbox),
+        )
+        fixed = (account_id, keys.inbox_tag(inbox), self._accounts, self._keep_seconds * 1000)
+        return one.script.call(names, (*fixed, *one.args))
 
     async def mine(self, account_id: str, address: str) -> Inbox:
         """The inbox of an address. Raises Unauthorized: it is not the account's."""
@@ -129,13 +171,6 @@ class Inboxes:
                 if ms is not None and (owner or b"").decode() == account_id:
                     found.append(Inbox(address, int(ms)))
         return found
-
-
-def call(script: Script, inbox: str, account_id: str, *args: str | int) -> Command:
-    """One of scripts.py, as Redis takes it."""
-    kinds = (keys.letterbox, keys.flags, keys.starred, keys.letter_ids)
-    names = *(kind(inbox) for kind in kinds), keys.deleted(inbox, "")
-    return script.call(names, (account_id, *args))
 
 
 def owners(address: str) -> tuple[Command, Command]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import orjson
+
+from relay.letters.layout import Sealed, is_old
 from relay.mailbox import scripts
 from relay.mailbox.changes import Changes
-from relay.mailbox.inboxes import Found, Inbox, Inboxes, checked, owners
+from relay.mailbox.inboxes import Found, Inbox, Inboxes, ScriptOf, checked, owners
 from relay.mailbox.newest_first import NewestFirst
 from relay.mailbox.stars import Stars
 from relay.mailbox.stored_message import (
@@ -17,10 +21,10 @@ from relay.mailbox.stored_message import (
     parse_id,
 )
 from relay.message_id import MessageId
-from relay.store import Command, Store, keys
+from relay.store import Store, keys
 
 _COUNTS_AT_ONCE = 100
-_AFTER_HEAD = len('{"_id":"')
+_NOT_SWEPT, _FOREIGN = -1, -2  # first replies of scripts.COUNT, which are no counts
 
 Wanted = Callable[[MessageSummary], bool]
 
@@ -62,7 +66,7 @@ class Mailbox:
 
         ``starred_…``: limits of one inbox.
         """
-        self._inboxes = Inboxes(store)
+        self._inboxes = Inboxes(store, keep_seconds=keep_seconds)
         self.changes = Changes(self._inboxes, keep_messages=keep_messages, keep_seconds=keep_seconds)
         self.stars = Stars(
             self._inboxes, messages=starred_messages, size_bytes=starred_bytes, keep_seconds=keep_seconds
@@ -75,18 +79,33 @@ class Mailbox:
     async def letter(self, account_id: str, email: str, message_id: str) -> StoredMessage:
         """One message, whole. Raises BadRequest: a malformed id; NotFound."""
         message = parse_id(message_id)
-        *owner, rows, copy = await self._inboxes.ask(
+        found = await self._letter(account_id, email, message)
+        if found is None:  # a copy, or in the form of version 0.2
+            field = f"{message} {account_id}"
+            old, copy, row = await self._inboxes.ask(
+                ("EXISTS", keys.letterbox(email)),
+                ("GET", keys.starred_letter(email, field)),
+                ("HGET", keys.starred(email), field),
+            )
+            if old:
+                await self._inboxes.adopt(email)
+                found = await self._letter(account_id, email, message)
+            # In that version the row of what is starred was all of it.
+            found = found or (row and (copy or (row if is_old(row) else None)))
+        if not found:
+            raise missing(email)
+        return StoredMessage(message, email, account_id, Sealed.parse(found))
+
+    async def _letter(self, account_id: str, email: str, message: MessageId) -> bytes | None:
+        """A letter, sealed; None when the account has no such letter. Raises Unauthorized."""
+        *owner, rows, letter = await self._inboxes.ask(
             *owners(email),
-            ("XRANGE", keys.letterbox(email), message.entry, message.entry),
-            ("HGET", keys.starred(email), f"{message} {account_id}"),
+            ("XRANGE", keys.index(email), message.entry, message.entry),
+            ("GET", keys.letter(email, message.place)),
         )
         checked(account_id, email, *owner)
-        for _, (_, letters_owner, _, frame) in rows:
-            if letters_owner.decode() == account_id and frame.startswith(b'{"_id":"%b"' % message_id.encode()):
-                return StoredMessage(message, email, account_id, frame)
-        if copy is None:
-            raise missing(email)
-        return StoredMessage(message, email, account_id, copy)
+        mine = any(owned_by.decode() == account_id for _, (_, owned_by, *_) in rows)
+        return letter if mine and message.tag == keys.inbox_tag(email) else None
 
     async def entry(self, account_id: str, email: str, message_id: str) -> MessageSummary:
         """One message as lists show it. Raises as :meth:`letter`."""
@@ -101,17 +120,21 @@ class Mailbox:
         raise missing(email)
 
     async def entries(self, account_id: str, email: str, frames: Sequence[bytes]) -> list[MessageSummary]:
-        """List entries for messages whose JSON the caller has. Does not check permission."""
-        ids = [frame[_AFTER_HEAD : frame.index(b'"', _AFTER_HEAD)].decode() for frame in frames]
-        if not ids:
+        """List entries for messages whose JSON, without what lists do not show, the caller has.
+
+        Does not check permission.
+        """
+        if not frames:
             return []
+        shown: list[dict[str, Any]] = [orjson.loads(frame) for frame in frames]
+        ids = [members["_id"] for members in shown]
         flags, *starred = await self._inboxes.ask(
             ("HMGET", keys.flags(email), *ids),
             *(("HEXISTS", keys.starred(email), f"{message_id} {account_id}") for message_id in ids),
         )
         return [
-            MessageSummary.of(email, frame, flagged or b"", account_id if saved else None)
-            for frame, flagged, saved in zip(frames, flags, starred, strict=True)
+            MessageSummary.of(email, members, flagged or b"", account_id if saved else None)
+            for members, flagged, saved in zip(shown, flags, starred, strict=True)
         ]
 
     async def list(
@@ -190,36 +213,25 @@ class Mailbox:
         counts = Counts()
         for at in range(0, len(inboxes), _COUNTS_AT_ONCE):
             some = inboxes[at : at + _COUNTS_AT_ONCE]
-            replies = await self._inboxes.ask(*(command for inbox in some for command in _size(inbox)))
-            for inbox, total, marked, foreign in zip(
-                some, replies[::3], replies[1::3], replies[2::3], strict=True
-            ):
-                if foreign:
-                    counts += await self._looked_at(account_id, inbox)
-                elif marked:
-                    messages, read, starred = await self._inboxes.run(scripts.COUNT, inbox.address, account_id)
-                    counts += Counts(messages, messages - read, starred)
-                else:
-                    counts += Counts(total, total)
+            while some:
+                calls = [ScriptOf(scripts.COUNT, inbox.address, (inbox.since_ms,)) for inbox in some]
+                replies = await self._inboxes.run_all(account_id, calls)
+                for inbox, (messages, *rest) in zip(some, replies, strict=True):
+                    if messages == _FOREIGN:
+                        counts += await self._looked_at(account_id, inbox)
+                    elif messages != _NOT_SWEPT:
+                        read, starred = rest
+                        counts += Counts(messages, messages - read, starred)
+                some = [inbox for inbox, reply in zip(some, replies, strict=True) if reply[0] == _NOT_SWEPT]
         return counts
 
     async def _looked_at(self, account_id: str, inbox: Inbox) -> Counts:
-        """Of an inbox whose domain has changed hands: one letter after the other."""
+        """Of an inbox whose domain has changed hands: one row after the other."""
         newest, counts = NewestFirst(self._inboxes, account_id, [inbox]), Counts()
         while entry := await newest.next():
             shown = entry.members
             counts += Counts(1, int(not shown["read"]), int(shown["savedBy"] is not None))
         return counts
-
-
-def _size(inbox: Inbox) -> tuple[Command, ...]:
-    """How many letters there are, whether anything is set on any, and one that may be somebody else's."""
-    before = f"({inbox.since_ms}-0" if inbox.since_ms else "0-1"
-    return (
-        ("XLEN", keys.letterbox(inbox.address)),
-        ("EXISTS", keys.flags(inbox.address), keys.starred(inbox.address)),
-        ("XRANGE", keys.letterbox(inbox.address), "-", before, "COUNT", 1),
-    )
 
 
 async def _collect(newest: NewestFirst, limit: int, skip: int, wanted: Wanted) -> Listing:

@@ -7,15 +7,21 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import structlog
+
+from relay.letters import layout
+from relay.letters.layout import BadLetter
 from relay.mailbox import scripts
-from relay.mailbox.inboxes import Inbox, Inboxes, call
+from relay.mailbox.inboxes import Inbox, Inboxes, ScriptOf
 from relay.mailbox.stored_message import MessageSummary
 from relay.message_id import MessageId
-from relay.store import Command
+from relay.store import keys
+
+log = structlog.get_logger()
 
 READ_MESSAGES = 10_000  # for one answer
-READ_BYTES = 256 * 1024 * 1024  # of them, as they are kept
-_PAGE_BYTES = 4 * 1024 * 1024  # and one letter: longer than a few ms nobody else waits for Redis
+READ_BYTES = 64 * 1024 * 1024  # of their rows, as they are kept
+_PAGE_BYTES = 512 * 1024  # of rows, and one more: longer than a few ms nobody else waits for Redis
 _PAGE_MESSAGES = 100  # of one inbox alone
 _SHARED_MESSAGES = 8  # of each of many
 _INBOXES_AT_ONCE = 16
@@ -26,12 +32,11 @@ Place = tuple[int, int]  # ms and seq; what is later is newer
 class _InboxReader:
     """One inbox on the way from its newest message to its oldest."""
 
-    __slots__ = ("address", "ahead", "at", "copies", "place", "until")
+    __slots__ = ("address", "ahead", "at", "copies", "place")
 
-    def __init__(self, inbox: Inbox, *, at: str, until: str) -> None:
+    def __init__(self, inbox: Inbox, *, at: str) -> None:
         self.address = inbox.address
-        self.at = at  # of the letterbox, where to read on; "" = it is read
-        self.until = until
+        self.at = at  # of the index, where to read on; "" = it is read
         self.place: Place = (inbox.newest_ms, 2**64)  # nothing that is left is newer
         self.ahead: deque[MessageSummary] = deque()
         self.copies: list[str] = []  # ids of starred messages whose letters are gone, newest last
@@ -75,7 +80,7 @@ class NewestFirst:
         at = f"{before.ms}-{before.seq}" if before else "+"
         self._order: list[tuple[int, int, str, _InboxReader]] = []
         for inbox in wanted:
-            reader = _InboxReader(inbox, at=at if copies is None else "", until=f"{since_ms}-0")
+            reader = _InboxReader(inbox, at=at if copies is None else "")
             reader.copies = self._asked_for(copies[inbox]) if copies else []
             self._queue(reader)
 
@@ -110,29 +115,29 @@ class NewestFirst:
             readers.append(heapq.heappop(self._order)[-1])
         letters = [reader for reader in readers if reader.at]
         copies = [reader for reader in readers if not reader.at]
-        replies = await self._inboxes.ask(*map(self._page, letters), *map(self._copies, copies))
+        scripts_of = [*map(self._page, letters), *map(self._copies, copies)]
+        replies = await self._inboxes.run_all(self._account_id, scripts_of)
         for reader, page in zip(letters, replies, strict=False):
             self._put(reader, page)
-        for reader, rows in zip(copies, replies[len(letters) :], strict=True):
-            self._put_copies(reader, rows)
+        for reader, found in zip(copies, replies[len(letters) :], strict=True):
+            await self._put_copies(reader, found)
         for reader in readers:
             self._queue(reader)
 
-    def _page(self, reader: _InboxReader) -> Command:
-        limits = (self._page_messages, _PAGE_BYTES)
-        return call(scripts.PAGE, reader.address, self._account_id, reader.at, reader.until, *limits)
+    def _page(self, reader: _InboxReader) -> ScriptOf:
+        args = (reader.at, self._since_ms, self._page_messages, _PAGE_BYTES)
+        return ScriptOf(scripts.PAGE, reader.address, args)
 
-    def _copies(self, reader: _InboxReader) -> Command:
+    def _copies(self, reader: _InboxReader) -> ScriptOf:
         some = reader.copies[: -self._page_messages - 1 : -1]
-        return call(scripts.COPIES, reader.address, self._account_id, _PAGE_BYTES, *some)
+        return ScriptOf(scripts.COPIES, reader.address, (_PAGE_BYTES, *some))
 
     def _put(self, reader: _InboxReader, page: Any) -> None:
         """Takes the reply of scripts.PAGE."""
-        at, size_bytes, frames, marks, saved, gone = page
+        at, ids, rows, marks, saved, gone = page
         reader.at = at.decode()
-        for frame, flags, starred in zip(frames, marks, saved, strict=True):
-            self._add(reader, frame, flags, self._account_id if starred == b"1" else None)
-        self._spend(len(frames), size_bytes)
+        for message_id, row, flags, starred in zip(ids, rows, marks, saved, strict=True):
+            self._add(reader, message_id.decode(), row, flags, self._account_id if starred == b"1" else None)
         reader.copies = self._asked_for(gone)
 
     def _asked_for(self, ids: Iterable[bytes]) -> list[str]:
@@ -143,22 +148,33 @@ class NewestFirst:
             str(one) for one in messages if one.ms >= self._since_ms and (before is None or _place(one) <= before)
         ]
 
-    def _put_copies(self, reader: _InboxReader, rows: list[tuple[bytes, bytes, int]]) -> None:
-        del reader.copies[-len(rows) :]
-        for frame, flags, size_bytes in rows:
-            if frame:
-                self._add(reader, frame, flags, self._account_id)
-            self._spend(1, size_bytes)
+    async def _put_copies(self, reader: _InboxReader, found: list[tuple[bytes, bytes, int]]) -> None:
+        """Takes the reply of scripts.COPIES."""
+        ids = [reader.copies.pop() for _ in found]
+        for message_id, (row, flags, starred) in zip(ids, found, strict=True):
+            if starred:
+                whole = row or await self._large_copy(reader.address, message_id)
+                self._add(reader, message_id, whole, flags, self._account_id)
+            else:
+                self._messages_left -= 1
 
-    def _add(self, reader: _InboxReader, frame: bytes, flags: bytes, saved_by: str | None) -> None:
-        entry = MessageSummary.of(reader.address, frame, flags, saved_by)
+    async def _large_copy(self, inbox: str, message_id: str) -> bytes:
+        """A row that is too large for a script."""
+        [row] = await self._inboxes.ask(("HGET", keys.starred(inbox), f"{message_id} {self._account_id}"))
+        return row or b""
+
+    def _add(self, reader: _InboxReader, message_id: str, row: bytes, flags: bytes, saved_by: str | None) -> None:
+        self._messages_left -= 1
+        self._bytes_left -= len(row)
+        try:
+            shown = layout.shown(row, message_id)
+        except BadLetter as exc:  # it hides no other
+            log.warning("mailbox.bad_row", inbox=reader.address, message=message_id, error=str(exc))
+            return
+        entry = MessageSummary.of(reader.address, shown, flags, saved_by)
         if not reader.ahead:
             reader.place = _place(entry.id)
         reader.ahead.append(entry)
-
-    def _spend(self, messages: int, size_bytes: int) -> None:
-        self._messages_left -= messages
-        self._bytes_left -= size_bytes
 
 
 def _place(message: MessageId) -> Place:

@@ -1,7 +1,7 @@
 """The scripts of this room, in lua/. Each touches the keys of one inbox, and is one atomic step.
 
-Who reads a letter copies all of it while nobody else gets an answer from Redis, some 150 ms for a mail of 22 MB. So
-what shows no message looks at ids.
+They read rows of the index, never a letter: that would be copied while nobody else gets an answer from Redis. What they
+have in common is in find.lua.
 
 Flags are text: "1" when read, else "0"; the folder; the labels; each on a line.
 """

@@ -5,23 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import orjson
-
 from relay.errors import BadRequest, NotFound
+from relay.letters.layout import Sealed, json_bytes
 from relay.message_id import BadMessageId, MessageId
 
-NOT_LISTED = ("raw", "rawEncoding", "headers", "text", "html")
 _NO_FLAGS = "0\ninbox"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A message of an inbox: in its letterbox, or a copy that is kept because it is starred."""
+    """A message of an inbox: its letter, or a copy that is kept because it is starred."""
 
     id: MessageId
     inbox: str  # canonical
     owner: str  # account that it came for
-    frame: bytes = field(repr=False)  # the message JSON
+    sealed: Sealed = field(repr=False)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the message JSON."""
+        return json_bytes(self.sealed, str(self.id))
+
+    def json(self) -> bytes:
+        """The message JSON. Takes time with a large one. Raises BadLetter: it is damaged."""
+        return self.sealed.json(str(self.id))
 
 
 class Flags(NamedTuple):
@@ -47,13 +54,10 @@ class MessageSummary:
     members: dict[str, Any] = field(repr=False)
 
     @classmethod
-    def of(cls, inbox: str, frame: bytes, flags: bytes, saved_by: str | None) -> MessageSummary:
-        """``frame`` is the message JSON, with or without what lists do not show."""
-        members: dict[str, Any] = orjson.loads(frame)
-        for name in NOT_LISTED:
-            members.pop(name, None)
+    def of(cls, inbox: str, shown: dict[str, Any], flags: bytes, saved_by: str | None) -> MessageSummary:
+        """``shown`` is the message without what lists do not show, ``flags`` what is set on it; b"" = nothing."""
         read, folder, labels = Flags.parse(flags)
-        members |= {"folder": folder, "labels": labels, "read": read, "savedBy": saved_by}
+        members = shown | {"folder": folder, "labels": labels, "read": read, "savedBy": saved_by}
         return cls(MessageId.parse(members["_id"]), inbox, members)
 
 

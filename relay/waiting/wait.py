@@ -20,7 +20,7 @@ from relay.delivery.history import After, OldestFirst, Start
 from relay.delivery.letter import Gap, Letter, Listener, SocketStatus
 from relay.delivery.letterbox import Letterbox
 from relay.errors import LEAVING, Close, Refused
-from relay.mailbox.stored_message import NOT_LISTED
+from relay.letters.layout import BODIES
 from relay.message_id import MessageId
 from relay.waiting.wanted import Wanted
 
@@ -177,7 +177,7 @@ class Searching:
 def _look(letter: Letter, wanted: Wanted) -> CheckedMail:
     message = orjson.loads(letter.frame)
     differs = wanted.differs(message)
-    for name in NOT_LISTED:
+    for name in BODIES:
         message.pop(name, None)
     return CheckedMail(letter.id, orjson.dumps(message), differs)
 

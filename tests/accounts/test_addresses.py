@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from relay import clock
 from relay.accounts import Accounts
 from relay.accounts.addresses import Addresses
 from relay.accounts.reservation import Change, Reservation
@@ -181,43 +182,68 @@ async def test_switching_off_and_releasing_are_told_to_every_process(accounts: A
     assert await control.heard() == [notice]
 
 
-async def _letter(store: Store, inbox: str, entry: str = "*") -> None:
-    entry_id = cast("bytes", await store.client.xadd(keys.letterbox(inbox), {"m": b"{}"}, id=entry))
-    before = await store.client.zcard(keys.letter_ids(inbox))
-    await store.client.zadd(keys.letter_ids(inbox), {b"0123456789abcdef-%b ann" % entry_id: before})
-    await store.client.hset(keys.meta(inbox), mapping={"epoch": "e", "seq": "1"})
+async def _letter(store: Store, inbox: str, ms: int = 0) -> None:
+    """A letter and its row, in their counts, and a copy that ann starred."""
+    ms = ms or clock.now_ms()
+    place = f"abcdef-{ms}-1"
+    await store.ask(
+        ("XADD", keys.index(inbox), f"{ms}-1", "o", "ann", "e", "abcdef", "b", 30, "r", "row"),
+        ("SET", keys.letter(inbox, place), "letter"),
+        ("SET", keys.starred_letter(inbox, f"0123456789{place} ann"), "letter"),
+        ("HSET", keys.starred(inbox), f"0123456789{place} ann", "row"),
+        ("HSET", keys.meta(inbox), "epoch", "abcdef", "seq", 1, "ms", ms),
+        *(("HINCRBY", keys.meta(inbox), *count) for count in (("letters", 1), ("bytes", 30))),
+        *(("HINCRBY", keys.ACCOUNT_KEPT % "ann", *count) for count in (("letters", 1), ("bytes", 30))),
+    )
 
 
-def _of_letters(inbox: str) -> tuple[str, str, str]:
-    return keys.letterbox(inbox), keys.letter_ids(inbox), keys.meta(inbox)
+async def _names(store: Store, inbox: str) -> list[str]:
+    [found] = await store.ask(("KEYS", f"relay:{{{inbox}}}:*"))
+    return sorted(name.decode() for name in found)
+
+
+async def _kept(store: Store) -> dict[bytes, bytes]:
+    [counts] = await store.ask(("HGETALL", keys.ACCOUNT_KEPT % "ann"))
+    return cast("dict[bytes, bytes]", counts)
 
 
 async def test_a_release_takes_the_stored_mail_along(accounts: Accounts, store: Store) -> None:
     await accounts.addresses.reserve("ann", USER1, ON)
-    await _letter(store, USER1)
+    for ms in range(1, 500):  # more than one step takes
+        await _letter(store, USER1, ms)
+    await _letter(store, "another@mailsac.com")
+    await store.ask(("XADD", keys.letterbox(USER1), "*", "o", "ann", "m", "{}"))
     await accounts.addresses.release("ann", USER1)
-    assert await store.client.exists(keys.address(USER1), *_of_letters(USER1)) == 0
+    assert await _names(store, USER1) == []
+    assert await _kept(store) == {b"letters": b"1", b"bytes": b"30"}
 
 
 async def test_mail_from_before_the_reservation_is_never_seen(accounts: Accounts, store: Store) -> None:
-    await _letter(store, USER1)
-    await accounts.addresses.reserve("ann", USER1)
-    assert await store.client.exists(*_of_letters(USER1)) == 0
+    for ms in range(1, 500):
+        await _letter(store, USER1, ms)
+    await store.ask(("XADD", keys.letterbox(USER1), "*", "o", "ann", "m", "{}"))
+    await accounts.addresses.reserve("bob", USER1)
+    assert await _names(store, USER1) == [keys.address(USER1)]
+    assert await _kept(store) == {}
 
 
 async def test_on_an_own_domain_the_mail_that_it_caught_stays_and_older_mail_goes(
     accounts: Accounts, store: Store
 ) -> None:
     inbox = "a@own.example"
-    await _letter(store, inbox, "1000-1")  # caught for a former owner of the domain
+    await _letter(store, inbox, 1000)  # caught for a former owner of the domain
+    for ms in ("1000-1", "*"):  # of version 0.2, before they are taken into the index
+        await store.ask(("XADD", keys.letterbox(inbox), ms, "o", "ann", "m", "{}"))
+    for number in range(2):
+        await store.ask(("ZADD", keys.letter_ids(inbox), number, f"0123456789abcdef-{number} ann"))
     await accounts.domains.declare("ann", "own.example")
     await _letter(store, inbox)
     await accounts.addresses.reserve("ann", inbox)
-    assert await store.client.xlen(keys.letterbox(inbox)) == 1
-    assert await store.client.xrange(keys.letterbox(inbox), "1000-1", "1000-1") == []
-    [known] = await store.client.zrange(keys.letter_ids(inbox), 0, -1)
-    assert b"-1000-1 " not in known
-    assert await store.client.exists(keys.meta(inbox)) == 1
+    [counts] = await store.ask(("HMGET", keys.meta(inbox), "letters", "bytes"))
+    assert (counts, await _kept(store)) == ([b"1", b"30"], {b"letters": b"1", b"bytes": b"30"})
+    assert await store.ask(("XLEN", keys.index(inbox)), ("XRANGE", keys.index(inbox), "-", "1000")) == [1, []]
+    assert await store.ask(("EXISTS", keys.letter(inbox, "abcdef-1000-1"))) == [0]
+    assert await store.ask(("XLEN", keys.letterbox(inbox)), ("ZCARD", keys.letter_ids(inbox))) == [1, 1]
 
 
 async def test_no_member_of_a_former_owner_is_left(accounts: Accounts) -> None:

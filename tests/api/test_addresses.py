@@ -232,12 +232,13 @@ async def test_availability(ann: httpx2.AsyncClient, bob: httpx2.AsyncClient) ->
 @pytest.mark.parametrize("query", ["", "?deleteAddressMessages=true", "?deleteAddressMessages=false"])
 async def test_released_mail_is_gone_whatever_was_asked(ann: httpx2.AsyncClient, store: Store, query: str) -> None:
     await ann.post(PATH, json={"enablews": True})
-    await store.client.xadd(keys.letterbox(USER1), {"m": b"{}"})
+    await store.client.xadd(keys.index(USER1), {"o": "ann", "e": "abcdef", "b": 3, "r": "row"}, id="1-1")
+    await store.client.set(keys.letter(USER1, "abcdef-1-1"), "letter")
     async with listen(store) as control:
         answer = await ann.delete(f"{PATH}{query}")
         assert (answer.status_code, answer.json()["_id"]) == (200, USER1)
         assert await control.heard() == [Notice(Kind.ADDRESS, USER1)]
-    assert await store.client.exists(keys.letterbox(USER1)) == 0
+    assert await store.client.exists(keys.index(USER1), keys.letter(USER1, "abcdef-1-1")) == 0
     assert (await ann.delete(PATH)).status_code == 400
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from relay import clock
 from relay.api.listing import TRUNCATED
+from relay.letters.layout import Sealed
 from relay.mailbox import inboxes, newest_first
+from relay.message import Message, encode, for_inbox
+from relay.message_id import MessageId
 from relay.store import keys
 from tests.harness import ACCOUNT, ADDRESS, DOMAIN, KEY, MAIL, OTHER_ADDRESS, OTHER_KEY, QUIET_ADDRESS, Relay
 
@@ -54,6 +60,41 @@ async def done(relay: Relay, method: str, where: str, status: int = 200) -> Any:
 
 async def many(relay: Relay, count: int, to: str = ADDRESS) -> list[str]:
     return [await relay.send(str(number), to) for number in range(count)]
+
+
+async def names(relay: Relay, inbox: str = ADDRESS) -> list[str]:
+    """The keys that an inbox has, but for what says that a post was taken."""
+    [found] = await relay.process.service.store.ask(("KEYS", f"relay:{{{inbox}}}:*"))
+    return sorted(name.decode() for name in found if b":seen:" not in name)
+
+
+async def age(relay: Relay, inbox: str, *, seconds: int) -> None:
+    """Makes rows older, and drops their letters, as Redis does by itself."""
+    store = relay.process.service.store
+    [rows, _] = await store.ask(("XRANGE", keys.index(inbox), "-", "+"), ("DEL", keys.index(inbox)))
+    for entry, fields in rows:
+        ms, seq = map(int, entry.split(b"-"))
+        letter = keys.letter(inbox, f"{fields[3].decode()}-{entry.decode()}")
+        await store.ask(("XADD", keys.index(inbox), f"{ms - seconds * 1000}-{seq}", *fields), ("DEL", letter))
+
+
+def frame_0_2(number: int, text: str, epoch: str = "abcdef") -> tuple[str, bytes]:
+    """An ``_id``, and the message JSON as version 0.2 kept it."""
+    message_id = f"{keys.inbox_tag(ADDRESS)}{epoch}-{clock.now_ms() - 10_000}-{number}"
+    mail = Message(datetime.now(UTC), f"Subject: {number}\r\n\r\n{text}".encode(), subject=str(number), text=text)
+    [sealed] = [Sealed.parse(for_inbox(encode(mail), ADDRESS).letter)]
+    return message_id, sealed.json(message_id)
+
+
+async def letter_0_2(relay: Relay, number: int) -> str:
+    message_id, frame = frame_0_2(number, "body")
+    entry = MessageId.parse(message_id).entry
+    await relay.process.service.store.ask(
+        ("HSET", keys.meta(ADDRESS), "epoch", "abcdef", "seq", number, "ms", entry.split("-")[0]),
+        ("ZADD", keys.letter_ids(ADDRESS), number, f"{message_id} {ACCOUNT}"),
+        ("XADD", keys.letterbox(ADDRESS), entry, "o", ACCOUNT, "m", frame),
+    )
+    return message_id
 
 
 async def test_a_list_and_one_message_are_the_frame_without_its_bodies(relay: Relay) -> None:
@@ -237,7 +278,8 @@ async def test_a_star_keeps_a_message(relay: Relay) -> None:
 
 @pytest.mark.settings(starred_bytes=3000)
 async def test_stars_have_a_limit_in_bytes(relay: Relay) -> None:
-    await relay.post(b"Subject: large\r\n\r\n" + b"x" * 3000, ADDRESS)
+    noise = random.Random(3).randbytes(3000).hex().encode()  # which does not get small
+    await relay.post(b"Subject: large\r\n\r\n" + noise, ADDRESS)
     small = await relay.send("small")
     [_, large] = await got(relay, listed())
     refused = await relay.rest("PUT", path(large["_id"]) + "/star")
@@ -257,42 +299,102 @@ async def test_released_mail_is_gone_with_all_that_was_set(relay: Relay) -> None
     assert answer.status_code == 200
     assert (await relay.rest("GET", listed(), key=OTHER_KEY)).json() == []
     assert (await relay.rest("GET", path(message_id), key=OTHER_KEY)).status_code == 404
-    store = relay.process.service.store
-    kinds = (keys.flags, keys.starred, keys.letter_ids)
-    assert await store.ask(("EXISTS", *(kind(ADDRESS) for kind in kinds))) == [0]
+    assert await names(relay) == [keys.address(ADDRESS)]
 
 
 async def test_what_shows_no_message_reads_none(relay: Relay) -> None:
-    """Redis would copy all of it before it answers anybody else: here there is nothing but ids to look at."""
+    """Redis would copy all of it before it answers anybody else: here there is nothing but rows to look at."""
     first, second, starred, last = await many(relay, 4)
     await done(relay, "PUT", path(starred) + "/star")
     store = relay.process.service.store
-    await store.ask(("XDEL", keys.letterbox(ADDRESS), *(one.split("-", 1)[1] for one in (first, second, starred))))
+    letters = [keys.letter(ADDRESS, MessageId.parse(one).place) for one in (first, second, starred)]
+    copy = keys.starred_letter(ADDRESS, f"{starred} {ACCOUNT}")
+    assert await store.ask(("DEL", *letters, copy)) == [4]
+    assert await subjects(relay) == ["3", "2", "1", "0"]
     await done(relay, "PUT", path(first) + "/read/true")
     await done(relay, "PUT", path(first) + "/labels/mine")
+    assert (await got(relay, "/api/inbox"))["unread"] == 3
     assert await done(relay, "DELETE", path(first)) is not None
     assert (await relay.rest("PUT", path(first) + "/read/true")).status_code == 404
     await done(relay, "PUT", path(starred) + "/star")  # it is not: the letter is not looked for
     await done(relay, "PUT", path(starred) + "/labels/mine")
     await done(relay, "DELETE", listed(), 204)
-    known = await store.ask(("ZCARD", keys.letter_ids(ADDRESS)), ("XLEN", keys.letterbox(ADDRESS)))
-    assert (known, (await relay.rest("DELETE", path(last))).status_code) == ([0, 0], 404)
+    [known] = await store.ask(("XLEN", keys.index(ADDRESS)))
+    assert (known, (await relay.rest("DELETE", path(last))).status_code) == (0, 404)
 
 
-async def test_letters_of_before_there_were_ids_beside_them(relay: Relay) -> None:
-    first, second, third, _ = await many(relay, 4)
-    store = relay.process.service.store
-    await store.ask(("DEL", keys.letter_ids(ADDRESS)))
-    await many(relay, 1)
-    await done(relay, "PUT", path(first) + "/read/true")
-    assert (await relay.rest("PUT", path(UNKNOWN) + "/read/true")).status_code == 404
-    await done(relay, "PUT", path(second) + "/star")
-    assert (await got(relay, "/api/inbox"))["unread"] == 4
-    await done(relay, "DELETE", path(third))
-    assert await subjects(relay) == ["0", "3", "1", "0"]
-    await done(relay, "DELETE", listed(), 204)
-    assert await subjects(relay) == ["1"]
-    assert await store.ask(("ZCARD", keys.letter_ids(ADDRESS))) == [0]
+async def test_a_letter_that_redis_dropped_is_not_there(relay: Relay) -> None:
+    """It was restored from a backup, or evicted: the row alone is left. What needs no letter is as before."""
+    [message_id] = await many(relay, 1)
+    await relay.process.service.store.ask(("DEL", keys.letter(ADDRESS, MessageId.parse(message_id).place)))
+    assert await subjects(relay) == ["0"]
+    assert (await got(relay, path(message_id)))["subject"] == "0"
+    for method, where in (("GET", f"/api/raw/{ADDRESS}/{message_id}"), ("PUT", path(message_id) + "/star")):
+        assert (await relay.rest(method, where)).status_code == 404
+    assert await got(relay, "/api/addresses/starred/messages") == []
+
+
+@pytest.mark.settings(keep_seconds=60)
+async def test_what_is_too_old_is_nowhere_although_its_row_is_there(relay: Relay) -> None:
+    old, new = await many(relay, 2)
+    await done(relay, "PUT", path(old) + "/read/true")
+    await age(relay, ADDRESS, seconds=120)
+    [new] = await many(relay, 1)
+    assert await relay.process.service.store.ask(("XLEN", keys.index(ADDRESS))) == [1]
+    await age(relay, ADDRESS, seconds=120)
+    old_id = (await relay.process.service.store.ask(("XRANGE", keys.index(ADDRESS), "-", "+")))[0][0][0].decode()
+    assert await subjects(relay) == []
+    aged = f"{new.rpartition('-')[0].rpartition('-')[0]}-{old_id}"
+    for method, what in (("GET", ""), ("PUT", "/read/true"), ("PUT", "/star"), ("DELETE", "")):
+        assert (await relay.rest(method, path(aged) + what)).status_code == 404, (method, what)
+    assert (await got(relay, "/api/inbox"))["unread"] == 0
+    assert (await got(relay, "/api/me/stats"))["storedMessages"] == 0
+    assert await relay.process.service.store.ask(("XLEN", keys.index(ADDRESS))) == [0]  # the count swept it out
+
+
+@pytest.mark.parametrize("first", ["list", "count", "read", "flag", "star", "delete", "delete all", "entry"])
+async def test_letters_of_version_0_2(relay: Relay, first: str) -> None:
+    ids = [await letter_0_2(relay, number) for number in range(1, 4)]
+    if first == "list":
+        assert await subjects(relay) == ["3", "2", "1"]
+    elif first == "count":
+        assert (await got(relay, "/api/inbox"))["unread"] == 3
+    elif first == "read":
+        assert (await relay.rest("GET", f"/api/raw/{ADDRESS}/{ids[1]}")).text == "Subject: 2\r\n\r\nbody"
+    elif first == "flag":
+        await done(relay, "PUT", path(ids[0]) + "/read/true")
+    elif first == "star":
+        await done(relay, "PUT", path(ids[0]) + "/star")
+    elif first == "delete":
+        await done(relay, "DELETE", path(ids[2]))
+    elif first == "delete all":
+        await done(relay, "DELETE", listed(), 204)
+    else:
+        assert (await got(relay, path(ids[0])))["subject"] == "1"
+    left = {"delete": ["2", "1"], "delete all": []}.get(first, ["3", "2", "1"])
+    assert await subjects(relay) == left
+    await relay.send("4")
+    assert await subjects(relay) == ["4", *left]
+    old = keys.letterbox(ADDRESS), keys.letter_ids(ADDRESS)
+    assert await relay.process.service.store.ask(("EXISTS", *old)) == [0]
+
+
+async def test_a_star_of_version_0_2(relay: Relay) -> None:
+    """The whole message is in the hash, and its letter is gone long since."""
+    for size in (10, 2_000_000):
+        message_id, frame = frame_0_2(size, "x" * size)
+        store = relay.process.service.store
+        await store.ask(
+            ("HSET", keys.starred(ADDRESS), f"{message_id} {ACCOUNT}", frame),
+            ("ZADD", keys.account_starred(ACCOUNT), 1, ADDRESS),
+        )
+        assert await subjects(relay, "/api/addresses/starred/messages") == [str(size)]
+        assert await subjects(relay) == [str(size)]
+        assert "text" not in (await got(relay, path(message_id)))
+        answer = await relay.rest("GET", f"/api/raw/{ADDRESS}/{message_id}")
+        assert answer.text == f"Subject: {size}\r\n\r\n" + "x" * size
+        assert (await done(relay, "PUT", path(message_id) + "/star"))["savedBy"] is None
+        assert await got(relay, "/api/addresses/starred/messages") == []
 
 
 @pytest.mark.settings(keep_messages=5)
@@ -382,7 +484,7 @@ async def test_a_domain_that_changed_hands_shows_nothing_of_before(relay: Relay)
     assert answer.json()["count"] == 1
     assert (await relay.rest("GET", "/api/inbox", key=OTHER_KEY)).json()["unread"] == 1
     await relay.rest("DELETE", listed(IN_DOMAIN), key=OTHER_KEY)
-    [left] = await relay.process.service.store.ask(("XLEN", keys.letterbox(IN_DOMAIN)))
+    [left] = await relay.process.service.store.ask(("XLEN", keys.index(IN_DOMAIN)))
     assert left == 1  # not the second's to delete
     [copies] = await relay.process.service.store.ask(("EXISTS", keys.starred(IN_DOMAIN)))
     assert copies == 0
@@ -431,12 +533,12 @@ async def test_no_answer_looks_at_more_than_it_may_and_says_so(
                 assert answer.status_code == 200
                 assert "narrow the question" in answer.headers[TRUNCATED], where
             assert TRUNCATED not in (await relay.rest("GET", f"{listed()}?limit=1")).headers
-    [[(_, (*_, frame))]] = await relay.process.service.store.ask(
-        ("XREVRANGE", keys.letterbox(ADDRESS), "+", "-", "COUNT", 1)
+    [[(_, (*_, row))]] = await relay.process.service.store.ask(
+        ("XREVRANGE", keys.index(ADDRESS), "+", "-", "COUNT", 1)
     )
     with monkeypatch.context() as patch:  # each mail is a page, and counts as it is kept
         patch.setattr(newest_first, "_PAGE_BYTES", 1)
-        patch.setattr(newest_first, "READ_BYTES", 2 * len(frame) + 1)
+        patch.setattr(newest_first, "READ_BYTES", 2 * len(row) + 1)
         answer = await relay.rest("GET", listed())
         assert [message["subject"] for message in answer.json()] == ["3", "2", "1"]
         assert "go on with `until`" in answer.headers[TRUNCATED]

@@ -1,12 +1,15 @@
 -- Gives a reserved address up, with all that is kept of its mail.
--- KEYS  1 address hash, then all else that there is of the inbox
--- ARGV  1 account, 2 control channel, 3 notice that its right has ended
--- Returns "done", "others" or "free".
+-- include: empty
+-- KEYS  1 address hash, then as of empty.lua
+-- ARGV  1 account, 2 as of empty.lua, 3 control channel, 4 notice that its right has ended
+-- Returns "done", "others", "free", or "again": there is more to throw away first. Until then it is the account's.
 local address = KEYS[1]
-local account, control, notice = ARGV[1], ARGV[2], ARGV[3]
+local account, control, notice = ARGV[1], ARGV[3], ARGV[4]
 
 local owner = redis.call('HGET', address, 'owner')
 if owner ~= account then return owner and 'others' or 'free' end
-redis.call('DEL', unpack(KEYS))
+if not empty('+') then return 'again' end
+forget_all()
+redis.call('DEL', address)
 redis.call('PUBLISH', control, notice)
 return 'done'

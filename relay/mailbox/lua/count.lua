@@ -1,9 +1,17 @@
--- What an inbox holds, of which all letters are the account's.
+-- What an inbox holds.
 -- include: find, older
 -- KEYS  as of find.lua
--- ARGV  1 account
--- Returns messages, those of them that are read, and those that are starred.
-local total, read, stars = redis.call('XLEN', letters), 0, 0
+-- ARGV  from find.lua on: 5 Unix ms, what came before may be somebody else's
+-- Returns messages, those of them that are read, and those that are starred; {-1}: there is more that is too old and
+-- has to go first; {-2}: some may be somebody else's.
+local since_ms = tonumber(ARGV[5])
+local SWEPT_AT_ONCE = 200
+
+local oldest = sweep(index, letters, meta, accounts, kept_from_ms, math.huge, SWEPT_AT_ONCE)
+if redis.call('XRANGE', index, '-', number(kept_from_ms - 1), 'COUNT', 1)[1] then return {-1} end
+if oldest and oldest < since_ms then return {-2} end
+local total, read, stars = redis.call('XLEN', index), 0, 0
+if redis.call('EXISTS', flags, starred) == 0 then return {total, read, stars} end
 local older = letters_begin()
 for _, field in ipairs(redis.call('HKEYS', starred)) do
   local id, owner = string.match(field, '^(%S+) (.*)$')

@@ -1,30 +1,21 @@
 -- Deletes some messages of an inbox, oldest first; starred ones stay.
 -- include: find, drop
 -- KEYS  as of find.lua
--- ARGV  1 account, 2 where to begin, 3 where to end, 4 tombstones kept of an inbox and epoch, 5 ms that they are kept,
---       6 bytes of letters after which to pause
+-- ARGV  from find.lua on: 5 where to begin, 6 where to end, 7 tombstones kept of an inbox and epoch, 8 ms that they are
+--       kept, 9 bytes of rows after which to pause
 -- Returns where to go on; "" at the end.
-local at, to, most_tombs, tombs_ms, most_bytes = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
+local at, to, most_tombs, tombs_ms, most_bytes = ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
+local AT_ONCE = 200
 
-if all_have_ids() then
-  local after, last = string.match(at, '%-(%d+)$'), string.match(to, '%d+$')
-  local some = redis.call('ZRANGEBYSCORE', all_ids, after and '(' .. after or '-inf', last, 'LIMIT', 0, 10)
-  for _, member in ipairs(some) do
-    local id, owner = string.match(member, '^(%S+) (.*)$')
-    at = '(' .. string.match(id, '%d+%-%d+$')
-    if owner == account and redis.call('HEXISTS', starred, member) == 0 then drop(id, most_tombs, tombs_ms) end
-  end
-  return #some == 10 and at or ''
-end
+if at == '-' then at = number(kept_from_ms) end -- what is too old was not deleted by anybody
 local bytes = 0
-for _ = 1, 200 do
+for _ = 1, AT_ONCE do
   if bytes >= most_bytes then return at end
-  local row = redis.call('XRANGE', letters, at, to, 'COUNT', 1)[1]
+  local row = redis.call('XRANGE', index, at, to, 'COUNT', 1)[1]
   if not row then return '' end
-  at, bytes = '(' .. row[1], bytes + #row[2][4]
-  local id = id_of(row[2][4])
-  if id and row[2][2] == account and redis.call('HEXISTS', starred, copy_of(id)) == 0 then
-    drop(id, most_tombs, tombs_ms)
+  at, bytes = '(' .. row[1], bytes + #row[2][SHOWN]
+  if row[2][OWNER] == account and redis.call('HEXISTS', starred, copy_of(id_of(row))) == 0 then
+    drop(row, most_tombs, tombs_ms)
   end
 end
 return at

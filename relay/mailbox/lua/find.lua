@@ -1,19 +1,28 @@
 -- Part of every script of this room: the inbox, and whether a message is in it.
--- KEYS  1 letterbox, 2 flags, 3 copies of starred messages, 4 ids of letters, 5 what names of tombstones begin with
--- ARGV  1 account, then what the script names
-local letters, flags, starred, all_ids = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local account = ARGV[1]
+-- include: letters/sweep
+-- KEYS  1 index, 2 flags, 3 rows of starred messages, 4 meta, what names begin with: 5 of letters, 6 of starred ones,
+--       7 of tombstones; 8 letterbox of version 0.2
+-- ARGV  1 account, 2 inbox tag, 3 counts of accounts, as of letters/count.lua, 4 ms for which letters are kept, then
+--       what the script names
+-- Returns "adopt" where there are letters of version 0.2: nothing is done before they are in the index.
+local index, flags, starred, meta, letters, copies, tombs_of_inbox, old_letters = unpack(KEYS)
+local account, inbox_tag, accounts, keep_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 
-local function id_of(frame) return string.match(frame, '^{"_id":"(%x+%-%d+%-%d+)"') end
+if redis.call('EXISTS', old_letters) == 1 then return 'adopt' end
+-- What came before is too old: its letter has gone by itself, its row may still be there.
+local time = redis.call('TIME')
+local kept_from_ms = math.max(1, tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) - keep_ms)
+
+local function number(value) return string.format('%.0f', value) end
+local function id_of(row) return inbox_tag .. row[2][EPOCH] .. '-' .. row[1] end
 local function copy_of(id) return id .. ' ' .. account end
-local function letter(id)
-  local entry = string.match(id, '%d+%-%d+$')
-  local row = redis.call('XRANGE', letters, entry, entry)[1]
-  if row and row[2][2] == account and id_of(row[2][4]) == id then return row[2][4] end
-end
--- An older version of us put letters there without their ids.
-local function all_have_ids() return redis.call('ZCARD', all_ids) >= redis.call('XLEN', letters) end
 local function find(id)
-  if redis.call('ZSCORE', all_ids, copy_of(id)) then return true end
-  return not all_have_ids() and letter(id) ~= nil
+  local ms, seq = string.match(id, '%-(%d+)%-(%d+)$')
+  if tonumber(ms) < kept_from_ms then return nil end
+  local row = redis.call('XRANGE', index, ms .. '-' .. seq, ms .. '-' .. seq)[1]
+  if row and row[2][OWNER] == account and id_of(row) == id then return row end
+end
+local function unstar(field)
+  redis.call('UNLINK', copies .. field)
+  return redis.call('HDEL', starred, field) == 1
 end

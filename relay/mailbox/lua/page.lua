@@ -1,19 +1,19 @@
 -- Some messages of an inbox, newest first.
--- include: find, cut, older
+-- include: find, older
 -- KEYS  as of find.lua
--- ARGV  1 account, 2 where to begin, 3 where to end, 4 letters, 5 bytes of letters after which to pause
--- Returns where to go on ("" at the end), bytes read, frames without what a list does not show, their flags
--- ("" = none), "1" for those that are starred, and at the end the ids of starred ones whose letters are gone.
-local at, to, most, most_bytes = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+-- ARGV  from find.lua on: 5 where to begin, 6 Unix ms where to end, 7 rows, 8 bytes of rows after which to pause
+-- Returns where to go on ("" at the end), ids, rows, their flags ("" = none), "1" for those that are starred, and at
+-- the end the ids of starred ones that are not among the letters any more.
+local at, to_ms, most, most_bytes = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local to = number(math.max(to_ms, kept_from_ms))
 
-local ids, frames, saved, bytes, gone = {}, {}, {}, 0, {}
-while #frames < most and bytes < most_bytes do
-  local row = redis.call('XREVRANGE', letters, at, to, 'COUNT', 1)[1]
+local ids, rows, saved, bytes, gone = {}, {}, {}, 0, {}
+while #rows < most and bytes < most_bytes do
+  local row = redis.call('XREVRANGE', index, at, to, 'COUNT', 1)[1]
   if not row then at = '' break end
-  at, bytes = '(' .. row[1], bytes + #row[2][4]
-  local id = id_of(row[2][4])
-  if id and row[2][2] == account then
-    ids[#ids + 1], frames[#frames + 1], saved[#saved + 1] = id, cut(row[2][4]), '0'
+  at, bytes = '(' .. row[1], bytes + #row[2][SHOWN]
+  if row[2][OWNER] == account then
+    ids[#ids + 1], rows[#rows + 1], saved[#saved + 1] = id_of(row), row[2][SHOWN], '0'
   end
 end
 local marks = #ids > 0 and redis.call('HMGET', flags, unpack(ids)) or {}
@@ -29,4 +29,4 @@ if at == '' and stars then
     if owner == account and older(id) then gone[#gone + 1] = id end
   end
 end
-return {at, bytes, frames, marks, saved, gone}
+return {at, ids, rows, marks, saved, gone}
