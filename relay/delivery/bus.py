@@ -33,9 +33,8 @@ _PUBLISH = Script.load("delivery/lua/publish.lua")
 # reads it from the letterbox: Redis also cuts off every subscriber for whom 32 MB of pub/sub output wait.
 _INLINE_BYTES = 16 * 1024
 _BESIDE_MS = 60_000  # for which a letter is kept that was brought, but not published
+_DAY_SECONDS = 24 * 3600  # as in publish.lua
 _ALONE_BYTES = 256 * 1024  # what is larger takes a connection of its own, so that small mail need not wait for it
-# Processes of version 0.2 get a larger message JSON from nowhere: they are told of a gap.
-_OLD_INLINE_BYTES = 1024 * 1024
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -66,7 +65,7 @@ class Unwanted:
 
 
 _NOT_RESERVED = Unwanted("not reserved")  # as publish.lua says it
-_UNWANTED, _STORED, _REPEATED, _OLD_LETTERS, _BESIDE_IS_GONE, _OLD_PROCESSES = range(6)  # outcomes of publish.lua
+_UNWANTED, _STORED, _REPEATED, _OLD_LETTERS, _BESIDE_IS_GONE, _OLD_FORM = range(6)  # outcomes of publish.lua
 _TRIES = 4  # each outcome that asks for something else comes once, as a rule
 
 
@@ -144,8 +143,8 @@ class _Names(NamedTuple):
     meta: str
     rows: str
     letters: str
-    old_letters: str
-    keys_elsewhere: tuple[str, str, str]
+    old_letters: tuple[str, str]
+    keys_elsewhere: tuple[str, ...]
     channels: tuple[str, str]
 
 
@@ -159,8 +158,8 @@ def _names(inbox: str) -> _Names:
         keys.meta(inbox),
         keys.index(inbox),
         keys.letter(inbox, ""),
-        keys.letterbox(inbox),
-        (keys.REDIS_LINEAGE, keys.domain_inboxes(domain), keys.DUE),
+        (keys.letterbox(inbox), keys.letter_ids(inbox)),
+        (keys.REDIS_LINEAGE, keys.domain_inboxes(domain), keys.DUE, keys.OLD_FORM),
         (keys.inbox_channel(inbox), keys.domain_channel(domain)),
     )
 
@@ -179,7 +178,7 @@ class Bus:
         self._epochs = secrets.randbits(24)
         self._tokens = secrets.token_hex(8)
         self._brought = 0
-        self._old_processes = False  # as far as the last publish saw
+        self._keeps_old_form = False  # as far as the last publish saw
         self.doubted = asyncio.Event()  # a publish has failed: is the link to the same Redis alive?
 
     async def publish(self, inbox: str, mail: Kept, event: IdempotencyKey | None = None) -> Published | Unwanted:
@@ -222,16 +221,16 @@ class Bus:
             if outcome in (_STORED, _REPEATED):
                 return self._published(outcome, text, owner, heard_by)
             if outcome == _OLD_LETTERS:
-                await adopt(self._store, inbox, keep_seconds=self._keep[1])
-            elif outcome == _OLD_PROCESSES:
-                self._old_processes = True
+                await self._adopt(inbox)
+            elif outcome == _OLD_FORM:
+                self._keeps_old_form = True
         raise Unavailable("Redis gave up what it had just been brought; try again")
 
     def _published(self, outcome: int, text: bytes, owner: bytes, heard_by: list[int]) -> Published:
         # The nodes of a cluster pass a message on, and count none but their own listeners.
         heard = None if self._store.clustered or not heard_by else heard_by[0] > 0
         if heard_by:
-            self._old_processes = heard_by[1] > 0
+            self._keeps_old_form = heard_by[1] > 0
         return Published(text.decode(), outcome == _REPEATED, owner.decode(), heard)
 
     async def _run(self, inbox: str, mail: Kept, event: IdempotencyKey | None, domain_owner: str) -> list[Any]:
@@ -241,11 +240,11 @@ class Bus:
         inline = len(mail.letter) <= _INLINE_BYTES
         beside = of.address if inline else keys.incoming(inbox, self._token())
         elsewhere = () if self._store.clustered else of.keys_elsewhere
-        names = (of.address, of.meta, of.rows, seen, of.letters, beside, of.old_letters, *elsewhere)
+        names = (of.address, of.meta, of.rows, seen, of.letters, beside, *of.old_letters, *elsewhere)
         arguments = (
             *(inbox, domain_owner, of.tag, self._fresh_epoch(), *self._keep, *of.channels),
             *(event.retry_seconds if event else 0, "" if self._store.clustered else keys.ACCOUNT_KEPT),
-            *(len(mail.row) + len(mail.letter), mail.row, keys.CONTROL, keys.FORM, self._for_old_processes(mail)),
+            *(len(mail.row) + len(mail.letter), mail.row, keys.CONTROL, keys.FORM, self._for_version_0_2(mail)),
             mail.letter if inline else b"",
         )
         if inline:
@@ -256,12 +255,9 @@ class Bus:
         _, reply = await store.ask(brought, _PUBLISH.call(names, arguments), durable=True)
         return reply
 
-    def _for_old_processes(self, mail: Kept) -> bytes:
-        """The message JSON without ``_id`` while there are any; "-" when it is too large."""
-        if not self._old_processes:
-            return b""
-        sealed = Sealed.parse(mail.letter)
-        return sealed.without_id() if sealed.size_bytes <= _OLD_INLINE_BYTES else b"-"
+    def _for_version_0_2(self, mail: Kept) -> bytes:
+        """The message JSON without ``_id``, when it is wanted."""
+        return Sealed.parse(mail.letter).without_id() if self._keeps_old_form else b""
 
     def _token(self) -> str:
         self._brought += 1
@@ -271,12 +267,21 @@ class Bus:
         """On a cluster two indexes are elsewhere: written before, so that they never lack an inbox."""
         now_ms, (_, keep_seconds) = clock.now_ms(), self._keep
         index = keys.domain_inboxes(domain_of(inbox))
-        await self._store.ask(
+        *_, old_form = await self._store.ask(
             ("ZADD", index, now_ms, inbox),
             ("ZREMRANGEBYSCORE", index, "-inf", now_ms - keep_seconds * 1000),
             ("EXPIRE", index, keep_seconds),
             ("ZADD", keys.DUE, "NX", now_ms + keep_seconds * 1000, inbox),
+            ("EXISTS", keys.OLD_FORM),
         )
+        self._keeps_old_form = bool(old_form)
+
+    async def _adopt(self, inbox: str) -> None:
+        """Version 0.2 was here. On a cluster we note that, elsewhere the script does."""
+        if self._store.clustered:
+            await self._store.ask(("SET", keys.OLD_FORM, 1, "EX", _DAY_SECONDS))
+            self._keeps_old_form = True
+        await adopt(self._store, inbox, keep_seconds=self._keep[1])
 
     def _fresh_epoch(self) -> str:
         """Six hex digits that no earlier epoch of the inbox had, but for one chance in 16 million."""

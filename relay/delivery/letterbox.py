@@ -64,20 +64,18 @@ class Letterbox:
     async def tops(self, inboxes: Collection[str]) -> dict[str, Top | None]:
         """By inbox; None where no mail is known of: there was none, or it is forgotten.
 
-        An inbox with letters of version 0.2 has them in the form of now afterwards.
+        Afterwards the index of each has also what a process of version 0.2 has kept.
         """
         wanted = list(inboxes)
         tops: dict[str, Top | None] = {}
         for start in range(0, len(wanted), _QUESTIONS_AT_ONCE):
             some = wanted[start : start + _QUESTIONS_AT_ONCE]
-            replies = await self._store.ask(
-                *(("HMGET", keys.meta(inbox), "epoch", "ms", "seq") for inbox in some),
-                *(("EXISTS", keys.letterbox(inbox)) for inbox in some),
+            rows = await self._store.ask(
+                *(("HMGET", keys.meta(inbox), "epoch", "ms", "seq", "indexed") for inbox in some)
             )
-            rows, old = replies[: len(some)], replies[len(some) :]
-            tops.update((inbox, _top(inbox, row)) for inbox, row in zip(some, rows, strict=True))
-            for inbox, exists in zip(some, old, strict=True):
-                if exists:
+            for inbox, (*top, indexed) in zip(some, rows, strict=True):
+                tops[inbox] = _top(inbox, top)
+                if indexed != top[-1]:
                     await adopt(self._store, inbox, keep_seconds=self.keep_seconds)
         return tops
 
@@ -102,11 +100,9 @@ class Letterbox:
     async def fetch(self, inbox: str, message: MessageId) -> Sealed | None:
         """One letter; None when it is no longer kept."""
         [letter] = await self.letters(inbox, [message])
-        if letter is None:  # perhaps a process of version 0.2 has put it where they look
-            [old] = await self._store.ask(("EXISTS", keys.letterbox(inbox)))
-            if old:
-                await adopt(self._store, inbox, keep_seconds=self.keep_seconds)
-                [letter] = await self.letters(inbox, [message])
+        if letter is None:  # perhaps a process of version 0.2 has kept it
+            await adopt(self._store, inbox, keep_seconds=self.keep_seconds)
+            [letter] = await self.letters(inbox, [message])
         return letter
 
     async def letters(self, inbox: str, messages: Sequence[MessageId]) -> list[Sealed | None]:

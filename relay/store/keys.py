@@ -12,6 +12,9 @@ PREFIX = "relay:"
 
 CONTROL = f"{PREFIX}control"  # channel: what was revoked, released or switched off, see notices.py
 FORM = f"{PREFIX}form:2"  # channel: nothing is said there; who follows it knows the doorbells of this version
+OLD_FORM = (
+    f"{PREFIX}{{form}}:0.2"  # string: version 0.2 was here within a day; mail is kept as it wants it as well
+)
 SURVEY = f"{PREFIX}census"  # channel: whose sockets somebody wants to see, see delivery/survey.py; the name of 0.1
 ACCOUNTS = f"{PREFIX}accounts"  # set of account ids
 # String: Unix ms at which all of an accounts file was there. In the slot of ACCOUNTS: one node fewer that may be away.

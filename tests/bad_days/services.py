@@ -20,8 +20,11 @@ class Service(Running):
     url: str
 
     @classmethod
-    async def start(cls, redis_url: str, folder: Path, **settings: str) -> Service:
-        """``settings`` are RELAY_… variables. The caller ends it: it is a context manager."""
+    async def start(cls, redis_url: str, folder: Path, *, program: str = "", **settings: str) -> Service:
+        """``settings`` are RELAY_… variables. The caller ends it: it is a context manager.
+
+        ``program``: another relay than this one.
+        """
         accounts = folder / "accounts.toml"
         if not accounts.exists():
             accounts.write_text(ACCOUNTS_TOML)
@@ -32,7 +35,7 @@ class Service(Running):
             "RELAY_ACCOUNTS_FILE": str(accounts),
             "RELAY_PORT": "0",
         }
-        service = cls("serve", **(fixed | settings))
+        service = cls("serve", program=program, **(fixed | settings))
         try:
             listening = await asyncio.to_thread(service.event, "service.listening")
             service.url = str(listening["url"])

@@ -350,7 +350,7 @@ async def test_no_call_costs_more_when_more_entries_wait(empty_redis_url: str) -
     queue = opened_queue(opened)
     costs = []
     with redis.Redis.from_url(empty_redis_url) as client:
-        for waiting in (1, 2000):
+        for waiting in (0, 1, 2000):  # first all scripts get known
             await asyncio.gather(*(add(queue, f"{waiting}-{number}") for number in range(waiting)))
             client.config_resetstat()
             await add(queue, f"{waiting}-last")
@@ -360,7 +360,7 @@ async def test_no_call_costs_more_when_more_entries_wait(empty_redis_url: str) -
             await queue.finish(await taken(queue))
             costs.append({name: calls["calls"] for name, calls in client.info("commandstats").items()})
     await opened.close()
-    assert costs[0] == costs[1]
+    assert costs[1] == costs[2]
     read = {re.sub(r"^cmdstat_", "", name) for name in costs[0]}
     assert read - {"eval", "evalsha", "config|resetstat", "info"} <= {
         "time", "exists", "get", "set", "zcard", "zadd", "zrem", "zrange", "hset", "hmget", "hget", "hstrlen", "del"

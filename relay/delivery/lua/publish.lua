@@ -1,11 +1,11 @@
 -- Publishes one message to one inbox, or says why nobody may have it. One atomic step: did it come before -> is the
 -- inbox anybody's -> number the message -> keep its letter and its row -> ring the doorbell.
--- include: letters/sweep
+-- include: letters/sweep, letters/behind
 --
 -- KEYS  1 address hash, 2 meta hash, 3 index, 4 what this event was stored as, 5 what names of letters begin with,
---       6 the letter, if it was brought beside, 7 letterbox of version 0.2 (all with hash tag {inbox});
---       8 mark of this Redis' history, 9 index of the domain's inboxes, 10 inboxes with letters that get too old: not
---       on a cluster, where they are elsewhere
+--       6 the letter, if it was brought beside, 7 letterbox of version 0.2, 8 ids of its letters (all with hash tag
+--       {inbox}); 9 mark of this Redis' history, 10 index of the domain's inboxes, 11 inboxes with letters that get too
+--       old, 12 whether version 0.2 was here within a day: not on a cluster, where they are elsewhere
 -- ARGV  1 inbox                    7 inbox channel
 --       2 owner of its domain, ""  8 domain channel
 --       3 inbox tag                9 seconds for which the sender may post the event again, 0 = it has no name
@@ -13,21 +13,21 @@
 --       5 messages kept           11 bytes of row and letter
 --       6 seconds kept            12 row
 --      13 channel that all processes follow, 14 channel that those follow that know this form
---      15 the message JSON without _id, for processes of version 0.2; "-" = it is too large; "" = they are thought gone
+--      15 the message JSON without _id, for version 0.2; "" = it was not here for a day, as far as is known
 --      16 letter; "" = it was brought beside
--- Returns {1, _id, owner, processes that listen (on a cluster, of those linked to this node), those of version 0.2},
+-- Returns {1, _id, owner, processes that listen (on a cluster, of those linked to this node), 1 = 15 is wanted},
 --         {2, _id it was stored under before, owner}, {0, reason, owner}, or before anything is changed
---         {3, "", ""}: first the letterbox of version 0.2 is to be emptied, {4, "", ""}: the letter beside is gone,
---         {5, "", ""}: there are processes of version 0.2, and the JSON for them was not brought.
+--         {3, "", ""}: letters of version 0.2 are to be put into the index, {4, "", ""}: the letter beside is gone,
+--         {5, "", ""}: version 0.2 was here within a day, and the JSON for it was not brought.
 -- An owner is "" when it is not known here.
-local address, meta, index, event, letters, beside, old_letters = unpack(KEYS)
-local lineage, domain_inboxes, due = KEYS[8], KEYS[9], KEYS[10]
+local address, meta, index, event, letters, beside, old_letters, old_ids = unpack(KEYS)
+local lineage, domain_inboxes, due, old_was_here = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local inbox, domain_owner, inbox_tag, fresh_epoch = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local keep_messages, keep_seconds = tonumber(ARGV[5]), tonumber(ARGV[6])
 local inbox_channel, domain_channel, retry_seconds = ARGV[7], ARGV[8], tonumber(ARGV[9])
 local accounts, bytes, shown, everybody, knows_form = ARGV[10], ARGV[11], ARGV[12], ARGV[13], ARGV[14]
 local for_old, letter = ARGV[15], ARGV[16]
-local SWEPT_AT_ONCE = 20
+local SWEPT_AT_ONCE, OLD_INLINE_BYTES, DAY_SECONDS = 20, 65536, 86400
 
 if retry_seconds > 0 then
   local stored = redis.call('GET', event)
@@ -42,14 +42,16 @@ else
   owner = domain_owner
   if owner == '' then return {0, 'not reserved', ''} end
 end
-if redis.call('EXISTS', old_letters) == 1 then return {3, '', ''} end -- its letters came before this one
-if letter == '' and redis.call('EXISTS', beside) == 0 then return {4, '', ''} end
-local old_processes = 0
+-- Who goes back to that version within a day shall find all mail there.
+local for_both = for_old ~= ''
 if lineage then
-  local links = redis.call('PUBSUB', 'NUMSUB', everybody, knows_form)
-  old_processes = links[2] - links[4]
-  if old_processes > 0 and for_old == '' then return {5, '', ''} end
+  local links, behind = redis.call('PUBSUB', 'NUMSUB', everybody, knows_form), is_behind(meta)
+  if links[2] > links[4] or behind then redis.call('SET', old_was_here, '1', 'EX', DAY_SECONDS) end
+  for_both = redis.call('EXISTS', old_was_here) == 1
 end
+if is_behind(meta) then return {3, '', ''} end -- those came before this one
+if for_both and for_old == '' then return {5, '', ''} end
+if letter == '' and redis.call('EXISTS', beside) == 0 then return {4, '', ''} end
 
 -- A Redis that was promoted, or that came back from a snapshot, may lack letters that were answered 200, and would
 -- give their numbers to others. Its mark (store/lineage.py; on a cluster the node) tells, and another epoch begins.
@@ -61,7 +63,8 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local epoch, seq, ms, known_mark = unpack(redis.call('HMGET', meta, 'epoch', 'seq', 'ms', 'mark'))
 if not epoch then
   epoch, seq, ms = fresh_epoch, 0, 0
-  redis.call('DEL', index) -- rows of a lost epoch: nobody can resume them, and their ids could clash
+  -- Rows of a lost epoch: nobody can resume them, and their ids could clash.
+  redis.call('DEL', index, old_letters, old_ids)
 elseif mark and known_mark and mark ~= known_mark then
   epoch = fresh_epoch
 end
@@ -72,15 +75,16 @@ local place = epoch .. '-' .. entry
 local id = inbox_tag .. place
 local kept_ms = keep_seconds * 1000
 
-redis.call('HSET', meta, 'epoch', epoch, 'seq', string.format('%.0f', seq), 'ms', string.format('%.0f', ms))
+local number, kept_until = string.format('%.0f', seq), string.format('%.0f', kept_ms)
+redis.call('HSET', meta, 'epoch', epoch, 'seq', number, 'indexed', number, 'ms', string.format('%.0f', ms))
 if mark and mark ~= known_mark then redis.call('HSET', meta, 'mark', mark) end
 -- The counter outlives the letters, so that a listener who comes back late learns that it missed something.
 redis.call('PEXPIRE', meta, string.format('%.0f', math.max(kept_ms * 4, 30 * 86400 * 1000)))
 if letter == '' then
   redis.call('RENAME', beside, letters .. place)
-  redis.call('PEXPIRE', letters .. place, string.format('%.0f', kept_ms))
+  redis.call('PEXPIRE', letters .. place, kept_until)
 else
-  redis.call('PSETEX', letters .. place, string.format('%.0f', kept_ms), letter)
+  redis.call('PSETEX', letters .. place, kept_until, letter)
 end
 redis.call('XADD', index, entry, 'o', owner, 'e', epoch, 'b', bytes, 'r', shown)
 count(meta, accounts, owner, 1, bytes)
@@ -93,14 +97,27 @@ if domain_inboxes then
   redis.call('ZADD', due, string.format('%.0f', (oldest or now) + kept_ms + 1), inbox)
 end
 
--- Processes of version 0.2 do not know the first bell, and pass it over; for those of now the second is a repetition.
--- The nodes of a cluster do not know who is linked to the others: there the old bell says only that something came.
+-- Processes of version 0.2 do not know this bell, and pass it over.
 local bell = table.concat({owner, inbox, id, letter}, '\0')
 local listening = redis.call('PUBLISH', inbox_channel, bell) + redis.call('PUBLISH', domain_channel, bell)
-if old_processes > 0 or not lineage then
+
+-- For them all is done once more, as they do it. For processes of now their bell is a repetition.
+if for_both then
+  local frame = '{"_id":"' .. id .. '",' .. string.sub(for_old, 2)
+  local large = #frame > OLD_INLINE_BYTES
+  if large then redis.call('HSET', meta, 'large', '1') end
+  redis.call('XADD', old_letters, 'MAXLEN', '=', keep_messages, entry, 'o', owner, 'm', frame)
+  redis.call('XTRIM', old_letters, 'MINID', '=', string.format('%.0f-0', math.max(now - kept_ms, 0)))
+  redis.call('PEXPIRE', old_letters, kept_until)
+  redis.call('ZADD', old_ids, number, id .. ' ' .. owner)
+  redis.call('ZREMRANGEBYRANK', old_ids, 0, -(redis.call('XLEN', old_letters) + 1))
+  redis.call('PEXPIRE', old_ids, kept_until)
   local old_bell = owner .. '\n' .. inbox .. '\n' .. id .. '\n'
-  if #for_old > 1 then old_bell = old_bell .. '{"_id":"' .. id .. '",' .. string.sub(for_old, 2) end
+  if not large then old_bell = old_bell .. frame end
   redis.call('PUBLISH', inbox_channel, old_bell)
   redis.call('PUBLISH', domain_channel, old_bell)
+elseif not lineage then -- the nodes of a cluster do not see all processes: those of version 0.2 tell of a gap at least
+  redis.call('PUBLISH', inbox_channel, owner .. '\n' .. inbox .. '\n' .. id .. '\n')
+  redis.call('PUBLISH', domain_channel, owner .. '\n' .. inbox .. '\n' .. id .. '\n')
 end
-return {1, id, owner, listening, old_processes}
+return {1, id, owner, listening, for_both and 1 or 0}

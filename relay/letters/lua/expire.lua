@@ -1,6 +1,7 @@
 -- Forgets what is too old in an inbox, and says when to come again.
 -- include: sweep
--- KEYS  1 index, 2 what names of letters begin with, 3 meta, 4 inboxes with letters that get too old: not on a cluster
+-- KEYS  1 index, 2 what names of letters begin with, 3 meta, 4 inboxes with letters that get too old: not on a
+-- cluster
 -- ARGV  1 inbox, 2 messages kept, 3 ms for which they are kept, 4 counts of accounts, as of count.lua
 -- Returns when the oldest letter will be too old, Unix ms; 0 = there is none.
 local index, letters, meta, due = unpack(KEYS)
