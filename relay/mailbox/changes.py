@@ -10,7 +10,7 @@ from relay.store import keys
 
 LABELS = 20  # of one message
 _COUNT_MS = 30 * 24 * 3600 * 1000  # for which publish.lua keeps the count of an inbox at least
-_PAUSE_BYTES = 512 * 1024  # of rows: longer than a few ms nobody else waits for Redis
+_PAUSE_BYTES = 256 * 1024  # of rows: longer than a few ms nobody else waits for Redis
 _INBOXES_AT_ONCE = 100
 
 

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 READ_MESSAGES = 10_000  # for one answer
 READ_BYTES = 64 * 1024 * 1024  # of their rows, as they are kept
-_PAGE_BYTES = 512 * 1024  # of rows, and one more: longer than a few ms nobody else waits for Redis
+_PAGE_BYTES = 256 * 1024  # of rows, and one more: longer than a few ms nobody else waits for Redis
 _PAGE_MESSAGES = 100  # of one inbox alone
 _SHARED_MESSAGES = 8  # of each of many
 _INBOXES_AT_ONCE = 16

@@ -7,7 +7,7 @@
 -- `to` is where to end in the index. What takes long is done in steps.
 local index, meta, starred, letters, copies = KEYS[2], KEYS[3], KEYS[5], KEYS[6], KEYS[7]
 local accounts = ARGV[2]
-local FORGOTTEN_AT_ONCE = 200
+local FORGOTTEN_AT_ONCE = 100
 
 local function empty(to)
   for _ = 1, FORGOTTEN_AT_ONCE do
