@@ -276,7 +276,6 @@ class Bus:
         )
         self._keeps_old_form = bool(old_form)
 
-
     def _fresh_epoch(self) -> str:
         """Six hex digits that no earlier epoch of the inbox had, but for one chance in 16 million."""
         self._epochs += 1
