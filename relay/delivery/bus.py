@@ -171,13 +171,14 @@ class Bus:
         store: Store,
         *,
         restore: Callable[[], Awaitable[bool]],
-        note_due: Callable[[str], None],
         keep_messages: int,
         keep_seconds: int,
+        note_due: Callable[[str], None] | None = None,
     ) -> None:
         """``restore`` puts back what a Redis that lost everything must hold; whether to ask it again.
 
-        ``note_due`` is told on a cluster of each inbox that has got a letter, see letters/sweeper.py.
+        ``note_due`` is told on a cluster of each inbox that has got a letter, see letters/sweeper.py; None = nobody
+        sweeps in this process.
         """
         self._store = store
         self._alone = store.with_own_queue()
@@ -282,7 +283,8 @@ class Bus:
             ("ZREMRANGEBYSCORE", index, "-inf", now_ms - keep_seconds * 1000),
             ("EXPIRE", index, keep_seconds),
         )
-        self._note_due(inbox)
+        if self._note_due:
+            self._note_due(inbox)
 
     def _fresh_epoch(self) -> str:
         """Six hex digits that no earlier epoch of the inbox had, but for one chance in 16 million."""
