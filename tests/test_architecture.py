@@ -36,7 +36,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"door", "unserved", "fetching"},
     ],
     "delivery": [
-        {"letter", "tombstones", "positions"},
+        {"letter", "tombstones", "positions", "doorbells"},
         {"bus", "letterbox", "hub"},
         {"history", "subscriptions", "revalidation", "survey"},
         {"replay", "catchup"},

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -20,13 +19,13 @@ from redis.exceptions import RedisError
 
 from relay import clock
 from relay.address import domain_of
+from relay.delivery import doorbells
+from relay.delivery.doorbells import Confirmed, LinkEvent
 from relay.errors import Unavailable
 from relay.letters.layout import Sealed
 from relay.letters.version_0_2 import adopt
 from relay.message import Kept
-from relay.message_id import BadMessageId, MessageId
 from relay.store import Script, Store, keys
-from relay.store.notices import Notice
 
 _PUBLISH = Script.load("delivery/lua/publish.lua")
 # What a script is given, it hashes byte by byte, several times. A larger letter is brought beside it, and each node
@@ -34,7 +33,6 @@ _PUBLISH = Script.load("delivery/lua/publish.lua")
 _INLINE_BYTES = 16 * 1024
 _BESIDE_MS = 60_000  # for which a letter is kept that was brought, but not published
 _ALONE_BYTES = 256 * 1024  # what is larger takes a connection of its own, so that small mail need not wait for it
-_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,71 +64,6 @@ class Unwanted:
 _NOT_RESERVED = Unwanted("not reserved")  # as publish.lua says it
 _UNWANTED, _STORED, _REPEATED, _OLD_LETTERS, _BESIDE_IS_GONE, _OLD_FORM = range(6)  # outcomes of publish.lua
 _TRIES = 4  # each outcome that asks for something else comes once, as a rule
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmed:
-    """From now on every publish to ``channel`` is seen by this link."""
-
-    channel: str
-
-
-@dataclass(frozen=True, slots=True)
-class Doorbell:
-    """A message reached ``inbox``, which is ``owner``'s. ``letter`` None = read the letterbox."""
-
-    owner: str
-    inbox: str
-    id: MessageId
-    letter: Sealed | None
-
-
-@dataclass(frozen=True, slots=True)
-class Echo:
-    """Of :meth:`Bus.ring`: all that was published before it has been received."""
-
-    probe: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SurveyRequest:
-    """A process wants to see the sockets of an account, see survey.py."""
-
-    asker: str  # its name
-    number: int  # of its question
-    account: str
-
-    def encode(self) -> bytes:
-        """The payload for the channel ``keys.SURVEY``."""
-        return f"{self.asker}\n{self.number}\n{self.account}".encode()
-
-    @classmethod
-    def decode(cls, payload: bytes) -> SurveyRequest | None:
-        """None when it is none of ours (a newer version's, say)."""
-        asker, _, rest = payload.decode("utf-8", "replace").partition("\n")
-        number, _, account = rest.partition("\n")
-        return cls(asker, int(number), account) if _NUMBER.fullmatch(number) else None
-
-
-@dataclass(frozen=True, slots=True)
-class SurveyReply:
-    """What a process answers to our question."""
-
-    number: int
-    answer: bytes
-
-    def encode(self) -> bytes:
-        """The payload for the asker's channel."""
-        return b"%d\n%b" % (self.number, self.answer)
-
-    @classmethod
-    def decode(cls, payload: bytes) -> SurveyReply | None:
-        """As of a question."""
-        number, _, answer = payload.partition(b"\n")
-        return cls(int(number), answer) if _NUMBER.fullmatch(number.decode("ascii", "replace")) else None
-
-
-LinkEvent = Confirmed | Doorbell | Echo | Notice | SurveyRequest | SurveyReply
 
 
 class _Names(NamedTuple):
@@ -250,12 +183,13 @@ class Bus:
         seen = keys.seen(inbox, event.name) if event else of.address
         inline = len(mail.letter) <= _INLINE_BYTES
         beside = of.address if inline else keys.incoming(inbox, self._token())
+        old_form = await self._for_version_0_2(mail) if self._keeps_old_form else b""
         elsewhere = () if self._store.clustered else of.keys_elsewhere
         names = (of.address, of.meta, of.rows, seen, of.letters, beside, *of.old_letters, *elsewhere)
         arguments = (
             *(inbox, domain_owner, of.tag, self._fresh_epoch(), *self._keep, *of.channels),
             *(event.retry_seconds if event else 0, "" if self._store.clustered else keys.ACCOUNT_KEPT),
-            *(len(mail.row) + len(mail.letter), mail.row, keys.CONTROL, keys.FORM, self._for_version_0_2(mail)),
+            *(len(mail.row) + len(mail.letter), mail.row, keys.CONTROL, keys.FORM, old_form),
             mail.letter if inline else b"",
         )
         if inline:
@@ -266,9 +200,12 @@ class Bus:
         _, reply = await store.ask(brought, _PUBLISH.call(names, arguments), durable=True)
         return reply
 
-    def _for_version_0_2(self, mail: Kept) -> bytes:
-        """The message JSON without ``_id``, when it is wanted."""
-        return Sealed.parse(mail.letter).without_id() if self._keeps_old_form else b""
+    async def _for_version_0_2(self, mail: Kept) -> bytes:
+        """The message JSON without ``_id``."""
+        sealed = Sealed.parse(mail.letter)
+        if sealed.size_bytes <= _ALONE_BYTES:
+            return sealed.without_id()
+        return await asyncio.to_thread(sealed.without_id)
 
     def _token(self) -> str:
         self._brought += 1
@@ -339,38 +276,9 @@ class Link:
         except (RedisError, OSError) as exc:
             raise Unavailable(f"the pub/sub link to Redis broke ({type(exc).__name__})") from exc
         if kind == b"message":
-            return _event(name, payload)
+            return doorbells.parse(name, payload)
         return Confirmed(name.decode()) if kind == b"subscribe" else None
 
     async def close(self) -> None:
         """Ends the connection. Never raises."""
         await self._connection.disconnect(nowait=True)
-
-
-def _event(channel: bytes, payload: bytes) -> LinkEvent | None:
-    if channel == _CONTROL:
-        return Notice.decode(payload)
-    if channel.startswith(_PROBE):
-        return Echo(payload)
-    if channel.startswith(_SURVEY):
-        return SurveyRequest.decode(payload) if channel == _SURVEY else SurveyReply.decode(payload)
-    return _doorbell(payload)
-
-
-def _doorbell(payload: bytes) -> Doorbell | None:
-    parts = payload.split(b"\0", 3)
-    if len(parts) != 4:
-        parts = payload.split(b"\n", 3)  # of version 0.2
-    if len(parts) != 4:
-        return None  # not ours
-    owner, inbox, message_id, letter = parts
-    try:
-        message = MessageId.parse(message_id.decode())
-        return Doorbell(owner.decode(), inbox.decode(), message, Sealed.parse_or_none(letter))
-    except (BadMessageId, UnicodeDecodeError):
-        return None
-
-
-_CONTROL = keys.CONTROL.encode()
-_PROBE = keys.probe("").encode()
-_SURVEY = keys.SURVEY.encode()

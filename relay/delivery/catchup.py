@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import structlog
 
 from relay.activity import Recorder
-from relay.delivery.bus import Doorbell
+from relay.delivery.doorbells import Doorbell
 from relay.delivery.history import (
     After,
     OldestFirst,

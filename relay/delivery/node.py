@@ -19,16 +19,9 @@ from typing import Protocol
 import structlog
 
 from relay.activity import Recorder
-from relay.delivery.bus import (
-    Bus,
-    Confirmed,
-    Doorbell,
-    Echo,
-    Link,
-    SurveyReply,
-    SurveyRequest,
-)
+from relay.delivery.bus import Bus, Link
 from relay.delivery.catchup import CatchUp
+from relay.delivery.doorbells import Confirmed, Doorbell, Echo, SurveyReply, SurveyRequest
 from relay.delivery.hub import Hub, channels_of
 from relay.delivery.letter import Letter, Listener
 from relay.delivery.letterbox import Letterbox

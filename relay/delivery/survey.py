@@ -15,7 +15,8 @@ from typing import Any
 import orjson
 import structlog
 
-from relay.delivery.bus import Bus, SurveyReply, SurveyRequest
+from relay.delivery.bus import Bus
+from relay.delivery.doorbells import SurveyReply, SurveyRequest
 from relay.delivery.hub import Hub
 from relay.delivery.letter import Listener
 from relay.errors import Unavailable

@@ -52,6 +52,17 @@ async def test_cut_off_between_letter_and_row(server: RedisServer, tmp_path: Pat
         assert not listener.gaps
 
 
+async def test_nothing_stays_of_a_large_mail_that_nobody_may_have(server: RedisServer, tmp_path: Path) -> None:
+    """Or who knows a secret could fill Redis, a minute of mail at a time. The same for a mail that comes again."""
+    async with harness.relay(server.url, tmp_path) as relay:
+        again = {"webhook-id": "again"}
+        for to, headers in ((f"nobody@{ADDRESS.partition('@')[2]}", {}), (ADDRESS, again), (ADDRESS, again)):
+            assert (await relay.post(b"Subject: x\r\n\r\n" + _LARGE, to, headers=headers)).status_code == 200
+        with redis.Redis.from_url(server.url) as client:
+            assert client.keys("*:incoming:*") == []
+            assert len(client.keys("*:letter:*")) == 1
+
+
 async def test_a_full_redis_refuses_both_or_keeps_both(server: RedisServer, tmp_path: Path) -> None:
     """Whatever the moment in which it is full, 503 and nothing of the mail, or 200 and all of it."""
     async with harness.relay(server.url, tmp_path) as relay, Poster(relay.url, body=_LARGE) as poster:

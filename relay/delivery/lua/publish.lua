@@ -29,18 +29,24 @@ local accounts, bytes, shown, everybody, knows_form = ARGV[10], ARGV[11], ARGV[1
 local for_old, letter = ARGV[15], ARGV[16]
 local SWEPT_AT_ONCE, OLD_INLINE_BYTES, DAY_SECONDS = 20, 65536, 86400
 
+-- What was brought for nothing must not wait for its end: a sender may bring a lot of it.
+local function without_letter(reply)
+  if letter == '' then redis.call('UNLINK', beside) end
+  return reply
+end
+
 if retry_seconds > 0 then
   local stored = redis.call('GET', event)
-  if stored then return {2, stored, redis.call('HGET', address, 'owner') or domain_owner} end
+  if stored then return without_letter({2, stored, redis.call('HGET', address, 'owner') or domain_owner}) end
 end
 
 local owner, enabled = unpack(redis.call('HMGET', address, 'owner', 'enablews'))
 if owner then
   -- A reservation decides alone: its owner's "off" is off, also for those who listen to the whole domain.
-  if enabled ~= '1' then return {0, 'forwarding off', owner} end
+  if enabled ~= '1' then return without_letter({0, 'forwarding off', owner}) end
 else
   owner = domain_owner
-  if owner == '' then return {0, 'not reserved', ''} end
+  if owner == '' then return without_letter({0, 'not reserved', ''}) end
 end
 -- Who goes back to that version within a day shall find all mail there.
 local for_both = for_old ~= ''
@@ -49,8 +55,8 @@ if lineage then
   if links[2] > links[4] then redis.call('SET', old_was_here, '1', 'EX', DAY_SECONDS) end
   for_both = redis.call('EXISTS', old_was_here) == 1
 end
-if is_behind(meta) then return {3, '', ''} end -- those came before this one
-if for_both and for_old == '' then return {5, '', ''} end
+if is_behind(meta) then return without_letter({3, '', ''}) end -- those came before this one
+if for_both and for_old == '' then return without_letter({5, '', ''}) end
 if letter == '' and redis.call('EXISTS', beside) == 0 then return {4, '', ''} end
 
 -- A Redis that was promoted, or that came back from a snapshot, may lack letters that were answered 200, and would
