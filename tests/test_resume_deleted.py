@@ -40,7 +40,7 @@ async def missed(relay: Relay, since: str, addresses: str = ADDRESS) -> list[str
 
 async def lose(relay: Relay, message_id: str) -> None:
     """As trimming does it."""
-    await relay.process.service.store.ask(("XDEL", keys.letterbox(ADDRESS), MessageId.parse(message_id).entry))
+    await relay.process.service.store.ask(("XDEL", keys.index(ADDRESS), MessageId.parse(message_id).entry))
 
 
 async def test_in_the_middle_and_at_both_ends(relay: Relay) -> None:

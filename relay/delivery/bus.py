@@ -33,7 +33,6 @@ _PUBLISH = Script.load("delivery/lua/publish.lua")
 # reads it from the letterbox: Redis also cuts off every subscriber for whom 32 MB of pub/sub output wait.
 _INLINE_BYTES = 16 * 1024
 _BESIDE_MS = 60_000  # for which a letter is kept that was brought, but not published
-_DAY_SECONDS = 24 * 3600  # as in publish.lua
 _ALONE_BYTES = 256 * 1024  # what is larger takes a connection of its own, so that small mail need not wait for it
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -221,7 +220,8 @@ class Bus:
             if outcome in (_STORED, _REPEATED):
                 return self._published(outcome, text, owner, heard_by)
             if outcome == _OLD_LETTERS:
-                await self._adopt(inbox)
+                await adopt(self._store, inbox, keep_seconds=self._keep[1])
+                self._keeps_old_form = True
             elif outcome == _OLD_FORM:
                 self._keeps_old_form = True
         raise Unavailable("Redis gave up what it had just been brought; try again")
@@ -275,13 +275,6 @@ class Bus:
             ("EXISTS", keys.OLD_FORM),
         )
         self._keeps_old_form = bool(old_form)
-
-    async def _adopt(self, inbox: str) -> None:
-        """Version 0.2 was here. On a cluster we note that, elsewhere the script does."""
-        if self._store.clustered:
-            await self._store.ask(("SET", keys.OLD_FORM, 1, "EX", _DAY_SECONDS))
-            self._keeps_old_form = True
-        await adopt(self._store, inbox, keep_seconds=self._keep[1])
 
     def _fresh_epoch(self) -> str:
         """Six hex digits that no earlier epoch of the inbox had, but for one chance in 16 million."""

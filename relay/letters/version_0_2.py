@@ -20,20 +20,25 @@ from relay.store import Script, Store, keys
 
 _ADOPT = Script.load("letters/lua/adopt.lua")
 _ADOPTED = Script.load("letters/lua/adopted.lua")
+BOTH_FORMS_SECONDS = 24 * 3600  # after the last mail that version 0.2 has kept; publish.lua has the same number
 _THREAD_BYTES = 128 * 1024
 _HEAD = ("_id", "inbox", "originalInbox", "domain")
 
 
 async def adopt(store: Store, inbox: str, *, keep_seconds: int) -> None:
     """Returns when the index of the inbox has all that was kept when this was called. Raises Unavailable."""
-    [(seq, indexed)] = await store.ask(("HMGET", keys.meta(inbox), "seq", "indexed"))
-    if seq is None or seq == indexed:
+    [(seq, indexed, ms), (seconds, _)] = await store.ask(
+        ("HMGET", keys.meta(inbox), "seq", "indexed", "ms"), ("TIME",)
+    )
+    if seq is None or int(seq) <= int(indexed or 0):
         return
+    if (left := int(ms) // 1000 + BOTH_FORMS_SECONDS - int(seconds)) > 0:
+        await store.ask(("SET", keys.OLD_FORM, 1, "EX", left))
     at = "-"
     while rows := (await store.ask(("XRANGE", keys.letterbox(inbox), at, "+", "COUNT", 1)))[0]:
         entry = rows[0][0].decode()
         at = f"({entry}"
-        if indexed is None or int(entry.partition("-")[2]) > int(indexed):
+        if int(entry.partition("-")[2]) > int(indexed or 0):
             await _take(store, inbox, rows[0], keep_seconds * 1000)
     await store.run(_ADOPTED, keys=[keys.meta(inbox)], args=[seq])
 

@@ -86,7 +86,7 @@ class Inboxes:
         names = (
             *(kind(inbox) for kind in (keys.index, keys.flags, keys.starred, keys.meta)),
             *(keys.letter(inbox, ""), keys.starred_letter(inbox, ""), keys.deleted(inbox, "")),
-            keys.letterbox(inbox),
+            *(keys.letterbox(inbox), keys.letter_ids(inbox)),
         )
         fixed = (account_id, keys.inbox_tag(inbox), self._accounts, self._keep_seconds * 1000)
         return one.script.call(names, (*fixed, *one.args))

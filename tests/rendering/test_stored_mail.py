@@ -17,6 +17,7 @@ from relay.rendering import dirty
 from relay.rendering.dirty import inlined
 from relay.rendering.stored_mail import StoredMail
 from tests.mime.test_total import EXAMPLES, MAILS, PIECES
+from tests.sealed import message_json
 
 
 def stored(raw: bytes) -> StoredMail:
@@ -25,8 +26,9 @@ def stored(raw: bytes) -> StoredMail:
     try:
         parts = parse(raw)
     except NotAMail:
-        return StoredMail.read(encode(Message(received, raw)))
-    return StoredMail.read(encode(Message(received, raw, text=parts.text, html=parts.html, headers=parts.headers)))
+        return StoredMail.read(message_json(encode(Message(received, raw))))
+    message = Message(received, raw, text=parts.text, html=parts.html, headers=parts.headers)
+    return StoredMail.read(message_json(encode(message)))
 
 
 def shown(raw: bytes) -> None:

@@ -86,7 +86,7 @@ def test_a_part_that_is_not_there_is_told_at_once() -> None:
 # --- each alone ---------------------------------------------------------------------------------------------------
 
 ID = "00000000000123456-1-1"
-INBOX = ["index", "flags", "starred", "meta", "letter:", "starred:", "tombs:", "letters"]
+INBOX = ["index", "flags", "starred", "meta", "letter:", "starred:", "tombs:", "letters", "letter-ids"]
 ANN = ["ann", "tag", "kept:%s", 60_000]  # what all scripts of the mailbox are told first
 ADDRESS = ["address", "index", "meta", "flags", "starred", "letter:", "starred:", "letters", "letter-ids"]
 NOTICE = ["ann", "control", "notice"]
@@ -130,15 +130,29 @@ CALLS: dict[str, Call] = {
     "activity/lua/write.lua": (["all", "of ann"], [60, 10, 10, 2, "ann", "{}"], None),
     "delivery/lua/floor.lua": (["index", "deleted"], [5, 60_000], []),
     "delivery/lua/publish.lua": (
-        ["address", "meta", "index", "seen", "letter:", "beside", "letters", "lineage", "inboxes", "due"],
+        [
+            "address",
+            "meta",
+            "index",
+            "seen",
+            "letter:",
+            "beside",
+            "letters",
+            "letter-ids",
+            "lineage",
+            "inboxes",
+            "due",
+            "old",
+        ],
         [*PUBLISH, "", b"letter"],
         [0, b"not reserved", b""],
     ),
     "letters/lua/adopt.lua": (
-        ["index", "letter:", "meta", "letters", "letter-ids"],
-        ["1-1", "ann", "epoch", 9, 60_000, 1, "kept:%s", b"row", b"letter"],
-        0,
+        ["index", "letter:", "meta"],
+        ["1-1", "ann", "epoch", 1, 1, 60_000, 9, "kept:%s", b"row", b"letter"],
+        None,
     ),
+    "letters/lua/adopted.lua": (["meta"], [1], None),
     "letters/lua/expire.lua": (["index", "letter:", "meta", "due"], ["a@x", 10, 60_000, "kept:%s"], b"0"),
     "mailbox/lua/copies.lua": (INBOX, [*ANN, 1000, ID], [[b"", b"", 0]]),
     "mailbox/lua/count.lua": (INBOX, [*ANN, 0], [0, 0, 0]),
@@ -184,10 +198,11 @@ async def test_the_scripts_of_an_inbox_one_after_the_other(opened: Store) -> Non
         keys.starred_letter(box, ""),
         keys.deleted(box, ""),
         keys.letterbox(box),
+        keys.letter_ids(box),
     ]
     seen, beside = keys.seen(box, "x"), keys.incoming(box, "1")
     published = [keys.address(box), keys.meta(box), keys.index(box), seen, keys.letter(box, ""), beside]
-    published += [keys.letterbox(box), "lineage", "inboxes", keys.DUE]
+    published += [keys.letterbox(box), keys.letter_ids(box), "lineage", "inboxes", keys.DUE, keys.OLD_FORM]
     await opened.ask(("HSET", keys.address(box), "owner", "ann", "enablews", "1"))
 
     async def run(script: str, *args: str | int | bytes, names: list[str] | None = None) -> Any:

@@ -45,8 +45,8 @@ end
 -- Who goes back to that version within a day shall find all mail there.
 local for_both = for_old ~= ''
 if lineage then
-  local links, behind = redis.call('PUBSUB', 'NUMSUB', everybody, knows_form), is_behind(meta)
-  if links[2] > links[4] or behind then redis.call('SET', old_was_here, '1', 'EX', DAY_SECONDS) end
+  local links = redis.call('PUBSUB', 'NUMSUB', everybody, knows_form)
+  if links[2] > links[4] then redis.call('SET', old_was_here, '1', 'EX', DAY_SECONDS) end
   for_both = redis.call('EXISTS', old_was_here) == 1
 end
 if is_behind(meta) then return {3, '', ''} end -- those came before this one

@@ -4,6 +4,7 @@
 -- ARGV  1 entry, 2 owner, 3 epoch, 4 seq, 5 ms of the letter, 6 ms for which letters are kept, 7 bytes of row and
 -- letter,
 --       8 counts of accounts, 9 row; "" = it cannot be read, and is passed over, 10 letter
+-- Returns nothing.
 local index, letters, meta = KEYS[1], KEYS[2], KEYS[3]
 local entry, owner, epoch, seq, ms, keep_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 local bytes, accounts, shown, letter = ARGV[7], ARGV[8], ARGV[9], ARGV[10]

@@ -3,5 +3,5 @@
 -- KEYS, ARGV  none of its own
 local function is_behind(meta)
   local seq, indexed = unpack(redis.call('HMGET', meta, 'seq', 'indexed'))
-  return seq and seq ~= indexed
+  return seq and tonumber(seq) > tonumber(indexed or '0')
 end

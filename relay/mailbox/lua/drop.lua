@@ -10,4 +10,6 @@ local function drop(row, limit, tombs_ms)
   bury(tombs, tonumber(seq), tonumber(ms), limit)
   redis.call('PEXPIRE', tombs, tombs_ms)
   redis.call('HDEL', flags, id_of(row))
+  redis.call('XDEL', old_letters, row[1])
+  redis.call('ZREM', old_ids, copy_of(id_of(row)))
 end

@@ -1,14 +1,14 @@
 -- Part of every script of this room: the inbox, and whether a message is in it.
--- include: letters/sweep
+-- include: letters/sweep, letters/behind
 -- KEYS  1 index, 2 flags, 3 rows of starred messages, 4 meta, what names begin with: 5 of letters, 6 of starred ones,
---       7 of tombstones; 8 letterbox of version 0.2
+--       7 of tombstones; of version 0.2: 8 letterbox, 9 ids of its letters
 -- ARGV  1 account, 2 inbox tag, 3 counts of accounts, as of letters/count.lua, 4 ms for which letters are kept, then
 --       what the script names
--- Returns "adopt" where there are letters of version 0.2: nothing is done before they are in the index.
-local index, flags, starred, meta, letters, copies, tombs_of_inbox, old_letters = unpack(KEYS)
+-- Returns "adopt" where version 0.2 has kept letters: nothing is done before they are in the index.
+local index, flags, starred, meta, letters, copies, tombs_of_inbox, old_letters, old_ids = unpack(KEYS)
 local account, inbox_tag, accounts, keep_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 
-if redis.call('EXISTS', old_letters) == 1 then return 'adopt' end
+if is_behind(meta) then return 'adopt' end
 -- What came before is too old: its letter has gone by itself, its row may still be there.
 local time = redis.call('TIME')
 local kept_from_ms = math.max(1, tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) - keep_ms)
