@@ -71,7 +71,9 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
     opened = store.connect(redis_url, timeout_seconds=5)
     limits = {"keep_messages": KEEP_MESSAGES, "keep_seconds": KEEP_SECONDS}
     redis = Redis(
-        opened, Bus(opened, restore=nothing_lost, **limits), Letterbox(opened.with_own_queue(), **limits)
+        opened,
+        Bus(opened, restore=nothing_lost, **limits),
+        Letterbox(opened.with_own_queue(), **limits),
     )
     for inbox in (A, B):
         await redis.ask("HSET", keys.address(inbox), "owner", OWNER, "enablews", "1")

@@ -167,12 +167,23 @@ class Bus:
     """Publishing, and what a node needs to follow. Every method raises Unavailable when Redis is away."""
 
     def __init__(
-        self, store: Store, *, restore: Callable[[], Awaitable[bool]], keep_messages: int, keep_seconds: int
+        self,
+        store: Store,
+        *,
+        restore: Callable[[], Awaitable[bool]],
+        keep_messages: int,
+        keep_seconds: int,
+        note_due: Callable[[str], None] | None = None,
     ) -> None:
-        """``restore`` puts back what a Redis that lost everything must hold; whether to ask it again."""
+        """``restore`` puts back what a Redis that lost everything must hold; whether to ask it again.
+
+        ``note_due`` is told on a cluster of each inbox that has got a letter, see letters/sweeper.py; None = nobody
+        sweeps in this process.
+        """
         self._store = store
         self._alone = store.with_own_queue()
         self._restore = restore
+        self._note_due = note_due
         self._keep = (keep_messages, keep_seconds)
         self._epochs = secrets.randbits(24)
         self._tokens = secrets.token_hex(8)
@@ -264,17 +275,16 @@ class Bus:
         return f"{self._tokens}-{self._brought}"
 
     async def _index(self, inbox: str) -> None:
-        """On a cluster two indexes are elsewhere: written before, so that they never lack an inbox."""
+        """On a cluster the index of a domain is elsewhere: written before, so that it never lacks an inbox."""
         now_ms, (_, keep_seconds) = clock.now_ms(), self._keep
         index = keys.domain_inboxes(domain_of(inbox))
-        *_, old_form = await self._store.ask(
+        await self._store.ask(
             ("ZADD", index, now_ms, inbox),
             ("ZREMRANGEBYSCORE", index, "-inf", now_ms - keep_seconds * 1000),
             ("EXPIRE", index, keep_seconds),
-            ("ZADD", keys.DUE, "NX", now_ms + keep_seconds * 1000, inbox),
-            ("EXISTS", keys.OLD_FORM),
         )
-        self._keeps_old_form = bool(old_form)
+        if self._note_due:
+            self._note_due(inbox)
 
     def _fresh_epoch(self) -> str:
         """Six hex digits that no earlier epoch of the inbox had, but for one chance in 16 million."""

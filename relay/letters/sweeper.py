@@ -10,6 +10,7 @@ import random
 
 import structlog
 
+from relay import clock
 from relay.errors import Unavailable
 from relay.store import Command, Script, Store, keys
 
@@ -18,6 +19,7 @@ log = structlog.get_logger()
 _EXPIRE = Script.load("letters/lua/expire.lua")
 _EVERY_SECONDS = 30.0
 _AT_ONCE = 50  # inboxes: some ms of Redis' time
+_MOST_NOTED = 10_000
 _ROUNDS = 200  # of one sweep; the rest is for the next
 
 
@@ -28,6 +30,16 @@ class Sweeper:
         """``store`` has a queue of its own."""
         self._store = store
         self._keep_messages, self._keep_ms = keep_messages, keep_seconds * 1000
+
+        self._noted: set[str] = set()
+
+    def note(self, inbox: str) -> None:
+        """On a cluster: an inbox has got a letter. Elsewhere publish.lua writes down when it will be too old.
+
+        Written with the next sweep. A process that is killed before forgets it; the next letter notes it again.
+        """
+        if len(self._noted) < _MOST_NOTED:
+            self._noted.add(inbox)
 
     async def run(self) -> None:
         """Never returns. Ends only when cancelled."""
@@ -41,6 +53,7 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """Returns when no row is too old, or after :data:`_ROUNDS`. Raises Unavailable."""
+        await self._write_down()
         for _ in range(_ROUNDS):
             [(seconds, microseconds)] = await self._store.ask(("TIME",))
             now_ms = int(seconds) * 1000 + int(microseconds) // 1000
@@ -55,6 +68,13 @@ class Sweeper:
                 await self._store.ask(
                     *(("ZADD", keys.DUE, at, inbox) for at, inbox in zip(later, inboxes, strict=True))
                 )
+
+    async def _write_down(self) -> None:
+        noted, self._noted = list(self._noted), set()
+        at_ms = clock.now_ms() + self._keep_ms
+        for start in range(0, len(noted), _AT_ONCE):
+            some = noted[start : start + _AT_ONCE]
+            await self._store.ask(*(("ZADD", keys.DUE, "NX", at_ms, inbox) for inbox in some))
 
     def _expire(self, inbox: str) -> Command:
         due = () if self._store.clustered else (keys.DUE,)

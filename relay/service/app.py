@@ -75,8 +75,8 @@ class Service:
         self._recovery = AccountsRecovery(self.store, self.letterbox, declared)
         self.accounts = Accounts.build(self.store, settings, restore=self._recovery.restore)
         self._recovery.apply_to(self.accounts)
-        self.bus = Bus(self.store, restore=self._recovery.restore, **kept)
         self.sweeper = Sweeper(self.store.with_own_queue(), **kept)
+        self.bus = Bus(self.store, restore=self._recovery.restore, note_due=self.sweeper.note, **kept)
         self.mailbox = Mailbox(
             self.store.with_own_queue(),
             **kept,
