@@ -72,7 +72,7 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
     limits = {"keep_messages": KEEP_MESSAGES, "keep_seconds": KEEP_SECONDS}
     redis = Redis(
         opened,
-        Bus(opened, restore=nothing_lost, **limits),
+        Bus(opened, restore=nothing_lost, note_due=None, **limits),
         Letterbox(opened.with_own_queue(), **limits),
     )
     for inbox in (A, B):

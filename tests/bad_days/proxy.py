@@ -30,6 +30,12 @@ class Proxy:
         self._redis_port = redis_port
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._cut = b""
+        self.was_cut = asyncio.Event()
+
+    def cut_before(self, marker: bytes) -> None:
+        """The next connection over which a client sends ``marker`` ends there: Redis gets what came before."""
+        self._cut = marker
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accepted, HOST, 0)
@@ -103,6 +109,12 @@ class Proxy:
     ) -> None:
         """Raises ConnectionResetError at the end, so that the other direction ends too."""
         while data := await reader.read(_READ_BYTES):
+            if from_client and self._cut and (at := data.find(self._cut)) >= 0:
+                self._cut = b""
+                writer.write(data[:at])
+                await writer.drain()
+                self.was_cut.set()
+                raise ConnectionResetError
             # Bare links begin with it; a mail that quotes it comes in the middle of something else.
             connection.subscribed |= from_client and _SUBSCRIBE in data[:64]
             await connection.flowing.wait()
