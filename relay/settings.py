@@ -154,7 +154,9 @@ class Settings(BaseModel):
         100, ge=0, le=1000, description="starred messages kept per inbox for as long as they are starred"
     )
     starred_bytes: int = Field(
-        64 * 1024 * 1024, ge=0, description="bytes of them per inbox; over it a star is refused with 400"
+        64 * 1024 * 1024,
+        ge=0,
+        description="bytes of them per inbox, as they are kept; over it a star is refused with 400",
     )
     replay_limit: int = Field(
         10_000,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.harness import DOMAIN, Relay
+from tests.harness import ACCOUNT, DOMAIN, Relay
 
 
 async def use_messages(relay: Relay, inbox: str) -> None:
@@ -20,6 +20,7 @@ async def use_messages(relay: Relay, inbox: str) -> None:
         ("PUT", f"{here}/{deleted}/read/true", 200),
         ("DELETE", f"{here}/{deleted}", 200),
         ("GET", f"/api/domains/{DOMAIN}/messages", 200),
+        ("GET", f"/api/raw/{inbox}/{starred}", 200),
         ("GET", "/api/inbox", 200),
         ("GET", "/api/inbox-search?query=other", 200),
         ("GET", "/api/me/stats", 200),
@@ -31,6 +32,12 @@ async def use_messages(relay: Relay, inbox: str) -> None:
     for path in (here, "/api/addresses/starred/messages"):
         assert [message["_id"] for message in (await relay.rest("GET", path)).json()] == [starred]
     assert (await relay.rest("PUT", f"{here}/{starred}/star")).json()["savedBy"] is None
+    mailbox = relay.process.service.mailbox
+    before = await mailbox.usage(ACCOUNT)
+    assert before.letters == (await mailbox.count_account(ACCOUNT)).messages
     async with relay.listen(DOMAIN, since=starred) as socket:
         await relay.send("live", inbox)
         assert await socket.subject() == "live"
+    after = await mailbox.usage(ACCOUNT)
+    assert after.letters == before.letters + 1
+    assert 0 < after.stored_bytes - before.stored_bytes < 2000

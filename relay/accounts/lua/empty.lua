@@ -7,12 +7,15 @@
 -- `to` is where to end in the index. What takes long is done in steps.
 local index, meta, starred, letters, copies = KEYS[2], KEYS[3], KEYS[5], KEYS[6], KEYS[7]
 local accounts = ARGV[2]
-local FORGOTTEN_AT_ONCE = 100
+local FORGOTTEN_AT_ONCE, READ_AT_ONCE_BYTES = 80, 256 * 1024
 
 local function empty(to)
+  local bytes = 0
   for _ = 1, FORGOTTEN_AT_ONCE do
+    if bytes > READ_AT_ONCE_BYTES then break end
     local row = redis.call('XRANGE', index, '-', to, 'COUNT', 1)[1]
     if not row then return true end
+    bytes = bytes + #row[2][SHOWN]
     forget(index, letters, meta, accounts, row)
   end
   return false

@@ -5,7 +5,7 @@
 -- Returns messages, those of them that are read, and those that are starred; {-1}: there is more that is too old and
 -- has to go first; {-2}: some may be somebody else's.
 local since_ms = tonumber(ARGV[5])
-local SWEPT_AT_ONCE = 100
+local SWEPT_AT_ONCE = 20
 
 local oldest = sweep(index, letters, meta, accounts, kept_from_ms, math.huge, SWEPT_AT_ONCE)
 if redis.call('XRANGE', index, '-', number(kept_from_ms - 1), 'COUNT', 1)[1] then return {-1} end

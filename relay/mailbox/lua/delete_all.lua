@@ -5,7 +5,7 @@
 --       kept, 9 bytes of rows after which to pause
 -- Returns where to go on; "" at the end.
 local at, to, most_tombs, tombs_ms, most_bytes = ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
-local AT_ONCE = 100
+local AT_ONCE = 40
 
 if at == '-' then at = number(kept_from_ms) end -- what is too old was not deleted by anybody
 local bytes = 0

@@ -4,7 +4,7 @@
 -- ARGV  from find.lua on: 5 Unix ms, what came before may be somebody else's
 -- Returns letters, and bytes of rows and letters; {-1}: there is more that is too old and has to go first.
 local since_ms = tonumber(ARGV[5])
-local SWEPT_AT_ONCE = 100
+local SWEPT_AT_ONCE = 20
 
 sweep(index, letters, meta, accounts, kept_from_ms, math.huge, SWEPT_AT_ONCE)
 if redis.call('XRANGE', index, '-', number(kept_from_ms - 1), 'COUNT', 1)[1] then return {-1} end
