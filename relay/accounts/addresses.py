@@ -8,7 +8,7 @@ crash leaves over is a place without a claim; ``list`` clears it once it is too 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -90,7 +90,7 @@ class Addresses:
         """The account's addresses, in alphabetical order. Clears what a crash left over."""
         return [reservation async for part in self.parts(account_id) for reservation in part]
 
-    async def parts(self, account_id: str, *, skip: int = 0) -> AsyncIterator[Reservations]:
+    async def parts(self, account_id: str, *, skip: int = 0) -> AsyncGenerator[Reservations]:
         """As :meth:`list`, some hundred at a time: they may be a million."""
         taken_ms = await places.read(self._store, account_id)
         for some in _in_parts(list(taken_ms)[skip:]):
@@ -148,7 +148,7 @@ class Addresses:
         async with self._store.call() as client:
             claims = await self._allowed(client, account_id, addresses)
             await self._take(account_id, addresses)
-            outcomes = await self._claim(account_id, claims, [members] * len(claims))
+            outcomes = await self._claim(account_id, claims, [redis_fields.flat(members)] * len(claims))
             if set(outcomes) != {lua.DONE}:
                 await self._undo(client, account_id, addresses, outcomes)
         for address, outcome in zip(addresses, outcomes, strict=True):
@@ -160,6 +160,9 @@ class Addresses:
         """The hash members of an address that is reserved now."""
         now = str(self._now_ms())
         return {"enablews": "0", "created": now, "updated": now} | change.members()
+
+    def _declared_row(self, flag: str) -> dict[str, str]:
+        return self._fresh(Change(enablews=flag == "1")) | {"declared": flag}
 
     async def _allowed(
         self, client: Client, account_id: str, addresses: Sequence[str]
@@ -201,24 +204,30 @@ class Addresses:
             )
 
     async def _declare(self, account_id: str, enablews: Mapping[str, bool], token: str) -> Sequence[str]:
-        wanted = {address: "01"[on] for address, on in enablews.items()}
-        names = list(wanted)
+        flags = {address: "01"[on] for address, on in enablews.items()}
+        rows = {flag: redis_fields.flat(self._declared_row(flag)) for flag in "01"}
         async with self._store.call() as client:
-            starts = await places.domain_starts(self._store, account_id, names)
-            rows = await self._store.ask(
-                self._places(account_id, names),
-                *(("HMGET", keys.address(address), "owner", "declared") for address in names),
-            )
-            found = dict(zip(names, rows[1:], strict=True))
-            new = [a for a in names if found[a] != [account_id.encode(), wanted[a].encode()]]
-            claims = [(address, starts.get(domain_of(address), _DROP_ALL)) for address in new]
-            members = [self._fresh(Change(enablews=enablews[a])) | {"declared": wanted[a]} for a in new]
-            outcomes = dict(zip(new, await self._claim(account_id, claims, members), strict=True))
-            yours = [address for address in new if outcomes[address] == lua.YOURS]
-            outcomes |= await self._declare_again(account_id, {a: wanted[a] for a in yours}, token)
-            others = [address for address in new if outcomes[address] == lua.OTHERS]
+            starts = await places.domain_starts(self._store, account_id, list(flags))
+            [new] = await self._store.ask(self._places(account_id, list(flags)))
+            # Without a place there was no address either: that spares all these questions at the first start.
+            wanted = flags if new == len(flags) else await self._not_declared(account_id, flags)
+            claims = [(address, starts.get(domain_of(address), _DROP_ALL)) for address in wanted]
+            outcomes = await self._claim(account_id, claims, [rows[flag] for flag in wanted.values()])
+            found = dict(zip(wanted, outcomes, strict=True))
+            yours = {address: flag for address, flag in wanted.items() if found[address] == lua.YOURS}
+            found |= await self._declare_again(account_id, yours, token)
+            others = [address for address in wanted if found[address] == lua.OTHERS]
             await self._leave(client, account_id, others)
         return others
+
+    async def _not_declared(self, account_id: str, flags: Mapping[str, str]) -> Mapping[str, str]:
+        """Those of the addresses that are not the account's, or were not declared so."""
+        found = await self._store.ask(
+            *(("HMGET", keys.address(address), "owner", "declared") for address in flags)
+        )
+        owner = account_id.encode()
+        pairs = zip(flags.items(), found, strict=True)
+        return {address: flag for (address, flag), row in pairs if row != [owner, flag.encode()]}
 
     async def _declare_again(self, account_id: str, wanted: Mapping[str, str], token: str) -> dict[str, bytes]:
         """For addresses that are the account's, but were not declared so."""
@@ -238,14 +247,14 @@ class Addresses:
         self,
         account_id: str,
         claims: Sequence[tuple[str, str]],
-        members: Sequence[dict[str, str]],
+        members: Sequence[Sequence[str]],
     ) -> Outcomes:
-        """What came of claiming each address: lua.DONE, lua.YOURS or lua.OTHERS."""
+        """What came of claiming each address: lua.DONE, lua.YOURS or lua.OTHERS. ``members`` as HSET takes them."""
         if not claims:
             return []
         outcomes = await self._store.ask(
             *(
-                lua.CLAIM.call(_names(address), (account_id, keep_from, *redis_fields.flat(row)))
+                lua.CLAIM.call(_names(address), (account_id, keep_from, *row))
                 for (address, keep_from), row in zip(claims, members, strict=True)
             )
         )
