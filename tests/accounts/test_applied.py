@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from relay.accounts import Accounts, file
+from relay.accounts import Accounts, domains, file
+from relay.accounts.address_scripts import UNCLAIM
 from relay.accounts.applied import AppliedFile
 from relay.accounts.file import AccountsFile
 from relay.accounts.reservation import Change
-from relay.errors import BadRequest, ConfigError
+from relay.errors import BadRequest, ConfigError, Unavailable
 from relay.store import Store, keys
 
 pytestmark = pytest.mark.anyio
@@ -203,6 +204,51 @@ async def test_one_that_changes_the_file_of_another_doubts_it(starts: Starts) ->
     await note.end(slow, "digest of the slow one")
     assert await starts.start()
     assert await starts.accounts.keys.find("first-key-of-carl") == "carl"
+
+
+async def test_one_that_declares_otherwise_than_another_doubts_it(starts: Starts) -> None:
+    slow = await AppliedFile(starts.store).begin()
+    await starts.start()
+    other = AccountsFile(Path("accounts.toml"), TEXT.replace("enablews = true", "enablews = false").encode())
+    await file.apply(other.accounts(), starts.accounts, token=slow)
+    assert await starts.start()
+    assert (await starts.accounts.addresses.get("carl", USER1)).enablews
+
+
+async def test_a_domain_that_is_half_removed_is_put_back(starts: Starts, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def cut_off(*_: object) -> None:
+        raise Unavailable("in the middle")
+
+    await starts.start()
+    monkeypatch.setattr(domains, "_drop_starred", cut_off)
+    with pytest.raises(Unavailable):
+        await starts.accounts.domains.remove("carl", OWN)
+    assert await starts.start()
+    assert [domain.verified for domain in await starts.accounts.domains.list("carl")] == [True]
+
+
+async def test_a_domain_that_is_removed_while_the_file_is_applied_is_put_back(
+    starts: Starts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def overtaken(*_: object) -> None:
+        await starts.start()
+
+    await starts.start()
+    monkeypatch.setattr(domains, "_drop_starred", overtaken)
+    await starts.accounts.domains.remove("carl", OWN)
+    assert await starts.start()
+    assert [domain.verified for domain in await starts.accounts.domains.list("carl")] == [True]
+
+
+async def test_a_bulk_that_gives_back_what_was_declared_meanwhile_has_it_put_back(starts: Starts) -> None:
+    await starts.accounts.accounts.create("carl")
+    await starts.accounts.addresses.reserve("carl", USER1)  # as the first half of a bulk does
+    await starts.start()
+    await starts.store.run(  # and its second half, when it has found an address of somebody else
+        UNCLAIM, keys=[keys.address(USER1), keys.ACCOUNTS_DIGEST], args=["carl", keys.CONTROL, "notice"]
+    )
+    assert await starts.start()
+    assert (await starts.accounts.addresses.get("carl", USER1)).owner == "carl"
 
 
 async def test_data_lost_while_the_file_is_applied_are_noticed(starts: Starts) -> None:
