@@ -8,13 +8,13 @@ crash leaves over is a place without a claim; ``list`` clears it once it is too 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from relay import clock
 from relay.accounts import address_scripts as lua
 from relay.accounts import places, redis_fields
+from relay.accounts.address_list import AddressList
 from relay.accounts.applied import doubted_keys
 from relay.accounts.reservation import UNCHANGED, Change, Reservation
 from relay.address import domain_of
@@ -23,21 +23,10 @@ from relay.store import Client, Command, Store, keys
 from relay.store.notices import Kind, Notice
 
 BULK_LIMIT = 100  # addresses of one call, as Mailsac's
-# Longer than any call to Redis may last (RELAY_REDIS_TIMEOUT_SECONDS is at most 60), clock differences included.
-_UNDER_WAY_MS = 180_000
 _DROP_ALL = ""  # for lua.CLAIM: no letter from before the claim may be seen
-_AT_ONCE = 256  # addresses of one pipeline: some five milliseconds of our time, in which nobody else has a turn
 
 Reservations = list[Reservation]
 Outcomes = list[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class AddressPage:
-    """Some of an account's addresses, in alphabetical order."""
-
-    reservations: Reservations
-    next_skip: int | None  # how many to skip for those behind them; None: there are none
 
 
 class Addresses:
@@ -49,6 +38,7 @@ class Addresses:
         self._store = store
         self._shared = frozenset(shared_domains)
         self._now_ms = now_ms
+        self.listed = AddressList(store, now_ms=now_ms)
 
     async def reserve(self, account_id: str, address: str, change: Change = UNCHANGED) -> Reservation:
         """Makes a free address the account's.
@@ -82,30 +72,13 @@ class Addresses:
         stays. ``token``: of the application of the file, see applied.py. The answer is which are another account's.
         """
         others: list[str] = []
-        for some in _in_parts(list(enablews)):
+        for some in places.in_parts(list(enablews)):
             others += await self._declare(account_id, {address: enablews[address] for address in some}, token)
         return others
 
     async def list(self, account_id: str) -> Reservations:
         """The account's addresses, in alphabetical order. Clears what a crash left over."""
-        return [reservation async for part in self.parts(account_id) for reservation in part]
-
-    async def parts(self, account_id: str, *, skip: int = 0) -> AsyncGenerator[Reservations]:
-        """As :meth:`list`, some hundred at a time: they may be a million."""
-        taken_ms = await places.read(self._store, account_id)
-        for some in _in_parts(list(taken_ms)[skip:]):
-            yield (await self._owned(account_id, some, taken_ms))[0]
-
-    async def page(self, account_id: str, *, skip: int, limit: int) -> AddressPage:
-        """The ``limit`` addresses behind the first ``skip``. Clears what a crash left over among them."""
-        taken_ms = await places.read(self._store, account_id)
-        names, found, cleared = list(taken_ms), list[Reservation](), 0
-        while skip < len(names) and len(found) < limit:
-            some = names[skip : skip + min(limit - len(found), _AT_ONCE)]
-            owned, stale = await self._owned(account_id, some, taken_ms)
-            found += owned
-            skip, cleared = skip + len(some), cleared + stale
-        return AddressPage(found, skip - cleared if skip < len(names) else None)
+        return [reservation async for part in self.listed.parts(account_id) for reservation in part]
 
     async def count(self, account_id: str) -> int:
         """How many credits the account uses."""
@@ -191,7 +164,7 @@ class Addresses:
         """A place in the account's set for each address. Raises BadRequest: no credits left."""
         names = [keys.account(account_id), keys.account_addresses(account_id)]
         taken, credit_count, used = await self._store.run(lua.TAKE, keys=names, args=[self._now_ms(), *addresses])
-        if taken == lua.FULL and await self._heal(account_id):
+        if taken == lua.FULL and await self.listed.heal(account_id):
             taken, credit_count, used = await self._store.run(
                 lua.TAKE, keys=names, args=[self._now_ms(), *addresses]
             )
@@ -288,32 +261,8 @@ class Addresses:
         args = (account_id, keys.CONTROL, _notice(address), declared, token, *redis_fields.flat(members))
         return lua.UPDATE.call([keys.address(address), *doubted_keys(self._store)], args)
 
-    async def _heal(self, account_id: str) -> bool:
-        """Whether places without a claim were cleared."""
-        taken_ms = await places.read(self._store, account_id)
-        cleared = [(await self._owned(account_id, some, taken_ms))[1] for some in _in_parts(list(taken_ms))]
-        return any(cleared)
-
-    async def _owned(
-        self, account_id: str, names: Sequence[str], taken_ms: Mapping[str, int]
-    ) -> tuple[Reservations, int]:
-        """Those of the places that are claimed; and how many others were cleared, because they are too old."""
-        rows = await self._store.ask(*(("HGETALL", keys.address(address)) for address in names))
-        pairs = zip(names, map(redis_fields.of_reply, rows), strict=True)
-        found = [Reservation.of(address, row) for address, row in pairs]
-        old = self._now_ms() - _UNDER_WAY_MS
-        stale = [r.address for r in found if r.owner != account_id and taken_ms[r.address] < old]
-        async with self._store.call() as client:
-            await self._leave(client, account_id, stale)
-        return [r for r in found if r.owner == account_id], len(stale)
-
     async def _leave(self, client: Client, account_id: str, addresses: Sequence[str]) -> None:
         await places.leave(client, account_id, addresses, now_ms=self._now_ms())
-
-
-def _in_parts(addresses: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Each as many as go into one pipeline."""
-    return (addresses[start : start + _AT_ONCE] for start in range(0, len(addresses), _AT_ONCE))
 
 
 def _names(address: str) -> list[str]:

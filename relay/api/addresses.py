@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -113,7 +113,7 @@ class AddressApi:
         skip = listing.skip(call, MAX_CREDITS)
         if call.request.query_params.get("limit"):
             return await self._page(call.account_id, limit=listing.limit(call), skip=skip)
-        parts = self._addresses.parts(call.account_id, skip=skip)
+        parts = self._addresses.listed.parts(call.account_id, skip=skip)
         count = await self._addresses.count(call.account_id)
         if count <= listing.MOST:
             return Json([_as_json(reservation) async for part in parts for reservation in part])
@@ -126,7 +126,7 @@ class AddressApi:
         )
 
     async def _page(self, account_id: str, *, limit: int, skip: int) -> Response:
-        page = await self._addresses.page(account_id, skip=skip, limit=limit)
+        page = await self._addresses.listed.page(account_id, skip=skip, limit=limit)
         more = page.next_skip is not None and limit
         link = listing.next_page(_PATH, limit=limit, skip=page.next_skip or 0) if more else {}
         return Json([_as_json(reservation) for reservation in page.reservations], headers=link)
@@ -178,7 +178,7 @@ def _email(call: Call) -> str:
     return canonical_address(call.path("email"), member="email")
 
 
-async def _as_pieces(parts: AsyncGenerator[Sequence[Reservation]]) -> AsyncIterator[bytes]:
+async def _as_pieces(parts: AsyncGenerator[Sequence[Reservation]]) -> AsyncGenerator[bytes]:
     """A JSON list in pieces; each but the first begins with a comma, or the bracket."""
     before = b"["
     async with aclosing(parts):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -101,7 +101,7 @@ class StreamedResponse(Response):
 
     def __init__(
         self,
-        pieces: AsyncIterator[bytes],
+        pieces: AsyncGenerator[bytes],
         content_type: str,
         *,
         account_id: str,
@@ -121,12 +121,16 @@ class StreamedResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises as ResponseMemory.check, and what making the first piece raises, before anything is sent."""
         with self._unread.hold(self._account_id, self._held_bytes):
-            first = await anext(self._pieces, b"")
-            try:
-                async with asyncio.timeout(_MOST_SECONDS):
-                    await self._send(send, first)
-            except (TimeoutError, Unavailable):
-                return  # the server closes a connection whose answer is not whole
+            async with aclosing(self._pieces):
+                await self._make(send)
+
+    async def _make(self, send: Send) -> None:
+        first = await anext(self._pieces, b"")
+        try:
+            async with asyncio.timeout(_MOST_SECONDS):
+                await self._send(send, first)
+        except (TimeoutError, Unavailable):
+            return  # the server closes a connection whose answer is not whole
 
     async def _send(self, send: Send, first: bytes) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
