@@ -32,25 +32,27 @@ class AddressList:
 
     async def parts(self, account_id: str, *, skip: int = 0) -> AsyncGenerator[Reservations]:
         """All of them, some hundred at a time: they may be a million. Clears what a crash left over."""
-        taken_ms = await places.read(self._store, account_id)
-        for some in places.in_parts(list(taken_ms)[skip:]):
-            yield (await self._owned(account_id, some, taken_ms))[0]
+        found = await places.read(self._store, account_id)
+        for some in places.in_parts(found.names[skip:]):
+            yield (await self._owned(account_id, some, found.taken_ms))[0]
 
     async def page(self, account_id: str, *, skip: int, limit: int) -> AddressPage:
         """The ``limit`` addresses behind the first ``skip``. Clears what a crash left over among them."""
-        taken_ms = await places.read(self._store, account_id)
-        names, found, cleared = list(taken_ms), list[Reservation](), 0
+        known, found, cleared = await places.read(self._store, account_id), list[Reservation](), 0
+        names = known.names
         while skip < len(names) and len(found) < limit:
             some = names[skip : skip + min(limit - len(found), places.AT_ONCE)]
-            owned, stale = await self._owned(account_id, some, taken_ms)
+            owned, stale = await self._owned(account_id, some, known.taken_ms)
             found += owned
             skip, cleared = skip + len(some), cleared + stale
         return AddressPage(found, skip - cleared if skip < len(names) else None)
 
     async def heal(self, account_id: str) -> bool:
         """Whether places without a claim were cleared."""
-        taken_ms = await places.read(self._store, account_id)
-        cleared = [(await self._owned(account_id, some, taken_ms))[1] for some in places.in_parts(list(taken_ms))]
+        known = await places.read(self._store, account_id)
+        cleared = [
+            (await self._owned(account_id, some, known.taken_ms))[1] for some in places.in_parts(known.names)
+        ]
         return any(cleared)
 
     async def _owned(

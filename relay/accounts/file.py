@@ -25,6 +25,7 @@ from relay.address import canonical_address, canonical_domain
 from relay.errors import BadRequest, ConfigError, NotFound, Unauthorized
 
 _FORMAT = 1  # of what is made of a file: another number, and every file is applied again
+_ADDRESSES_AT_ONCE = 1024  # between two of our own turns
 _ACCOUNTS_AT_ONCE = 16  # each has a connection to Redis of its own while its keys are listed
 
 
@@ -153,13 +154,18 @@ def _twice(parsed: Sequence[tuple[str, DeclaredAccount]]) -> Iterator[str]:
 def _unique(account: DeclaredAccount) -> Iterator[tuple[str, str, str]]:
     """What may stand in the file once: kind, value, member."""
     yield "id", account.id, "id"
+    yield from _names(account)
+    for index, declared in enumerate(account.addresses):
+        yield "address", declared.address, f"addresses[{index}].address"
+
+
+def _names(account: DeclaredAccount) -> Iterator[tuple[str, str, str]]:
+    """Its keys and domains: kind, value, member."""
     for name in ("keys", "key_hashes"):
         for index, key_hash in enumerate(getattr(account, name)):
             yield "key", key_hash, f"{name}[{index}]"
     for index, domain in enumerate(account.domains):
         yield "domain", domain, f"domains[{index}]"
-    for index, declared in enumerate(account.addresses):
-        yield "address", declared.address, f"addresses[{index}].address"
 
 
 async def apply(declared: Sequence[DeclaredAccount], accounts: Accounts, *, token: str = "") -> None:
@@ -198,11 +204,11 @@ async def _apply_names(where: str, account: DeclaredAccount, accounts: Accounts,
     """The account with its keys and domains; the answer is what could not be done."""
     await accounts.accounts.put(account.id, address_credits=account.address_credits, token=token)
     problems: list[str] = []
-    for kind, value, member in _unique(account):
+    for kind, value, member in _names(account):
         try:
             if kind == "domain":
                 await accounts.domains.declare(account.id, value)
-            elif kind == "key":
+            else:
                 await accounts.keys.add(account.id, f"sha256:{value}", source=FROM_FILE)
         except (BadRequest, Unauthorized) as exc:
             problems.append(f"{where}.{member}: {exc}")
@@ -211,13 +217,17 @@ async def _apply_names(where: str, account: DeclaredAccount, accounts: Accounts,
 
 
 async def _apply_addresses(where: str, account: DeclaredAccount, accounts: Accounts, token: str) -> list[str]:
-    enablews = {declared.address: declared.enablews for declared in account.addresses}
-    others = set(await accounts.addresses.declare_all(account.id, enablews, token=token))
-    return [
-        f"{where}.addresses[{index}].address: {address} belongs to another account"
-        for index, address in enumerate(enablews)
-        if address in others
-    ]
+    problems: list[str] = []
+    for start in range(0, len(account.addresses), _ADDRESSES_AT_ONCE):
+        some = account.addresses[start : start + _ADDRESSES_AT_ONCE]
+        enablews = {declared.address: declared.enablews for declared in some}
+        others = await accounts.addresses.declare_all(account.id, enablews, token=token)
+        numbers = {declared.address: number for number, declared in enumerate(some, start)} if others else {}
+        problems += [
+            f"{where}.addresses[{numbers[address]}].address: {address} belongs to another account"
+            for address in others
+        ]
+    return problems
 
 
 async def _revoke_gone(account: DeclaredAccount, accounts: Accounts, token: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from relay.accounts import redis_fields
@@ -16,8 +18,16 @@ AT_ONCE = 256  # addresses of one pipeline: some five milliseconds of our time, 
 Look = tuple[str | None, str | None]
 
 
-async def read(store: Store, account_id: str) -> dict[str, int]:
-    """All places in alphabetical order, with the time of each (Unix ms). Read in pages: they may be a million.
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Those of an account at one moment."""
+
+    names: list[str]  # in alphabetical order
+    taken_ms: dict[str, int]  # Unix time in milliseconds, by name
+
+
+async def read(store: Store, account_id: str) -> Places:
+    """All places. Read in pages: they may be a million.
 
     A place that moves while they are read is found where it goes to: only its time changes, and no time goes back.
     """
@@ -27,25 +37,33 @@ async def read(store: Store, account_id: str) -> dict[str, int]:
     while True:
         command = ("ZRANGEBYSCORE", keys.account_addresses(account_id), first_ms, "+inf", "WITHSCORES")
         [reply] = await store.ask((*command, "LIMIT", 0, count))
-        pairs = redis_fields.scored(reply)
-        names, scores = [name.decode() for name, _ in pairs], [int(score) for _, score in pairs]
-        _merge(runs, sorted(name for name in names if name not in taken_ms))
-        taken_ms.update(zip(names, scores, strict=True))
-        if len(names) < count:
+        page = {name.decode(): int(score) for name, score in redis_fields.scored(reply)}
+        _add(runs, sorted(page.keys() - taken_ms.keys()))
+        taken_ms |= page
+        if len(page) < count:
             break
         # From the last time on, which others may have: a page that has but one time cannot be gone on from.
-        count = count * 2 if scores[0] == scores[-1] else _PAGE
-        first_ms = str(scores[-1])
-    ordered = sorted(name for run in runs for name in run)
-    return {name: taken_ms[name] for name in ordered}
+        times = list(page.values())
+        count = count * 2 if times[0] == times[-1] else _PAGE
+        first_ms = str(times[-1])
+    while len(runs) > 1:
+        _merge(runs)
+        await asyncio.sleep(0)  # others have their turn
+    return Places(runs[0], taken_ms)
 
 
-def _merge(runs: list[list[str]], run: list[str]) -> None:
+def _add(runs: list[list[str]], run: list[str]) -> None:
     """Keeps a few ordered runs, each at least twice as long as the next: to sort all at once would take too long."""
     runs.append(run)
     while len(runs) > 1 and len(runs[-2]) <= 2 * len(runs[-1]):
-        last = runs.pop()
-        runs[-1] = sorted(runs[-1] + last)
+        _merge(runs)
+
+
+def _merge(runs: list[list[str]]) -> None:
+    """The last two into one; for two that are in order, sort() goes through them once."""
+    last = runs.pop()
+    runs[-1] += last
+    runs[-1].sort()
 
 
 def in_parts(addresses: Sequence[str]) -> Iterator[Sequence[str]]:
