@@ -21,6 +21,10 @@ async def _nothing_to_restore() -> bool:
     return False
 
 
+async def _always_settled() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Accounts:
     """The parts of this room, built together; they hold nothing but the store."""
@@ -33,9 +37,17 @@ class Accounts:
 
     @classmethod
     def build(
-        cls, store: Store, settings: Settings, *, restore: Callable[[], Awaitable[bool]] = _nothing_to_restore
+        cls,
+        store: Store,
+        settings: Settings,
+        *,
+        restore: Callable[[], Awaitable[bool]] = _nothing_to_restore,
+        settled: Callable[[], Awaitable[None]] = _always_settled,
     ) -> Accounts:
-        """Connects nothing yet. ``restore``: see Gate. Raises ConfigError: RELAY_DNS_SERVERS cannot be read."""
+        """Connects nothing yet. ``restore``, ``settled``: see Gate.
+
+        Raises ConfigError: RELAY_DNS_SERVERS cannot be read.
+        """
         keys = ApiKeys(store)
         addresses = Addresses(store, shared_domains=settings.domains)
         resolver = TxtResolver(settings.dns_servers)
@@ -44,5 +56,5 @@ class Accounts:
             keys=keys,
             addresses=addresses,
             domains=Domains(store, addresses, resolver, shared=frozenset(settings.domains)),
-            gate=Gate(store, keys, restore=restore),
+            gate=Gate(store, keys, restore=restore, settled=settled),
         )

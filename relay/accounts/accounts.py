@@ -8,6 +8,7 @@ from typing import cast
 
 from relay import clock
 from relay.accounts import redis_fields
+from relay.accounts.applied import doubted_keys
 from relay.errors import BadRequest, NotFound
 from relay.store import Script, Store, keys
 
@@ -40,17 +41,19 @@ class AccountBook:
             raise BadRequest(f"account {account_id} exists already", member="id")
         return await self.get(account_id)
 
-    async def put(self, account_id: str, *, address_credits: int = DEFAULT_CREDITS) -> Account:
-        """Creates the account, or sets the credits of the one that there is. Raises BadRequest."""
+    async def put(self, account_id: str, *, address_credits: int = DEFAULT_CREDITS, token: str = "") -> Account:
+        """Creates the account, or sets the credits of the one that there is. Raises BadRequest.
+
+        ``token``: of the application of the accounts file that says so, see applied.py.
+        """
         if not await self._create(account_id, address_credits):
-            return await self.update(account_id, address_credits=address_credits)
+            await self._update(account_id, address_credits, token)
         return await self.get(account_id)
 
     async def update(self, account_id: str, *, address_credits: int) -> Account:
         """Sets the credits; addresses beyond a lower number stay reserved. Raises BadRequest, NotFound."""
         _check(account_id, address_credits)
-        if not await self._store.run(_UPDATE, keys=[keys.account(account_id)], args=[address_credits]):
-            raise NotFound(f"there is no account {account_id}")
+        await self._update(account_id, address_credits, token="")
         return await self.get(account_id)
 
     async def get(self, account_id: str) -> Account:
@@ -73,11 +76,15 @@ class AccountBook:
         # Without fields: its creation ended between the two writes.
         return [_account(account_id, fields) for account_id, fields in zip(ids, rows, strict=True) if fields]
 
+    async def _update(self, account_id: str, address_credits: int, token: str) -> None:
+        names = [keys.account(account_id), *doubted_keys(self._store)]
+        if not await self._store.run(_UPDATE, keys=names, args=[address_credits, token]):
+            raise NotFound(f"there is no account {account_id}")
+
     async def _create(self, account_id: str, address_credits: int) -> bool:
         _check(account_id, address_credits)
-        async with self._store.call() as client:
-            # The list first: an account that works but is not listed could not be found again.
-            await client.sadd(keys.ACCOUNTS, account_id)
+        # The list first: an account that works but is not listed could not be found again.
+        await self._store.ask(("SADD", keys.ACCOUNTS, account_id))
         args = (address_credits, clock.now_ms())
         return bool(await self._store.run(_CREATE, keys=[keys.account(account_id)], args=args))
 

@@ -8,12 +8,14 @@ crash leaves over is a place without a claim; ``list`` clears it once it is too 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 from relay import clock
 from relay.accounts import address_scripts as lua
-from relay.accounts import redis_fields
+from relay.accounts import places, redis_fields
+from relay.accounts.address_list import AddressList
+from relay.accounts.applied import doubted_keys
 from relay.accounts.reservation import UNCHANGED, Change, Reservation
 from relay.address import domain_of
 from relay.errors import BadRequest, NotFound, Unauthorized
@@ -21,8 +23,6 @@ from relay.store import Client, Command, Store, keys
 from relay.store.notices import Kind, Notice
 
 BULK_LIMIT = 100  # addresses of one call, as Mailsac's
-# Longer than any call to Redis may last (RELAY_REDIS_TIMEOUT_SECONDS is at most 60), clock differences included.
-_UNDER_WAY_MS = 180_000
 _DROP_ALL = ""  # for lua.CLAIM: no letter from before the claim may be seen
 
 Reservations = list[Reservation]
@@ -39,6 +39,7 @@ class Addresses:
         self._shared = frozenset(shared_domains)
         self._now_ms = now_ms
         self._counts = "" if store.clustered else keys.ACCOUNT_KEPT  # see letters/lua/count.lua
+        self.listed = AddressList(store, now_ms=now_ms)
 
     async def reserve(self, account_id: str, address: str, change: Change = UNCHANGED) -> Reservation:
         """Makes a free address the account's.
@@ -59,27 +60,26 @@ class Addresses:
         return await self._reserve(account_id, addresses, UNCHANGED)
 
     async def declare(self, account_id: str, address: str, *, enablews: bool) -> None:
-        """Reserves an address because the operator's file says so: on any domain, and without asking for credits.
+        """As :meth:`declare_all`, for one address. Raises Unauthorized: it is another account's."""
+        if await self.declare_all(account_id, {address: enablews}):
+            raise Unauthorized(_anothers(address))
 
-        ``enablews`` is set when this value is declared for the first time; later the owner's own switch stays.
-        Raises Unauthorized: it is another account's.
+    async def declare_all(
+        self, account_id: str, enablews: Mapping[str, bool], *, token: str = ""
+    ) -> Sequence[str]:
+        """Reserves addresses because the operator's file says so: on any domain, and without asking for credits.
+
+        ``enablews``, by address, is set when this value is declared for the first time; later the owner's own switch
+        stays. ``token``: of the application of the file, see applied.py. The answer is which are another account's.
         """
-        async with self._store.call() as client:
-            ((_, owned_since),) = await _look(client, account_id, [address])
-            await client.zadd(keys.account_addresses(account_id), {address: self._now_ms()})
-            change, declared = Change(enablews=enablews), {"declared": "01"[enablews]}
-            members = self._fresh(change) | declared
-            (outcome,) = await self._claim(account_id, [(address, owned_since or _DROP_ALL)], members)
-            if outcome == lua.YOURS:
-                outcome = await self._update(account_id, address, change, declared)
-            if outcome == lua.OTHERS:
-                await self._leave(client, account_id, [address])
-                raise Unauthorized(f"{address} belongs to another account")
+        others: list[str] = []
+        for some in places.in_parts(list(enablews)):
+            others += await self._declare(account_id, {address: enablews[address] for address in some}, token)
+        return others
 
     async def list(self, account_id: str) -> Reservations:
         """The account's addresses, in alphabetical order. Clears what a crash left over."""
-        async with self._store.call() as client:
-            return (await self._heal(client, account_id))[0]
+        return [reservation async for part in self.listed.parts(account_id) for reservation in part]
 
     async def count(self, account_id: str) -> int:
         """How many credits the account uses."""
@@ -92,7 +92,7 @@ class Addresses:
             row = cast("redis_fields.Fields", await client.hgetall(keys.address(address)))
         found = Reservation.of(address, row)
         if found.owner not in ("", account_id):
-            raise Unauthorized(f"{address} belongs to another account")
+            raise Unauthorized(_anothers(address))
         return found
 
     async def update(self, account_id: str, address: str, change: Change) -> Reservation:
@@ -103,7 +103,8 @@ class Addresses:
     async def release(self, account_id: str, address: str) -> None:
         """Gives an address up, with the mail that is kept for it. Raises BadRequest, Unauthorized as update."""
         # The letters go too, wanted or not: the next owner of the address must not find them.
-        call = lua.RELEASE.call(_names(address), (account_id, self._counts, keys.CONTROL, _notice(address)))
+        names = [*_names(address), *doubted_keys(self._store)]
+        call = lua.RELEASE.call(names, (account_id, self._counts, keys.CONTROL, _notice(address)))
         [outcome] = await self._until_done([call])
         _check_mine(outcome, address)
         async with self._store.call() as client:
@@ -112,7 +113,7 @@ class Addresses:
     async def availability(self, account_id: str, address: str) -> tuple[bool, bool]:
         """Whether the account could reserve the address, credits aside; and whether anybody has it."""
         async with self._store.call() as client:
-            ((owner, owned_since),) = await _look(client, account_id, [address])
+            ((owner, owned_since),) = await places.look(client, account_id, [address])
         served = owned_since is not None or domain_of(address) in self._shared
         return served and owner is None, owner is not None
 
@@ -120,8 +121,8 @@ class Addresses:
         members = self._fresh(change)
         async with self._store.call() as client:
             claims = await self._allowed(client, account_id, addresses)
-            await self._take(client, account_id, addresses)
-            outcomes = await self._claim(account_id, claims, members)
+            await self._take(account_id, addresses)
+            outcomes = await self._claim(account_id, claims, [redis_fields.flat(members)] * len(claims))
             if set(outcomes) != {lua.DONE}:
                 await self._undo(client, account_id, addresses, outcomes)
         for address, outcome in zip(addresses, outcomes, strict=True):
@@ -134,12 +135,15 @@ class Addresses:
         now = str(self._now_ms())
         return {"enablews": "0", "created": now, "updated": now} | change.members()
 
+    def _declared_row(self, flag: str) -> dict[str, str]:
+        return self._fresh(Change(enablews=flag == "1")) | {"declared": flag}
+
     async def _allowed(
         self, client: Client, account_id: str, addresses: Sequence[str]
     ) -> Sequence[tuple[str, str]]:
         """Each address with the time from which its letters may be seen; raises for those that cannot be had."""
         claims = []
-        looks = await _look(client, account_id, addresses)
+        looks = await places.look(client, account_id, addresses)
         for address, (owner, owned_since) in zip(addresses, looks, strict=True):
             if owner is not None:
                 _check_claimed(lua.YOURS if owner == account_id else lua.OTHERS, address)
@@ -157,11 +161,11 @@ class Addresses:
             f"it with POST /api/domains/{domain}{instead}"
         )
 
-    async def _take(self, client: Client, account_id: str, addresses: Sequence[str]) -> None:
+    async def _take(self, account_id: str, addresses: Sequence[str]) -> None:
         """A place in the account's set for each address. Raises BadRequest: no credits left."""
         names = [keys.account(account_id), keys.account_addresses(account_id)]
         taken, credit_count, used = await self._store.run(lua.TAKE, keys=names, args=[self._now_ms(), *addresses])
-        if taken == lua.FULL and (await self._heal(client, account_id))[1]:
+        if taken == lua.FULL and await self.listed.heal(account_id):
             taken, credit_count, used = await self._store.run(
                 lua.TAKE, keys=names, args=[self._now_ms(), *addresses]
             )
@@ -173,23 +177,62 @@ class Addresses:
                 f"are left and {len(addresses)} needed; release an address first, or ask for more credits"
             )
 
+    async def _declare(self, account_id: str, enablews: Mapping[str, bool], token: str) -> Sequence[str]:
+        flags = {address: "01"[on] for address, on in enablews.items()}
+        rows = {flag: redis_fields.flat(self._declared_row(flag)) for flag in "01"}
+        async with self._store.call() as client:
+            starts = await places.domain_starts(self._store, account_id, list(flags))
+            [new] = await self._store.ask(self._places(account_id, list(flags)))
+            # Without a place there was no address either: that spares all these questions at the first start.
+            wanted = flags if new == len(flags) else await self._not_declared(account_id, flags)
+            claims = [(address, starts.get(domain_of(address), _DROP_ALL)) for address in wanted]
+            outcomes = await self._claim(account_id, claims, [rows[flag] for flag in wanted.values()])
+            found = dict(zip(wanted, outcomes, strict=True))
+            yours = {address: flag for address, flag in wanted.items() if found[address] == lua.YOURS}
+            found |= await self._declare_again(account_id, yours, token)
+            others = [address for address in wanted if found[address] == lua.OTHERS]
+            await self._leave(client, account_id, others)
+        return others
+
+    async def _not_declared(self, account_id: str, flags: Mapping[str, str]) -> Mapping[str, str]:
+        """Those of the addresses that are not the account's, or were not declared so."""
+        found = await self._store.ask(
+            *(("HMGET", keys.address(address), "owner", "declared") for address in flags)
+        )
+        owner = account_id.encode()
+        pairs = zip(flags.items(), found, strict=True)
+        return {address: flag for (address, flag), row in pairs if row != [owner, flag.encode()]}
+
+    async def _declare_again(self, account_id: str, wanted: Mapping[str, str], token: str) -> dict[str, bytes]:
+        """For addresses that are the account's, but were not declared so."""
+        members = {"updated": str(self._now_ms())}
+        calls = [
+            self._update_call(account_id, address, members | {"enablews": flag, "declared": flag}, flag, token)
+            for address, flag in wanted.items()
+        ]
+        return dict(zip(wanted, await self._store.ask(*calls), strict=True)) if calls else {}
+
+    def _places(self, account_id: str, addresses: Sequence[str]) -> tuple[str | int, ...]:
+        """The command that takes places, credits or not."""
+        now_ms = self._now_ms()
+        return ("ZADD", keys.account_addresses(account_id), *(part for a in addresses for part in (now_ms, a)))
+
     async def _claim(
         self,
         account_id: str,
         claims: Sequence[tuple[str, str]],
-        members: dict[str, str],
+        members: Sequence[Sequence[str]],
     ) -> Outcomes:
-        """What came of claiming each address: lua.DONE, lua.YOURS or lua.OTHERS."""
-        row = redis_fields.flat(members)
+        """What came of claiming each address: lua.DONE, lua.YOURS or lua.OTHERS. ``members`` as HSET takes them."""
+        if not claims:
+            return []
         outcomes = await self._until_done(
             lua.CLAIM.call(_names(address), (account_id, self._counts, keep_from, *row))
-            for address, keep_from in claims
+            for (address, keep_from), row in zip(claims, members, strict=True)
         )
         # Once more, and not before the claims are made: a release of the same address that ran meanwhile may have left
         # the set after we took the place, and an address that is claimed must be in it.
-        now_ms = self._now_ms()
-        places = [part for address, _ in claims for part in (now_ms, address)]
-        await self._store.ask(("ZADD", keys.account_addresses(account_id), *places))
+        await self._store.ask(self._places(account_id, [address for address, _ in claims]))
         return outcomes
 
     async def _until_done(self, calls: Iterable[Command]) -> Outcomes:
@@ -208,50 +251,26 @@ class Addresses:
         for address, outcome in zip(addresses, outcomes, strict=True):
             if outcome == lua.DONE:
                 args = (account_id, keys.CONTROL, _notice(address))
-                await self._store.run(lua.UNCLAIM, keys=[keys.address(address)], args=args)
+                names = [keys.address(address), *doubted_keys(self._store)]
+                await self._store.run(lua.UNCLAIM, keys=names, args=args)
         not_mine = [a for a, outcome in zip(addresses, outcomes, strict=True) if outcome != lua.YOURS]
         await self._leave(client, account_id, not_mine)
 
-    async def _update(
-        self,
-        account_id: str,
-        address: str,
-        change: Change,
-        declared: dict[str, str] | None = None,
-    ) -> bytes:
-        """lua.DONE, lua.OTHERS or lua.FREE. With ``declared``: nothing is set when it is declared so already."""
-        members = change.members() | {"updated": str(self._now_ms())} | (declared or {})
-        declaration = (declared or {}).get("declared", "")
-        args = (account_id, keys.CONTROL, _notice(address), declaration, *redis_fields.flat(members))
-        return cast("bytes", await self._store.run(lua.UPDATE, keys=[keys.address(address)], args=args))
+    async def _update(self, account_id: str, address: str, change: Change) -> bytes:
+        """lua.DONE, lua.OTHERS or lua.FREE."""
+        members = change.members() | {"updated": str(self._now_ms())}
+        [outcome] = await self._store.ask(self._update_call(account_id, address, members))
+        return cast("bytes", outcome)
 
-    async def _heal(self, client: Client, account_id: str) -> tuple[Reservations, bool]:
-        """The account's addresses, and whether places without a claim were cleared."""
-        members = cast(
-            "list[tuple[bytes, float]]",
-            await client.zrange(keys.account_addresses(account_id), 0, -1, withscores=True),
-        )
-        places = sorted((member.decode(), score) for member, score in members)
-        async with client.pipeline(transaction=False) as pipe:
-            for address, _ in places:
-                pipe.hgetall(keys.address(address))
-            rows = await pipe.execute()
-        found = [Reservation.of(address, row) for (address, _), row in zip(places, rows, strict=True)]
-        old = self._now_ms() - _UNDER_WAY_MS
-        taken_ms = dict(places)
-        stale = [r.address for r in found if r.owner != account_id and taken_ms[r.address] < old]
-        await self._leave(client, account_id, stale)
-        return [r for r in found if r.owner == account_id], bool(stale)
+    def _update_call(
+        self, account_id: str, address: str, members: dict[str, str], declared: str = "", token: str = ""
+    ) -> Command:
+        """``declared``: what a file says; nothing is set when it has said so already."""
+        args = (account_id, keys.CONTROL, _notice(address), declared, token, *redis_fields.flat(members))
+        return lua.UPDATE.call([keys.address(address), *doubted_keys(self._store)], args)
 
     async def _leave(self, client: Client, account_id: str, addresses: Sequence[str]) -> None:
-        """Takes addresses out of the account's set, unless the account has just claimed them again."""
-        if not addresses:
-            return
-        await client.zrem(keys.account_addresses(account_id), *addresses)
-        looks = await _look(client, account_id, addresses)
-        mine = [a for a, (owner, _) in zip(addresses, looks, strict=True) if owner == account_id]
-        if mine:
-            await client.zadd(keys.account_addresses(account_id), dict.fromkeys(mine, self._now_ms()))
+        await places.leave(client, account_id, addresses, now_ms=self._now_ms())
 
 
 def _names(address: str) -> list[str]:
@@ -259,20 +278,6 @@ def _names(address: str) -> list[str]:
     kinds = (keys.address, keys.index, keys.meta, keys.flags, keys.starred)
     of_letters = (keys.letter(address, ""), keys.starred_letter(address, ""))
     return [*(kind(address) for kind in kinds), *of_letters, keys.letterbox(address), keys.letter_ids(address)]
-
-
-async def _look(client: Client, account_id: str, addresses: Sequence[str]) -> list[tuple[str | None, str | None]]:
-    """For each address its owner, and since when (Unix ms) the account owns its domain; None for none."""
-    async with client.pipeline(transaction=False) as pipe:
-        for address in addresses:
-            pipe.hget(keys.address(address), "owner")
-            pipe.hmget(keys.domain(domain_of(address)), ["owner", "since"])
-        replies = await pipe.execute()
-    looks: list[tuple[str | None, str | None]] = []
-    for owner, (domain_owner, since) in zip(replies[::2], replies[1::2], strict=True):
-        owns_domain = domain_owner == account_id.encode()
-        looks.append((owner.decode() if owner else None, since.decode() if owns_domain else None))
-    return looks
 
 
 def _notice(address: str) -> str:
@@ -283,7 +288,7 @@ def _check_claimed(outcome: bytes, address: str) -> None:
     if outcome == lua.YOURS:
         raise BadRequest(f"{address} is reserved by this account already")
     if outcome == lua.OTHERS:
-        raise Unauthorized(f"{address} belongs to another account")
+        raise Unauthorized(_anothers(address))
 
 
 def _check_mine(outcome: bytes, address: str) -> None:
@@ -292,4 +297,8 @@ def _check_mine(outcome: bytes, address: str) -> None:
             f"{address} is not reserved by this account; reserve it with POST /api/addresses/{address}"
         )
     if outcome == lua.OTHERS:
-        raise Unauthorized(f"{address} belongs to another account")
+        raise Unauthorized(_anothers(address))
+
+
+def _anothers(address: str) -> str:
+    return f"{address} belongs to another account"

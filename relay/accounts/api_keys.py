@@ -15,6 +15,7 @@ from typing import cast
 
 from relay import clock
 from relay.accounts import redis_fields
+from relay.accounts.applied import doubted_keys
 from relay.errors import BadRequest, NotFound
 from relay.store import Client, Script, Store, keys
 from relay.store.notices import Kind, Notice
@@ -86,10 +87,11 @@ class ApiKeys:
                 raise BadRequest("this key belongs to another account; each account needs its own", member="key")
         return NewKey(key_hash[:_ID_LENGTH], made)
 
-    async def revoke(self, account_id: str, key: str, *, last: bool = True) -> ApiKey:
+    async def revoke(self, account_id: str, key: str, *, last: bool = True, token: str = "") -> ApiKey:
         """Ends a key of an account, given by its id or whole, and with it every socket that it opened.
 
-        ``last``: whether it may be the only one. Raises NotFound; BadRequest: it is, and may not.
+        ``last``: whether it may be the only one. ``token``: of the application of the accounts file that revokes it,
+        see applied.py. Raises NotFound; BadRequest: it is, and may not.
         """
         key_hash = hash_key(key)
         async with self._store.call() as client:
@@ -97,7 +99,7 @@ class ApiKeys:
             found = [row for row in rows if key in (row.id, row.hash) or row.hash == key_hash]
             for row in found:
                 others = [other.hash for other in rows if other is not row]
-                await _revoke(self._store, account_id, row.hash, [row.hash] if last else others)
+                await _revoke(self._store, account_id, row.hash, [row.hash] if last else others, token)
         if not found:
             raise NotFound(f"account {account_id} has no such key")
         return found[0]
@@ -146,7 +148,7 @@ def hash_of(key: str) -> str:
     return hash_key(key)
 
 
-async def _revoke(store: Store, account_id: str, key_hash: str, left: Sequence[str]) -> None:
+async def _revoke(store: Store, account_id: str, key_hash: str, left: Sequence[str], token: str) -> None:
     """``left``: as of the first script, which decides for all who revoke keys of the account at the same time."""
     listed, mark = keys.account_keys(account_id), _LEAVING + key_hash
     if not await store.run(_LEAVE, keys=[listed], args=[key_hash, mark, *left]):
@@ -154,7 +156,8 @@ async def _revoke(store: Store, account_id: str, key_hash: str, left: Sequence[s
             "this is the only key of the account; make another first (POST /api/keys), then revoke this one"
         )
     notice = Notice(Kind.KEY, key_hash).encode().decode()
-    await store.run(_REVOKE, keys=[keys.api_key(key_hash)], args=[account_id, keys.CONTROL, notice])
+    names = [keys.api_key(key_hash), *doubted_keys(store)]
+    await store.run(_REVOKE, keys=names, args=[account_id, keys.CONTROL, notice, FROM_FILE, token])
     await store.ask(("SREM", listed, mark))
 
 

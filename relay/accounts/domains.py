@@ -13,6 +13,7 @@ from typing import cast
 from relay import clock
 from relay.accounts import redis_fields
 from relay.accounts.addresses import Addresses
+from relay.accounts.applied import doubted_keys
 from relay.accounts.txt import NoRecords, TxtResolver
 from relay.address import domain_of
 from relay.errors import BadRequest, NotFound, Unauthorized
@@ -128,7 +129,7 @@ class Domains:
         await _disown(self._store, account_id, name)
         async with self._store.call() as client:
             await _drop_starred(client, account_id, name)
-        names = [keys.account_domains(account_id), keys.domain_proof(account_id, name)]
+        names = [keys.account_domains(account_id), keys.domain_proof(account_id, name), *doubted_keys(self._store)]
         await self._store.run(_FORGET, keys=names, args=[name])
 
     def _check_not_shared(self, name: str) -> None:
@@ -159,7 +160,8 @@ async def _note(store: Store, account_id: str, name: str, *, limit: int = DOMAIN
 
 async def _disown(store: Store, account_id: str, name: str) -> None:
     notice = Notice(Kind.DOMAIN, name).encode().decode()
-    await store.run(_DISOWN, keys=[keys.domain(name)], args=[account_id, keys.CONTROL, notice])
+    names = [keys.domain(name), *doubted_keys(store)]
+    await store.run(_DISOWN, keys=names, args=[account_id, keys.CONTROL, notice])
 
 
 async def _drop_starred(client: Client, account_id: str, name: str) -> None:

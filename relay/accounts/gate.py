@@ -17,14 +17,26 @@ _UNKNOWN = "this API key is unknown or revoked"
 class Gate:
     """Every method raises Unavailable when Redis is away: nobody is let in on a guess."""
 
-    def __init__(self, store: Store, api_keys: ApiKeys, *, restore: Callable[[], Awaitable[bool]]) -> None:
-        """``restore`` puts back what a Redis that lost everything must hold; whether to ask it again."""
+    def __init__(
+        self,
+        store: Store,
+        api_keys: ApiKeys,
+        *,
+        restore: Callable[[], Awaitable[bool]],
+        settled: Callable[[], Awaitable[None]],
+    ) -> None:
+        """``restore`` puts back what a Redis that lost everything must hold; whether to ask it again. ``settled``
+        returns when all is there that the operator declares. Both may raise Unavailable."""
         self._store = store
         self._keys = api_keys
         self._restore = restore
+        self._settled = settled
 
     async def account_of(self, key: str) -> str:
-        """The account id of an API key. Takes any text. Raises Unauthorized."""
+        """The account id of an API key, for REST. Takes any text. Raises Unauthorized.
+
+        Not before all that the operator declares is there: REST would list half of it, and give the rest to others.
+        """
         if not key:
             raise Unauthorized("no API key; send it in the header Mailsac-Key or Authorization: Bearer")
         account_id = await self._keys.find(key)
@@ -32,6 +44,7 @@ class Gate:
             account_id = await self._keys.find(key)
         if account_id is None:
             raise Unauthorized(_UNKNOWN)
+        await self._settled()
         return account_id
 
     async def admit(

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+import orjson
 from pydantic import AfterValidator, Field, model_validator
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.accounts import Accounts
+from relay.accounts.accounts import MAX_CREDITS
 from relay.accounts.addresses import BULK_LIMIT
 from relay.accounts.reservation import Change, Reservation
 from relay.address import canonical_address
+from relay.api import listing
+from relay.api.chunked_response import ResponseMemory, StreamedResponse
 from relay.api.rest import Body, Call, Json, iso, route
 from relay.errors import BadRequest
 
+_PATH = "/api/addresses"
+_PLACE_BYTES = 200  # that a list holds of each address until it is read
 _INFO_LIMIT = 1000  # characters
 _URL_LIMIT = 2048  # characters
 
@@ -99,9 +107,29 @@ class AddressApi:
 
     def __init__(self, accounts: Accounts) -> None:
         self._addresses = accounts.addresses
+        self._unread = ResponseMemory()
 
     async def list(self, call: Call) -> Response:
-        return Json([_as_json(reservation) for reservation in await self._addresses.list(call.account_id)])
+        skip = listing.skip(call, MAX_CREDITS)
+        if call.request.query_params.get("limit"):
+            return await self._page(call.account_id, limit=listing.limit(call), skip=skip)
+        parts = self._addresses.listed.parts(call.account_id, skip=skip)
+        count = await self._addresses.count(call.account_id)
+        if count <= listing.MOST:
+            return Json([_as_json(reservation) async for part in parts for reservation in part])
+        return StreamedResponse(
+            _as_pieces(parts),
+            Json.media_type,
+            account_id=call.account_id,
+            held_bytes=count * _PLACE_BYTES,
+            unread=self._unread,
+        )
+
+    async def _page(self, account_id: str, *, limit: int, skip: int) -> Response:
+        page = await self._addresses.listed.page(account_id, skip=skip, limit=limit)
+        more = page.next_skip is not None and limit
+        link = listing.next_page(_PATH, limit=limit, skip=page.next_skip or 0) if more else {}
+        return Json([_as_json(reservation) for reservation in page.reservations], headers=link)
 
     async def get(self, call: Call) -> Response:
         return Json(_as_json(await self._addresses.get(call.account_id, _email(call))))
@@ -138,7 +166,7 @@ def routes(accounts: Accounts) -> list[Route]:
     api, gate = AddressApi(accounts), accounts.gate
     one = {"GET": api.get, "POST": api.reserve, "PUT": api.update, "DELETE": api.release}
     return [
-        route("/api/addresses", gate, {"GET": api.list}),
+        route(_PATH, gate, {"GET": api.list}),
         route("/api/addresses/{email:email}/availability", gate, {"GET": api.availability}),
         route("/api/addresses/{email:email}", gate, one),
         route("/api/private-address-forwarding/{email:email}", gate, {"PUT": api.update}),
@@ -148,6 +176,17 @@ def routes(accounts: Accounts) -> list[Route]:
 
 def _email(call: Call) -> str:
     return canonical_address(call.path("email"), member="email")
+
+
+async def _as_pieces(parts: AsyncGenerator[Sequence[Reservation]]) -> AsyncGenerator[bytes]:
+    """A JSON list in pieces; each but the first begins with a comma, or the bracket."""
+    before = b"["
+    async with aclosing(parts):
+        async for part in parts:
+            if part:
+                yield before + orjson.dumps([_as_json(reservation) for reservation in part])[1:-1]
+                before = b","
+    yield b"[]" if before == b"[" else b"]"
 
 
 def _as_json(reservation: Reservation) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -94,6 +94,54 @@ class ChunkedResponse(Response):
             piece = bytes(self._content[start:end])
             async with asyncio.timeout(self._piece_seconds):
                 await send({"type": "http.response.body", "body": piece, "more_body": end < size})
+
+
+class StreamedResponse(Response):
+    """An answer that is made while the client reads it; its length is not known before."""
+
+    def __init__(
+        self,
+        pieces: AsyncGenerator[bytes],
+        content_type: str,
+        *,
+        account_id: str,
+        held_bytes: int,
+        unread: ResponseMemory,
+        piece_seconds: float = _PIECE_SECONDS,
+    ) -> None:
+        """``held_bytes``: what is in memory beside a piece until all is read."""
+        super().__init__(headers={"content-type": content_type})
+        del self.headers["content-length"]
+        self._pieces = pieces
+        self._account_id = account_id
+        self._held_bytes = held_bytes
+        self._unread = unread
+        self._piece_seconds = piece_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises as ResponseMemory.check, and what making the first piece raises, before anything is sent."""
+        with self._unread.hold(self._account_id, self._held_bytes):
+            async with aclosing(self._pieces):
+                await self._make(send)
+
+    async def _make(self, send: Send) -> None:
+        first = await anext(self._pieces, b"")
+        try:
+            async with asyncio.timeout(_MOST_SECONDS):
+                await self._send(send, first)
+        except (TimeoutError, Unavailable):
+            return  # the server closes a connection whose answer is not whole
+
+    async def _send(self, send: Send, first: bytes) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await self._send_piece(send, first)
+        async for piece in self._pieces:
+            await self._send_piece(send, piece)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_piece(self, send: Send, piece: bytes) -> None:
+        async with asyncio.timeout(self._piece_seconds):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
 
 
 def seconds_for(size_bytes: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -26,9 +27,14 @@ def limit(call: Call) -> int:
     return _number(call, "limit", LIMIT, MOST)
 
 
-def skip(call: Call) -> int:
-    """How many of the newest to leave out. Raises BadRequest."""
-    return _number(call, "skip", 0, MOST_SKIPPED)
+def skip(call: Call, most: int = MOST_SKIPPED) -> int:
+    """How many of the first to leave out. Raises BadRequest."""
+    return _number(call, "skip", 0, most)
+
+
+def next_page(path: str, **parameters: int) -> dict[str, str]:
+    """The header that names the page behind this one (RFC 8288), relative to the host: a proxy may have another."""
+    return {"link": f'<{path}?{urlencode(parameters)}>; rel="next"'}
 
 
 def _number(call: Call, name: str, default: int, most: int) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from relay.accounts.accounts import MAX_CREDITS
 from relay.accounts.addresses import BULK_LIMIT
-from relay.reference.schemas import BODY_KEY, flag, listed, or_null, record, ref, text
+from relay.api.listing import MOST
+from relay.reference.schemas import BODY_KEY, flag, listed, number, or_null, record, ref, text
 from relay.reference.vocabulary import Answer, Body, Example, Noun, Operation, Parameter
 
 EMAIL = Parameter(
@@ -28,6 +30,7 @@ _CHANGE = record(
     "What to set. A member that is absent stays as it is; null clears a text and makes a flag false. The other "
     "members of an address object may be there, and change nothing.",
 )
+_NEXT = {"Link": 'with `limit`, where there are more: `<path>; rel="next"` (RFC 8288), relative to this host'}
 _OBJECT = (Answer("the address object", ref("Address")),)
 
 NOUN = Noun(
@@ -41,9 +44,19 @@ NOUN = Noun(
             "/api/addresses",
             "listAddresses",
             "List your addresses",
-            "All addresses of the account, in alphabetical order.",
-            (Answer("the address objects", listed("Address")),),
-            examples=(Example("all", "/api/addresses"),),
+            "In alphabetical order: all of them, or with `limit` a page.",
+            (Answer("the address objects", listed("Address"), headers=_NEXT),),
+            (
+                Parameter("limit", "query", "how many at most; without it, all", number(minimum=0, maximum=MOST)),
+                Parameter(
+                    "skip", "query", "how many to leave out", number(minimum=0, maximum=MAX_CREDITS, default=0)
+                ),
+            ),
+            errors=(400, 429),
+            examples=(
+                Example("all", "/api/addresses"),
+                Example("page", "/api/addresses?limit=1", "The first, and in the header Link where the next is"),
+            ),
         ),
         Operation(
             "GET",

@@ -7,9 +7,11 @@ from relay.reference.vocabulary import Answer, Example, Noun, Operation
 
 _READY = record(
     {
-        "ready": flag("all of the below"),
+        "ready": flag("`redis` and `staying`"),
         "redis": flag("the link to Redis stands, and nothing that was missed is still to be read"),
-        "accounts": flag("the accounts file is applied"),
+        "accounts": flag(
+            "the accounts file is applied; while it is not, whoever needs what is not there yet waits for it"
+        ),
         "staying": flag("the process is not about to end"),
     }
 )

@@ -18,7 +18,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from relay import api, store, web
 from relay.accounts import Accounts
-from relay.accounts import file as accounts_file
 from relay.activity import Journal, Reader, Recorder
 from relay.delivery.bus import Bus
 from relay.delivery.letterbox import Letterbox
@@ -62,7 +61,6 @@ class Service:
         self.settings = settings
         if problems := providers.without_api_key(settings):
             raise ConfigError(problems)
-        declared = accounts_file.read(settings.accounts_file) if settings.accounts_file else None
         self.store = store.connect(
             settings.redis_url.get_secret_value(),
             timeout_seconds=settings.redis_timeout_seconds,
@@ -72,11 +70,12 @@ class Service:
         kept = {"keep_messages": settings.keep_messages, "keep_seconds": settings.keep_seconds}
         # With a queue of its own: who reads a lot holds up nobody who publishes.
         self.letterbox = Letterbox(self.store.with_own_queue(), **kept)
-        self._recovery = AccountsRecovery(self.store, self.letterbox, declared)
-        self.accounts = Accounts.build(self.store, settings, restore=self._recovery.restore)
-        self._recovery.apply_to(self.accounts)
+        self._recovery = AccountsRecovery(self.store, self.letterbox, settings)
+        self.accounts = Accounts.build(
+            self.store, settings, restore=self._recovery.restored, settled=self._recovery.settled
+        )
         self.sweeper = Sweeper(self.store.with_own_queue(), **kept)
-        self.bus = Bus(self.store, restore=self._recovery.restore, note_due=self.sweeper.note, **kept)
+        self.bus = Bus(self.store, restore=self._recovery.restored, note_due=self.sweeper.note, **kept)
         self.mailbox = Mailbox(
             self.store.with_own_queue(),
             **kept,
@@ -206,6 +205,7 @@ class Service:
         """Owns every background task. Ends only when one of them fails for good, or when cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.node.run(), name="node")
+            tasks.create_task(self._recovery.run(), name="accounts")
             tasks.create_task(self._stream.wheel.run(), name="heartbeat")
             tasks.create_task(self._activity.run(), name="activity")
             tasks.create_task(self.sweeper.run(), name="sweeper")
@@ -230,8 +230,9 @@ class Service:
 
     @property
     def ready(self) -> bool:
-        """Whether this process should get traffic."""
-        return self.node.connected and self._recovery.applied.is_set() and not self._leaving
+        """Whether this process should get traffic. A long accounts file that is being applied is no reason against it:
+        who needs what is not there yet waits for it."""
+        return self.node.connected and not self._leaving
 
     def _note_readiness(self) -> None:
         """Keeps both events equal to ``ready``. Called when something that it is made of has changed."""

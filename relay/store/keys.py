@@ -19,6 +19,8 @@ SURVEY = f"{PREFIX}census"  # channel: whose sockets somebody wants to see, see 
 ACCOUNTS = f"{PREFIX}accounts"  # set of account ids
 # String: Unix ms at which all of an accounts file was there. In the slot of ACCOUNTS: one node fewer that may be away.
 ACCOUNTS_APPLIED = f"{PREFIX}{{{ACCOUNTS}}}:applied"
+# String: which accounts file that was, for who finds nothing of it changed, see accounts/applied.py.
+ACCOUNTS_DIGEST = f"{PREFIX}{{{ACCOUNTS}}}:digest"
 REDIS_LINEAGE = (
     f"{PREFIX}history"  # string: mark of this Redis' own history, see store/lineage.py; not on a cluster
 )

@@ -102,6 +102,52 @@ async def test_a_key_gone_from_the_file_is_revoked_and_others_stay(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("back", [False, True])
+async def test_a_key_may_move_to_another_account(accounts: Accounts, path: Path, back: bool) -> None:
+    held = f'keys = ["{KEY}"]\n'
+    dora = FILE.replace(held, "").replace('id = "dora"\n', f'id = "dora"\n{held}')
+    before, after = (dora, FILE) if back else (FILE, dora)
+    await _load(path, accounts, before)
+    await _load(path, accounts, after)
+    assert await accounts.keys.find(KEY) == ("carl" if back else "dora")
+
+
+@pytest.mark.anyio
+async def test_a_file_of_many_accounts(accounts: Accounts, path: Path) -> None:
+    text = "".join(
+        f'[[accounts]]\nid = "a{n}"\nkeys = ["key-of-{n}"]\naddresses = [{{ address = "a{n}@mailsac.com" }}]\n'
+        for n in range(100)
+    )
+    await accounts.addresses.reserve("ann", "a50@mailsac.com")
+    await accounts.keys.add("ann", "key-of-60")
+    with pytest.raises(ConfigError) as refused:
+        await _load(path, accounts, text)
+    assert refused.value.problems == (
+        "accounts[60].keys[0]: this key belongs to another account; each account needs its own",
+        "accounts[50].addresses[0].address: a50@mailsac.com belongs to another account",
+    )
+    for n in (0, 51, 99):
+        assert await accounts.gate.account_of(f"key-of-{n}") == f"a{n}"
+        assert [r.address for r in await accounts.addresses.list(f"a{n}")] == [f"a{n}@mailsac.com"]
+
+
+@pytest.mark.anyio
+async def test_an_address_of_a_long_list_that_is_anothers_is_named_by_its_place(
+    accounts: Accounts, path: Path
+) -> None:
+    names = [f"a{n}@mailsac.com" for n in range(1_500)]
+    await accounts.addresses.reserve("ann", names[1_234])
+    listed = ",".join(f'{{ address = "{name}" }}' for name in names)
+    with pytest.raises(ConfigError) as refused:
+        await _load(path, accounts, f'[[accounts]]\nid = "carl"\naddresses = [{listed}]\n')
+    assert refused.value.problems == (
+        f"accounts[0].addresses[1234].address: {names[1_234]} belongs to another account",
+    )
+    assert [r.address for r in await accounts.addresses.list("carl")] == sorted({*names} - {names[1_234]})
+    assert await accounts.addresses.count("carl") == 1_499
+
+
+@pytest.mark.anyio
 async def test_an_account_that_is_no_longer_named_stays(accounts: Accounts, path: Path) -> None:
     await _load(path, accounts, FILE)
     await _load(path, accounts, "")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+from collections.abc import AsyncGenerator, MutableMapping
 from typing import Any
 
 import httpx2
 import pytest
 
 from relay.accounts import Accounts
+from relay.api.chunked_response import ResponseMemory, StreamedResponse
+from relay.errors import TooManyRequests, Unavailable
 from relay.store import Store, keys
 from relay.store.notices import Kind, Notice
 from tests.accounts.control import listen
@@ -60,6 +64,130 @@ async def test_the_list_has_the_own_addresses(ann: httpx2.AsyncClient, bob: http
     objects = [(await ann.post(f"/api/addresses/{name}@mailsac.com")).json() for name in ("a", "b")]
     assert (await ann.get("/api/addresses")).json() == objects
     assert (await bob.get("/api/addresses")).json() == []
+
+
+async def _reserved(accounts: Accounts, count: int) -> list[str]:
+    """So many addresses of ann, in alphabetical order."""
+    names = [f"u{number}@mailsac.com" for number in range(count)]
+    await accounts.addresses.declare_all("ann", dict.fromkeys(names, True))
+    return sorted(names)
+
+
+def _ids(answer: httpx2.Response) -> list[str]:
+    return [shown["_id"] for shown in answer.json()]
+
+
+async def test_a_list_may_be_asked_for_in_pages(ann: httpx2.AsyncClient, accounts: Accounts) -> None:
+    names = await _reserved(accounts, 25)
+    path, pages = "/api/addresses?limit=10", list[list[str]]()
+    while path:
+        answer = await ann.get(path)
+        pages.append(_ids(answer))
+        path = answer.links.get("next", {}).get("url", "")
+    assert pages == [names[:10], names[10:20], names[20:]]
+
+
+async def test_a_page_that_ends_the_list_names_no_next(ann: httpx2.AsyncClient, accounts: Accounts) -> None:
+    names = await _reserved(accounts, 20)
+    answer = await ann.get("/api/addresses", params={"limit": 10, "skip": 10})
+    assert (_ids(answer), answer.headers.get("link")) == (names[10:], None)
+    for query in ({"limit": 10, "skip": 20}, {"limit": 0}, {"limit": 1000, "skip": 1_000_000}):
+        answer = await ann.get("/api/addresses", params=query)
+        assert (answer.json(), answer.headers.get("link")) == ([], None)
+
+
+async def test_the_next_page_is_named_without_the_key(ann: httpx2.AsyncClient, accounts: Accounts) -> None:
+    await _reserved(accounts, 3)
+    answer = await ann.get(f"/api/addresses?limit=2&_mailsacKey={ANN_KEY}")
+    assert answer.headers["link"] == '</api/addresses?limit=2&skip=2>; rel="next"'
+
+
+@pytest.mark.parametrize("query", [{"skip": 3}, {"skip": 3, "limit": ""}])
+async def test_without_a_limit_all_the_rest_is_listed(
+    ann: httpx2.AsyncClient, accounts: Accounts, query: dict[str, Any]
+) -> None:
+    names = await _reserved(accounts, 30)
+    answer = await ann.get("/api/addresses", params=query)
+    assert (_ids(answer), answer.headers.get("link")) == (names[3:], None)
+
+
+@pytest.mark.parametrize(
+    ("query", "member"),
+    [
+        ("limit=1001", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=x", "limit"),
+        ("skip=1000001", "skip"),
+        ("skip=x", "skip"),
+    ],
+)
+async def test_what_is_no_page_is_refused(ann: httpx2.AsyncClient, query: str, member: str) -> None:
+    answer = await ann.get(f"/api/addresses?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["validationErrors"][0].startswith(f"{member}: {member} is a number from 0 to ")
+
+
+async def test_places_that_nobody_claimed_make_no_hole_in_a_page(
+    ann: httpx2.AsyncClient, accounts: Accounts, store: Store
+) -> None:
+    names = await _reserved(accounts, 9)
+    for name, when_ms in ((names[1], 1), (names[2], 4_000_000_000_000)):  # left over long ago; under way
+        await store.ask(("DEL", keys.address(name)), ("ZADD", keys.account_addresses("ann"), when_ms, name))
+    first = await ann.get("/api/addresses?limit=3")
+    assert _ids(first) == [names[0], *names[3:5]]
+    assert _ids(await ann.get(first.links["next"]["url"])) == names[5:8]
+
+
+async def test_a_long_list_is_streamed_and_is_whole(ann: httpx2.AsyncClient, accounts: Accounts) -> None:
+    names = await _reserved(accounts, 1_100)
+    async with ann.stream("GET", "/api/addresses") as answer:
+        assert "content-length" not in answer.headers
+        pieces = [piece async for piece in answer.aiter_raw()]
+    shown = json.loads(b"".join(pieces))
+    assert [one["_id"] for one in shown] == names
+    assert shown[7] == (await ann.get(f"/api/addresses/{names[7]}")).json()
+    skipped = await ann.get("/api/addresses", params={"skip": 1_100})
+    assert skipped.json() == []
+
+
+async def test_a_list_of_one_moment_is_read_to_its_end(
+    ann: httpx2.AsyncClient, accounts: Accounts, store: Store
+) -> None:
+    """Older versions gave many places the same time."""
+    names = await _reserved(accounts, 2_500)
+    await store.ask(("ZADD", keys.account_addresses("ann"), *(part for name in names for part in (1, name))))
+    assert _ids(await ann.get("/api/addresses?limit=1000&skip=1500")) == names[1500:]
+
+
+async def test_who_is_not_read_is_left_and_a_list_that_breaks_off_is_not_whole() -> None:
+    sent = list[MutableMapping[str, Any]]()
+
+    async def broken() -> AsyncGenerator[bytes]:
+        yield b"[1"
+        raise Unavailable("Redis is away")
+
+    async def long() -> AsyncGenerator[bytes]:
+        while True:
+            yield b"[1"
+
+    async def send(piece: MutableMapping[str, Any]) -> None:
+        sent.append(piece)
+        if len(sent) > 5:
+            await asyncio.Event().wait()
+
+    async def receive() -> MutableMapping[str, Any]:
+        raise AssertionError("there is no body to read")
+
+    unread = ResponseMemory(per_account=100)
+    for pieces, count in ((broken(), 2), (long(), 6)):
+        sent.clear()
+        kept: dict[str, Any] = {"account_id": "ann", "held_bytes": 60, "unread": unread, "piece_seconds": 0.01}
+        await StreamedResponse(pieces, "application/json", **kept)({"type": "http"}, receive, send)
+        assert len(sent) == count
+        assert sent[-1]["more_body"]  # so that the server cuts the connection
+        unread.check("ann", 1_000)  # nothing is held any more
+    with unread.hold("ann", 60), pytest.raises(TooManyRequests):
+        await StreamedResponse(long(), "application/json", **kept)({"type": "http"}, receive, send)
 
 
 async def test_get_shows_the_own_and_the_free_and_hides_the_others(

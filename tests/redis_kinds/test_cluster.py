@@ -70,6 +70,20 @@ async def test_a_service_over_all_nodes(three: Cluster, relay: Relay) -> None:
     assert [domain["_id"] for domain in (await relay.rest("GET", "/api/domains")).json()] == [DOMAIN]
 
 
+async def test_a_start_puts_back_what_one_node_has_lost(three: Cluster, tmp_path: Path) -> None:
+    names = [f"a{number}@mailsac.com" for number in range(600)]
+    listed = "".join(f'{{ address = "{name}", enablews = true }},\n' for name in names)
+    text = harness.ACCOUNTS_TOML.replace("addresses = [\n", f"addresses = [\n{listed}", 1)
+    await asyncio.to_thread((tmp_path / "accounts.toml").write_text, text)
+    for node in three.nodes:
+        async with harness.relay(three.url, tmp_path) as relay:
+            shown = (await relay.rest("GET", "/api/addresses", params={"limit": 1000})).json()
+            assert {one["_id"] for one in shown if one["enablews"]} >= {*names}
+            await relay.send("there", next(name for name in names if three.owner(name) is node))
+        with redis.Redis.from_url(node.url) as client:
+            client.flushall()
+
+
 async def test_two_processes_at_different_nodes_are_one_service(
     three: Cluster, relay: Relay, tmp_path: Path
 ) -> None:

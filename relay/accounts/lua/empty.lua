@@ -22,5 +22,5 @@ local function empty(to)
 end
 local function forget_all()
   for _, field in ipairs(redis.call('HKEYS', starred)) do redis.call('UNLINK', copies .. field) end
-  redis.call('UNLINK', unpack(KEYS, 2))
+  redis.call('UNLINK', unpack(KEYS, 2, 9))
 end

@@ -70,6 +70,7 @@ local epoch, seq, ms, known_mark = unpack(redis.call('HMGET', meta, 'epoch', 'se
 if not epoch then
   epoch, seq, ms = fresh_epoch, 0, 0
   -- Rows of a lost epoch: nobody can resume them, and their ids could clash.
+  sweep(index, letters, meta, accounts, math.huge, 0, SWEPT_AT_ONCE)
   redis.call('DEL', index, old_letters, old_ids)
 elseif mark and known_mark and mark ~= known_mark then
   epoch = fresh_epoch

@@ -6,7 +6,7 @@
 -- Returns when the oldest letter will be too old, Unix ms; 0 = there is none.
 local index, letters, meta, due = unpack(KEYS)
 local inbox, keep_messages, keep_ms, accounts = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local SWEPT_AT_ONCE = 100
+local SWEPT_AT_ONCE = 20
 
 local time = redis.call('TIME')
 local from_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) - keep_ms
