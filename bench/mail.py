@@ -155,7 +155,7 @@ def _with_attachment(size_bytes: int) -> Callable[[], Mail]:
 
 
 # What a sender process may be told to post; sizes are of the mail itself.
-MAILS = {
+MAILS: dict[str, Callable[[], Mail]] = {
     "3 KB": lambda: multipart_mail(3_000),
     "14 KB": lambda: multipart_mail(14_000),
     "30 KB": lambda: multipart_mail(30_000),
