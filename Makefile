@@ -32,7 +32,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST = $(PY) -m pytest -n $(PROCESSES) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test coverage check format dist bench chaos lock changes release clean anew
+.PHONY: help install run test coverage check format dist bench peers chaos lock changes release clean anew
 
 help:  ## this list
 	@echo "make <target>:"
@@ -76,6 +76,10 @@ dist: $(NEEDED)  ## build what is installed elsewhere, into dist/: wheel and sdi
 bench: $(STAMP)  ## measure; numbers are of this machine
 	@$(PY) -m bench $(ARGS)
 
+# Centrifugo (built by Go) and nchan (Debian's packages, unpacked): into .peers/, and nowhere else.
+peers: $(STAMP)  ## get the services that bench compares with, into .peers/; what cannot be had is said
+	@$(PY) -m bench.peers
+
 chaos: $(STAMP)  ## live through bad days: kills, stalls, floods; some minutes, and a table of what was lost
 	@$(PY) -m chaos $(ARGS)
 
@@ -86,7 +90,7 @@ release: $(STAMP)  ## make VERSION=0.2.0 of this commit: its section of CHANGELO
 	@$(PY) -m scripts.release $(VERSION)
 
 clean:  ## remove .venv and all caches
-	@rm -rf $(VENV) dist htmlcov .artifacts .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .peers dist htmlcov .artifacts .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Every package at its current version, or PACKAGE alone (others move only where it needs that), for every Python >= 3.11

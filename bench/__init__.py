@@ -5,6 +5,7 @@ in the same run, on the same machine, with the same sockets and sizes: compare n
 their ratios. The service is entered by its public doors only (HTTP, WebSocket, the ``relay serve`` command on a
 real redis-server), so that the same bench measures any version of it.
 
-``workloads/`` say what is done, ``yardsticks/`` are the others, ``listeners.py`` and ``senders.py`` the two load
-processes, ``goals.py`` the ratios that are wanted.
+``workloads/`` say what is done, ``yardsticks/`` are the others (``peers.py`` gets those that are no Python),
+``contestants.py`` makes one kind of thing of relay and those with a Redis, ``listeners.py`` and ``senders.py`` are the
+two load processes, ``goals.py`` says what is wanted.
 """

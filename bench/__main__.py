@@ -1,6 +1,6 @@
 """``python -m bench``: measures, prints tables, writes bench/RESULTS.md and the pictures beside it.
 
-    python -m bench                    everything, a few minutes
+    python -m bench                    everything, half an hour; `make peers` first, and all contestants take part
     python -m bench --quick            smaller and fewer, to see whether something has changed
     python -m bench --only fanout      one workload; what --out names is written, RESULTS.md is not
 
@@ -24,7 +24,24 @@ from rich.console import Console
 from bench import plots, report, results
 from bench.child import Broken
 from bench.results import Plan, Section
-from bench.workloads import deflate, fanout, ingest, latency, listening, providers, reading, restart, stalled
+from bench.workloads import (
+    connections,
+    deflate,
+    fanout,
+    ingest,
+    kept,
+    large,
+    latency,
+    listening,
+    lists,
+    passage,
+    providers,
+    reading,
+    replay,
+    restart,
+    stalled,
+    start,
+)
 
 _FOLDER = Path(__file__).parent
 _WORKLOADS: dict[str, Callable[[Plan], list[Section]]] = {
@@ -32,11 +49,18 @@ _WORKLOADS: dict[str, Callable[[Plan], list[Section]]] = {
     "stalled": stalled.run,
     "deflate": deflate.run,
     "listening": listening.run,
+    "passage": passage.run,
     "ingest": ingest.run,
+    "connections": connections.run,
+    "large": large.run,
+    "kept": kept.run,
     "providers": providers.run,
     "reading": reading.run,
+    "lists": lists.run,
+    "replay": replay.run,
     "latency": latency.run,
     "restart": restart.run,
+    "start": start.run,
 }
 
 
@@ -54,7 +78,7 @@ def main() -> int:
         for section in measured:
             report.show(console, section)
         sections += measured
-    report.show_goals(console, sections)
+    report.show_goals(console, sections, measured_only=bool(options.only))
     if options.out:
         _write(console, options.out, sections, time.monotonic() - began)
     return 1 if any(section.failed for section in sections) else 0
@@ -62,7 +86,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measures what relay costs.")
-    parser.add_argument("--quick", action="store_true", help="smaller and fewer: about a minute")
+    parser.add_argument("--quick", action="store_true", help="smaller and fewer: some minutes")
     parser.add_argument("--only", action="append", choices=_WORKLOADS, help="one workload; may be repeated")
     parser.add_argument("--out", type=Path, help="folder for RESULTS.md and PNGs (a full run: bench/)")
     options = parser.parse_args()
@@ -74,7 +98,7 @@ def _options() -> argparse.Namespace:
 def _console() -> Console:
     """Wide enough for the tables where nobody has said how wide a line is."""
     console = Console()
-    return console if console.is_terminal else Console(width=140)
+    return console if console.is_terminal else Console(width=160)
 
 
 def _measured(name: str, plan: Plan) -> list[Section]:

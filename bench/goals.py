@@ -1,15 +1,16 @@
-"""The ratios that are wanted, each measured within one run: the table of the issue that asked for this bench."""
+"""What is wanted, each measured within one run: the tables of the issues that asked for it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from bench.contestants import CENTRIFUGO, MEMORY, RELAY
 from bench.cost import Reading
 from bench.workloads.fanout import KB
 
 Readings = Mapping[str, Reading]
-_MET, _MISSED, _NOT_MEASURED = "met", "missed", "not measured"
+_MET, _MISSED, NOT_MEASURED = "met", "missed", "not measured"
 _SPAN = (10, 100, 1_000, 10_000)
 
 
@@ -27,12 +28,12 @@ class Goal:
         try:
             measured = self.value(readings)
         except KeyError as missing:
-            return f"no {missing.args[0]}", _NOT_MEASURED
+            return f"no {missing.args[0]}", NOT_MEASURED
         return f"{measured:,.2f}{self.unit}", _MET if measured <= self.limit else _MISSED
 
     @property
     def wanted(self) -> str:
-        return f"≤ {self.limit:g}{self.unit}"
+        return f"≤ {self.limit:,g}{self.unit}"
 
 
 def _ratio(above: str, below: str) -> Callable[[Readings], float]:
@@ -51,6 +52,10 @@ def _spread(name: str, span: Iterable[int]) -> Callable[[Readings], float]:
         return max(medians) / min(medians)
 
     return value
+
+
+def _beside_centrifugo(mail: str) -> Callable[[Readings], float]:
+    return _ratio(f"passage.{RELAY}.{mail}.both", f"passage.{CENTRIFUGO}.{mail}.both")
 
 
 _DELIVERY = f"fanout.relay.1000.{KB}"
@@ -78,6 +83,42 @@ GOALS = (
         _ratio("reading.list of 20 messages.p95", "reading.empty GET.p95"),
     ),
     Goal("POST to frame, 500 mails/s: p99", 10.0, " × p50", _ratio("latency.500.p99", "latency.500.p50")),
+    *(
+        Goal(f"Redis for a mail of {mail} in and out", limit_us, " µs", _median(f"passage.{RELAY}.{mail}.redis"))
+        for mail, limit_us in (("3 KB", 55.0), ("30 KB", 110.0), ("1 MB", 1_100.0))
+    ),
+    *(
+        Goal(f"longest small post elsewhere, {mail} taken", 15.0, " ms", _median(f"large.{RELAY}.{mail}.beside"))
+        for mail in ("25 MiB", "25 MiB of text")
+    ),
+    *(
+        Goal(
+            f"memory of a kept mail of {mail} in Redis",
+            limit,
+            " × the mail",
+            _median(f"kept.{RELAY}.{mail}.ratio"),
+        )
+        for mail, limit in (("3 KB", 0.9), ("30 KB", 0.6))
+    ),
+    *(
+        Goal(f"list of {listed:,} mails of 100 KB in Redis", limit_ms, " ms", _median(f"lists.{listed}.redis"))
+        for listed, limit_ms in ((20, 0.5), (1_000, 12.0))
+    ),
+    *(
+        Goal(f"a mail of {mail} in and out, with Redis", limit, f" × {CENTRIFUGO}", _beside_centrifugo(mail))
+        for mail, limit in (("30 KB", 1.0), ("1 MB", 0.5))
+    ),
+    Goal(
+        "delivery, deflate, 10 KB, 1,000 sockets, all counted",
+        0.8,
+        " × plain, not compressed",
+        _ratio("deflate.deflate.whole", "deflate.not compressed.whole"),
+    ),
+    Goal(f"replay of 1,000 × 3 KB: {RELAY}", 21.0, " ms", _median(f"replay.{RELAY}.service")),
+    Goal("replay of 1,000 × 3 KB: Redis", 4.0, " ms", _median(f"replay.{RELAY}.redis")),
+    Goal("start with 100,000 addresses, first", 6.0, " s", _median("start.100000.first.whole")),
+    Goal("start with 100,000 addresses, unchanged", 1.5, " s", _median("start.100000.unchanged.whole")),
+    Goal("a mail of 3 KB in and out, memory://", 600.0, " µs", _median(f"passage.{MEMORY}.3 KB.both")),
 )
 
 

@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from bench.wire import BUFFER_BYTES, Stream, Tally, accepted
+from bench.wire import BUFFER_BYTES, BatchStream, Hello, Stream, Tally, accepted, client_frame
 
 _EVENTS = 4096
 _RETRY_SECONDS = 0.01
@@ -41,6 +41,7 @@ class _Process:
         self._view = memoryview(self._buffer)
         self._tally = Tally()
         self._opening: dict[int, tuple[int, socket.socket]] = {}  # fd -> index, socket
+        self._greeting: dict[int, BatchStream] = {}  # said hello, not answered yet
         self._open: dict[int, Stream] = {}
         self._to_open: deque[int] = deque()
         self._retry: list[int] = []
@@ -48,6 +49,7 @@ class _Process:
         self._in_flight = 64
         self._port = 0
         self._request = ""
+        self._hello = Hello()
         self._extensions = ""
         self._reopen = False
         self._failures: list[str] = []
@@ -84,6 +86,8 @@ class _Process:
                     self._lost(fd, stream, error.strerror or "")
             elif fd in self._opening:
                 self._handshake(fd, event)
+            elif fd in self._greeting:
+                self._greeted(fd)
             elif fd == _STDIN:
                 self._command()
 
@@ -93,7 +97,7 @@ class _Process:
         if self._retry and time.monotonic() >= self._retry_at:
             self._to_open.extend(self._retry)
             self._retry.clear()
-        while self._to_open and len(self._opening) < self._in_flight:
+        while self._to_open and len(self._opening) + len(self._greeting) < self._in_flight:
             self._connect(self._to_open.popleft())
 
     def _connect(self, index: int) -> None:
@@ -126,10 +130,27 @@ class _Process:
             return
         del self._opening[fd]
         self._extensions = _field(head, "sec-websocket-extensions")
+        if self._hello.says:
+            self._greeting[fd] = BatchStream(index, sock, self._hello.answer)
+            sock.send(client_frame(self._hello.says.replace("{index}", f"{index:05d}")))
+            return
         stream = self._open[fd] = Stream(index, sock)
         if rest:
             self._buffer[: len(rest)] = rest
             stream.take(self._buffer, len(rest), self._tally)
+
+    def _greeted(self, fd: int) -> None:
+        """Messages may come right behind the answer, or in it: so from here on they are counted."""
+        stream = self._greeting[fd]
+        try:
+            if not stream.receive(self._buffer, self._view, self._tally):
+                raise ConnectionError(stream.closed_with or "ended")
+        except OSError as error:
+            del self._greeting[fd]
+            self._not_opened(stream.index, stream.sock, str(error))
+            return
+        if not stream.awaited:
+            self._open[fd] = self._greeting.pop(fd)
 
     def _not_opened(self, index: int, sock: socket.socket, why: str) -> None:
         self._opening.pop(sock.fileno(), None)
@@ -177,9 +198,13 @@ class _Process:
             self._goal = None
             _reply(answer)
 
-    def do_open(self, *, port: int, request: str, first: int, count: int, in_flight: int, seconds: float) -> None:
+    def do_open(
+        self, *, port: int, request: str, says: str, answer: str, first: int, count: int, in_flight: int,
+        seconds: float,
+    ) -> None:  # fmt: skip
         """Opens sockets ``first`` to ``first + count - 1``; answers when all are open."""
-        self._port, self._request, self._in_flight, self._nap_seconds = port, request, in_flight, 0.0
+        self._port, self._request, self._hello = port, request, Hello(says, answer)
+        self._in_flight, self._nap_seconds = in_flight, 0.0
         self._to_open.extend(range(first, first + count))
         wanted, began_ns = len(self._open) + count, time.monotonic_ns()
 
@@ -193,6 +218,13 @@ class _Process:
     def do_expect_loss(self) -> None:
         """From now on a socket that is lost, or does not open, is opened again, after 10 ms."""
         self._reopen, self._in_flight = True, 1 << 20
+        _reply({})
+
+    def do_close(self) -> None:
+        """Closes all sockets, as clients do that are done."""
+        for stream in self._open.values():
+            stream.sock.close()
+        self._open.clear()
         _reply({})
 
     def do_all_open(self, *, count: int, seconds: float) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.child import Broken, Child, Lab
+from bench.wire import Hello
 
 IN_FLIGHT = 64  # handshakes at once
 NAP_MS = 1.0
 _OPEN_SECONDS = 90.0
 _FRAMES_SECONDS = 60.0
+_NO_HELLO = Hello()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +25,29 @@ class Opened:
 class Listeners:
     """Sockets 0 to ``count - 1``, all of one service."""
 
-    def __init__(self, lab: Lab, port: int, request: str) -> None:
+    def __init__(self, lab: Lab, port: int, request: str, hello: Hello = _NO_HELLO) -> None:
         self.child: Child = lab.python("bench.listeners")
         self.count = 0
         self._port = port
         self._request = request
+        self._hello = hello
         self._frames = 0
 
     def grow(self, count: int) -> Opened:
         """Opens more, until there are so many. Raises Broken when one did not open."""
         more = count - self.count
         answer = self.child.ask(
-            "open", port=self._port, request=self._request, first=self.count, count=more, in_flight=IN_FLIGHT,
-            seconds=_OPEN_SECONDS, within_seconds=_OPEN_SECONDS + 5,
+            "open", port=self._port, request=self._request, says=self._hello.says, answer=self._hello.answer,
+            first=self.count, count=more, in_flight=IN_FLIGHT, seconds=_OPEN_SECONDS,
+            within_seconds=_OPEN_SECONDS + 5,
         )  # fmt: skip
         self.count = count
         return Opened(answer["seconds"], answer["extensions"])
+
+    def close_all(self) -> None:
+        """Closes every socket; :meth:`grow` opens them anew."""
+        self.child.ask("close")
+        self.count = 0
 
     def begin(self, *, record: bool = False, nap_ms: float = NAP_MS) -> None:
         """Counts from zero; all sockets are still open."""

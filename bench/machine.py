@@ -10,6 +10,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from bench import peers
 from relay import __version__
 
 _ROOT = Path(__file__).parent.parent
@@ -30,14 +31,22 @@ def facts() -> list[tuple[str, str]]:
         ("relay", __version__),
         *((name, _version(name)) for name in _PACKAGES),
         ("redis-server", _first_match(["redis-server", "--version"], r"v=(\S+)")),
-        ("nginx", _first_match(["nginx", "-v"], r"nginx/(\S+)")),
-        ("nchan", _first_match(["dpkg-query", "-W", "-f", "${Version}", "libnginx-mod-nchan"], r"(\S+)")),
+        ("nginx", _first_match([peers.nchan()[0], "-v"], r"nginx/(\S+)")),
+        ("nchan", peers.nchan_version()),
+        ("Centrifugo", _centrifugo()),
     ]
 
 
 def _cpu_model() -> str:
     found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
     return found[1] if found else platform.machine()
+
+
+def _centrifugo() -> str:
+    """What ``go install`` makes does not know its version."""
+    if peers.centrifugo().startswith(str(peers.FOLDER)):
+        return peers.CENTRIFUGO_VERSION
+    return _first_match([peers.centrifugo(), "version"], r"v(\S+)")
 
 
 def _version(package: str) -> str:
@@ -49,8 +58,8 @@ def _version(package: str) -> str:
 
 def _first_match(command: list[str], pattern: str) -> str:
     """What a command says of its version, wherever it says it."""
-    if not shutil.which(command[0]):
-        return "not on PATH"
+    if not command[0] or not shutil.which(command[0]):
+        return "not here"
     done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     found = re.search(pattern, done.stdout + done.stderr)
     return found[1] if found else "unknown"

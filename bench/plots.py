@@ -14,6 +14,8 @@ _CONTESTANTS = {  # name -> colour, marker
     "relay": ("#0b6e4f", "o"),
     "stock Starlette": ("#c1440e", "s"),
     "nchan": ("#3d5a98", "^"),
+    "nchan + Redis": ("#7f9bd1", "v"),
+    "Centrifugo + Redis": ("#8e5bb5", "P"),
     "bare send()": ("#777777", "D"),
 }
 _SHARES = {"50": ("#0b6e4f", "o"), "99": ("#d98e04", "s"), "99.9": ("#c1440e", "^")}

@@ -10,11 +10,13 @@ import http.client
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bench.child import Broken, Child, Lab, free_port
 from bench.mail import Mail, plain_mail
+from bench.posting import Door
 from bench.wire import upgrade
 
 KEY = "key-of-the-bench"
@@ -22,12 +24,13 @@ _SECRET = "secret-of-the-bench"  # noqa: S105  # of a service that lives for a m
 _DOMAIN = "mail.test"
 _READY_SECONDS = 120.0
 _KEEP_ALIVE_SECONDS = 2.0  # uvicorn closes a connection that had nothing to do for 5 s
+INBOX = f"a{{index}}@{_DOMAIN}"  # of one socket's own; "{index}" is its number, five digits
 TO_ALL = f"all@{_DOMAIN}"  # the address that all sockets of a fan-out listen to
-ACCEPTED = '"accepted":[{'
-HEAD = (
+_HEAD = (
     "POST /inbound/raw HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: message/rfc822\r\n"
-    f"Authorization: Bearer {_SECRET}\r\n"
+    f"Authorization: Bearer {_SECRET}\r\nX-Envelope-To: {{to}}\r\n"
 )
+_ACCEPTED = '"accepted":[{'
 
 # What is not the default, and why; printed in the report.
 SETTINGS = {
@@ -40,15 +43,20 @@ SETTINGS = {
 
 def inbox(index: int) -> str:
     """The address of one socket's own."""
-    return f"a{index:05d}@{_DOMAIN}"
+    return INBOX.replace("{index}", f"{index:05d}")
 
 
-def listen(addresses: str, *, deflate: bool = False) -> str:
+def path_to_listen(addresses: str) -> str:
+    """Where a WebSocket for these is opened."""
+    return f"/incoming-messages?key={KEY}&addresses={addresses}"
+
+
+def listen(addresses: str, *, deflate: bool = False, since: str = "") -> str:
     """The opening handshake of a listener; "{index}" in it is the socket's number, five digits."""
-    return upgrade(f"/incoming-messages?key={KEY}&addresses={addresses}", deflate=deflate)
+    return upgrade(path_to_listen(addresses) + (f"&since={since}" if since else ""), deflate=deflate)
 
 
-LISTEN_TO_OWN = listen(f"a{{index}}@{_DOMAIN}")
+LISTEN_TO_OWN = listen(INBOX)
 LISTEN_TO_ALL = listen(TO_ALL)
 
 
@@ -63,20 +71,28 @@ class Relay:
     def pid(self) -> int:
         return self.child.pid
 
+    @property
+    def door(self) -> Door:
+        """Where mail is posted; 200 means that Redis has it."""
+        return Door(self.port, _HEAD, expect=_ACCEPTED)
+
 
 @dataclass
 class Relays:
-    """One or two relay processes on one Redis, with accounts for ``addresses`` sockets of their own."""
+    """One or two relay processes on one Redis, with accounts for ``addresses`` sockets of their own.
+
+    ``settings`` are beside SETTINGS, and go before them.
+    """
 
     lab: Lab
     addresses: int = 0
     doors: int = 2
+    settings: Mapping[str, str] = field(default_factory=dict)
     relays: list[Relay] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.redis = self.lab.redis()
-        self._accounts = self.lab.folder / "accounts.toml"
-        self._accounts.write_text(_accounts_toml([TO_ALL, *map(inbox, range(self.addresses))]))
+        self._accounts = write_accounts(self.lab, self.addresses)
         self.start(accounts=True)
         for _ in range(self.doors - 1):
             self.start()
@@ -93,16 +109,35 @@ class Relays:
 
     def start(self, *, accounts: bool = False, port: int = 0, until_ready: bool = True) -> Relay:
         """One more process; returns when it accepts connections, or says that it is ready."""
-        port = port or free_port()
-        argv = [sys.executable, "-m", "relay.cli", "serve", "--port", str(port)]
-        argv += ["--accounts-file", str(self._accounts)] if accounts else []
-        env = {"RELAY_REDIS_URL": self.redis.url, "RELAY_RAW_SECRET": _SECRET, "RELAY_DOMAINS": _DOMAIN}
-        relay = Relay(self.lab.start("relay", argv, {**SETTINGS, **env}), port)
-        relay.child.ready_on(port)
+        settings = {"RELAY_REDIS_URL": self.redis.url, **self.settings}
+        relay = start(self.lab, self._accounts if accounts else None, settings, port=port)
         if until_ready:
-            _until_ready(relay)
+            wait_until_ready(relay)
         self.relays.append(relay)
         return relay
+
+
+def start(lab: Lab, accounts: Path | None, settings: Mapping[str, str], *, port: int = 0) -> Relay:
+    """``relay serve``, by itself; returns when it accepts connections. Without RELAY_REDIS_URL it is memory://."""
+    relay = spawn(lab, accounts, settings, port=port)
+    relay.child.ready_on(relay.port)
+    return relay
+
+
+def spawn(lab: Lab, accounts: Path | None, settings: Mapping[str, str], *, port: int = 0) -> Relay:
+    """:func:`start`, and waits for nothing."""
+    port = port or free_port()
+    argv = [sys.executable, "-m", "relay.cli", "serve", "--port", str(port)]
+    argv += ["--accounts-file", str(accounts)] if accounts else []
+    own = {"RELAY_RAW_SECRET": _SECRET, "RELAY_DOMAINS": _DOMAIN}
+    return Relay(lab.start("relay", argv, {**SETTINGS, **own, **settings}), port)
+
+
+def write_accounts(lab: Lab, addresses: int) -> Path:
+    """An accounts file with ``TO_ALL`` and so many addresses of sockets' own."""
+    path = lab.folder / f"accounts-{addresses}.toml"
+    path.write_text(_accounts_toml([TO_ALL, *map(inbox, range(addresses))]))
+    return path
 
 
 class Poster:
@@ -135,7 +170,8 @@ def mail_for_frame(frame_bytes: int, overhead_bytes: int) -> Mail:
     return plain_mail(frame_bytes - overhead_bytes - digits)
 
 
-def _until_ready(relay: Relay) -> None:
+def wait_until_ready(relay: Relay) -> None:
+    """Returns when it says so. Raises Broken."""
     deadline = time.monotonic() + _READY_SECONDS
     status = 0
     while time.monotonic() < deadline:

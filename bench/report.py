@@ -19,7 +19,8 @@ Written by `{command}` on {date}, in {seconds:.0f} s. Costs are CPU time (user a
 process, everything on the loopback of one machine, service, Redis and load sharing its cores and nothing pinned:
 compare ratios within this page. What each table measures and leaves out is said in `bench/workloads/`; a run in
 which any socket missed any message is reported as failed and has no number.
-Other than default in relay: {settings}.
+Other than default in relay: {settings}. Beside Centrifugo and nchan RELAY_KEEP_MESSAGES is what they keep, and
+RELAY_SOCKET_BUFFER_BYTES is 512 MiB, as Centrifugo's queue is.
 """
 
 
@@ -30,9 +31,13 @@ def show(console: Console, section: Section) -> None:
         console.print(f"  {line}", highlight=False, markup=False)
 
 
-def show_goals(console: Console, sections: list[Section]) -> None:
+def show_goals(console: Console, sections: list[Section], *, measured_only: bool) -> None:
     """The goals on the terminal."""
-    console.print(_table("Goals", _GOAL_COLUMNS, goals.rows(results.of(sections))))
+    rows = goals.rows(results.of(sections))
+    if measured_only:
+        rows = [row for row in rows if row[-1] != goals.NOT_MEASURED]
+    if rows:
+        console.print(_table("Goals", _GOAL_COLUMNS, rows))
 
 
 def write(path: Path, sections: list[Section], *, command: str, seconds: float, plots: Sequence[Path]) -> None:

@@ -18,9 +18,12 @@ import sys
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from bench.mail import MAILS, Mail
+from bench.mail import Mail
+from bench.posting import Door
 
 _LIMIT_SECONDS = 60.0
 
@@ -29,23 +32,23 @@ _LIMIT_SECONDS = 60.0
 class _Job:
     """What to post: ``count`` requests, numbered from ``first``, to one of the recipients each."""
 
-    port: int
-    head: str  # request head without Content-Length and X-Envelope-To
-    mail: Mail | None  # None: an empty body
+    door: Door
+    mail: Mail  # without bytes: an empty body
     to: list[str]
     first: int
     count: int
     interval_ns: int  # between two posts of the schedule; 0 = as soon as a connection is free
-    expect: bytes  # what an answer of 200 must hold
 
     def request(self, number: int, to: str) -> bytes:
-        body = self.mail.numbered(number) if self.mail else b""
-        recipient = f"X-Envelope-To: {to}\r\n" if to else ""
-        return f"{self.head}{recipient}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        mail = self.mail.numbered(number)
+        before, after = self.door.before.replace("{to}", to).encode(), self.door.after.encode()
+        size = len(before) + len(mail) + len(after)
+        head = f"{self.door.head.replace('{to}', to)}Content-Length: {size}\r\n\r\n".encode()
+        return b"".join((head, before, mail, after))
 
 
 class _Connection:
-    """One keep-alive connection with at most one request under way."""
+    """One connection with at most one request under way."""
 
     def __init__(self, port: int) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port))
@@ -93,7 +96,8 @@ class _Run:
     """One job under way, and what became of it."""
 
     job: _Job
-    connections: list[_Connection]
+    connections: list[_Connection]  # all that there are; none: every post makes its own
+    most: int  # posts under way
     sent: int = 0
     answered: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
@@ -104,21 +108,28 @@ class _Run:
 
     def run(self) -> None:
         """Raises ConnectionError, TimeoutError."""
-        job, idle, busy = self.job, deque(self.connections), {}
+        job, idle, busy = self.job, deque(self.connections), dict[_Connection, int]()
         dice, began_ns = random.Random(job.first), time.monotonic_ns()
         self.plan = [(dice.randrange(len(job.to)), began_ns + i * job.interval_ns) for i in range(job.count)]
         until = time.monotonic() + _LIMIT_SECONDS
         while self.answered < job.count:
-            while idle and self.sent < job.count and self.plan[self.sent][1] <= time.monotonic_ns():
-                connection = idle.popleft()
+            while self._may_send(len(busy)):
+                connection = idle.popleft() if self.connections else _Connection(job.door.port)
                 busy[connection] = self.sent
                 self._send(connection)
-            for connection in self._ready(busy, waits_for_time=bool(idle)):
+            for connection in self._ready(busy, waits_for_time=len(busy) < self.most):
                 if answer := connection.receive():
                     self._note(busy.pop(connection), *answer)
-                    idle.append(connection)
+                    if self.connections:
+                        idle.append(connection)
+                    else:
+                        connection.sock.close()
             if time.monotonic() > until:
                 raise TimeoutError(f"{job.count - self.answered} of {job.count} posts are not answered")
+
+    def _may_send(self, busy: int) -> bool:
+        """Whether one more may be under way, and its time has come."""
+        return busy < self.most and self.sent < self.job.count and self.plan[self.sent][1] <= time.monotonic_ns()
 
     def _send(self, connection: _Connection) -> None:
         recipient, due_ns = self.plan[self.sent]
@@ -142,7 +153,7 @@ class _Run:
     def _note(self, index: int, status: int, body: bytes) -> None:
         self.answered += 1
         self.waits_ns.append(time.monotonic_ns() - self.plan[index][1])
-        good = status == 200 and self.job.expect in body
+        good = status // 100 == 2 and self.job.door.expect.encode() in body
         self.statuses[status if good else -status] += 1
         if not good and not self.unexpected:
             self.unexpected = f"{status} {body[:200].decode(errors='replace')}"
@@ -153,21 +164,21 @@ class _Process:
         self._connections: dict[int, list[_Connection]] = {}  # by port
 
     def do_post(
-        self, *, port: int, head: str, mail: str, mail_hex: str, to: list[str], first: int, count: int,
-        connections: int, rate: float, expect: str, want_plan: bool,
+        self, *, door: dict[str, Any], mail: str, to: list[str], first: int, count: int, connections: int,
+        rate: float, each_its_own: bool, want_plan: bool,
     ) -> dict[str, Any]:  # fmt: skip
-        """Posts; answers when all are answered. ``mail``: one of MAILS, or ``mail_hex``, or "" for nothing."""
-        template = MAILS[mail]() if mail else Mail(bytes.fromhex(mail_hex)) if mail_hex else None
-        interval_ns = round(1e9 / rate) if rate else 0
-        job = _Job(port, head, template, to or [""], first, count, interval_ns, expect.encode())
-        run = _Run(job, self._connected(port, connections))
+        """Posts the mail in that file; answers when all posts are answered."""
+        job = _Job(Door(**door), _mail_of(mail), to or [""], first, count, round(1e9 / rate) if rate else 0)
+        kept = [] if each_its_own else self._connected(job.door.port, connections)
+        run = _Run(job, kept, connections)
         began_ns = time.monotonic_ns()
         run.run()
         return {
             "seconds": (time.monotonic_ns() - began_ns) / 1e9,
-            "bad": sum(number for status, number in run.statuses.items() if status != 200),
+            "bad": sum(number for status, number in run.statuses.items() if status < 0),
             "unexpected": run.unexpected,
             "late_ns": sorted(run.late_ns)[int(len(run.late_ns) * 0.99)],
+            "longest_ns": max(run.waits_ns),
             "plan": run.plan if want_plan else [],
         }
 
@@ -186,6 +197,11 @@ class _Process:
             except (OSError, TimeoutError) as error:
                 answer = {"error": f"{type(error).__name__}: {error}"}
             _reply(answer)
+
+
+@cache
+def _mail_of(file: str) -> Mail:
+    return Mail(Path(file).read_bytes())
 
 
 def _content_length(head: bytes) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 MARK = b"bench-"
 _DIGITS = 9
+_ID = b'"_id":"' + MARK
 _HEAD_BYTES = 512  # the mark lies within
 BUFFER_BYTES = 1 << 20
 
@@ -39,6 +40,22 @@ def upgrade(path: str, *, host: str = "127.0.0.1", deflate: bool = False) -> str
         *([f"Sec-WebSocket-Extensions: {DEFLATE_OFFER}"] if deflate else []),
     ]
     return "\r\n".join([*lines, "", ""])
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a client of some services says first, in a text frame of its own, to get messages; "" = nothing."""
+
+    says: str = ""  # "{index}" in it is the socket's number, five digits
+    answer: str = ""  # what the service's answer holds: from then on the socket listens
+
+
+def client_frame(text: str) -> bytes:
+    """A text frame as a client sends it, below 64 KiB; a mask of zeros changes nothing."""
+    payload = text.encode()
+    size = len(payload)
+    head = bytes((0x80 | size,)) if size < 126 else b"\xfe" + size.to_bytes(2)
+    return b"\x81" + head + bytes(4) + payload
 
 
 def accepted(answer: bytes) -> bool:
@@ -133,10 +150,69 @@ class Stream:
         return tally.inflated[1]
 
     def _control(self, opcode: int, payload: bytes) -> None:
-        if opcode == _PING:  # a client's frames are masked; a mask of zeros changes nothing
+        if opcode == _PING:  # masked with zeros, as in client_frame
             self.sock.send(bytes((_PONG_HEADER, 0x80 | len(payload), 0, 0, 0, 0)) + payload)
         elif opcode == _CLOSE:
             self.closed_with = f"{int.from_bytes(payload[:2])} {payload[2:].decode(errors='replace')}"
+
+
+class BatchStream(Stream):
+    """A socket whose frames hold any number of messages, in an envelope of the service (Centrifugo).
+
+    A message is known by the member ``"_id":"bench-…``, wherever it stands, and counted when its frame is whole.
+    """
+
+    __slots__ = ("_numbers", "_tail", "awaited")
+
+    def __init__(self, index: int, sock: socket.socket, awaited: str) -> None:
+        super().__init__(index, sock)
+        self.awaited = awaited.encode()  # what must come before the socket counts as open; b"" = it has come
+        self._tail = b""  # the end of what was looked at of the frame under way
+        self._numbers: list[int] = []  # of the messages in it
+
+    def take(self, buffer: bytearray, end: int, tally: Tally) -> None:
+        """Counts the messages in ``buffer[:end]``."""
+        position = 0
+        while position < end:
+            if not self.left:
+                payload, length = _header(buffer, position, end)
+                control = bool(buffer[position] & 0x08)
+                if not payload or (control and payload + length > end):
+                    self.partial = bytes(buffer[position:end])
+                    return
+                if control:
+                    self._control(buffer[position] & 0x0F, bytes(buffer[payload : payload + length]))
+                    position = payload + length
+                    continue
+                position, self.left = payload, length
+            stop = min(end, position + self.left)
+            self._look_at(bytes(buffer[position:stop]), tally)
+            self.left -= stop - position
+            position = stop
+            if not self.left:
+                self._frame_is_whole(tally)
+
+    def _look_at(self, part: bytes, tally: Tally) -> None:
+        tally.payload_bytes += len(part)
+        text, after = self._tail + part, 0
+        if self.awaited and self.awaited in text:
+            self.awaited = b""
+        while (found := text.find(_ID, after)) >= 0 and found + len(_ID) + _DIGITS <= len(text):
+            after = found + len(_ID) + _DIGITS
+            self._numbers.append(int(text[after - _DIGITS : after]))
+        self._tail = text[max(after, len(text) - len(_ID) - _DIGITS) :]
+
+    def _frame_is_whole(self, tally: Tally) -> None:
+        for number in self._numbers:
+            if tally.arrivals is not None:
+                tally.arrivals.append((self.index, number, tally.now_ns))
+            elif number != self.last + 1 and self.last:
+                self.wrong += 1
+            self.last = number
+            self.frames += 1
+            tally.frames += 1
+        self._numbers.clear()
+        self._tail = b""
 
 
 def _header(buffer: bytearray, position: int, end: int) -> tuple[int, int]:

@@ -1,13 +1,15 @@
-"""permessage-deflate: a 10 KB mail to 1,000 sockets that negotiated it, against plain frames of the same size.
+"""permessage-deflate: a 10 KB mail to 1,000 sockets that negotiated it, against two kinds of plain frames.
 
-A text mail of 10 KB goes to sockets that offered the extension (RFC 7692, no context takeover on both sides); in
-turns with it, to 1,000 plain sockets of the same process, a mail whose frame is as long as that one's compressed
-frame. The ratio of the two is what compression adds, done once per message. Listeners inflate what they get (equal
-frames once) to verify it. A service that declines the extension is said to.
+A text mail of 10 KB goes to sockets that offered the extension (RFC 7692, no context takeover on both sides). In turns
+with it go to 1,000 plain sockets of the same process: a mail whose frame is as long as that one's compressed frame (the
+ratio is what compression adds), and the very same mail, not compressed (the ratio is what it saves). For the second
+ratio all counts that the mail cost, wherever it was compressed: process with the sockets, process that took it in, and
+Redis. Listeners inflate what they get (equal frames once) to verify it. A service that declines is said to.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from itertools import count
 
 from bench.child import Lab
@@ -22,6 +24,35 @@ _MAIL_BYTES = 10_240
 _MESSAGES = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """µs of CPU of one message, and bytes of its frame's payload."""
+
+    out_us: float  # the process with the sockets
+    in_us: float  # the process that took the mail in
+    redis_us: float
+    size_bytes: int
+
+    @property
+    def delivery_us(self) -> float:
+        return self.out_us / _SOCKETS
+
+    @property
+    def whole_us(self) -> float:
+        """Of a delivery, all counted that the message cost."""
+        return (self.out_us + self.in_us + self.redis_us) / _SOCKETS
+
+
+@dataclass
+class Turn:
+    """What is sent, to whom."""
+
+    name: str
+    mail: Mail
+    plain: bool
+    bursts: list[Burst] = field(default_factory=list)
+
+
 class Bench:
     """A relay whose sockets are half deflate (listening to ``TO_ALL``), half plain (to ``inbox(0)``)."""
 
@@ -33,27 +64,38 @@ class Bench:
         self._poster = Poster(self.relays.door_in)
         self._numbers = count(1)
 
-    def burst(self, mail: Mail, *, plain: bool, messages: int = _MESSAGES) -> tuple[float, int]:
-        """µs of CPU per delivery, and bytes of a frame's payload. Raises Broken when a socket missed one."""
+    def burst(self, mail: Mail, *, plain: bool, messages: int = _MESSAGES) -> Burst:
+        """Raises Broken when a socket missed one."""
         listeners, to = (self.plain, inbox(0)) if plain else (self.deflate, TO_ALL)
         listeners.begin()
         number = 0
-        with Meter(self.relays.door_out.pid) as meter:
+        pids = (self.relays.door_out.pid, self.relays.door_in.pid, self.relays.redis.pid)
+        out, taking_in, redis = (Meter(pid) for pid in pids)
+        with out, taking_in, redis:
             for _ in range(messages):
                 number = next(self._numbers)
                 self._poster.post(mail.numbered(number), to)
                 listeners.wait_for_each()
         size = listeners.verify(each=messages, last=number)
-        return meter.cpu_ns / messages / listeners.count / 1000, size
+        out_us, in_us, redis_us = (meter.cpu_ns / messages / 1000 for meter in (out, taking_in, redis))
+        return Burst(out_us, in_us, redis_us, size)
 
 
 def run(plan: Plan) -> list[Section]:
     """See above."""
     section = Section(
         "permessage-deflate",
-        f"µs of CPU per delivery to {_SOCKETS:,} sockets: a mail of 10 KB, compressed, and a mail whose"
-        " plain frame has the size of that one's compressed frame. Size is that of the frame's payload.",
-        ("frames", "size", "messages", "µs per delivery"),
+        f"µs of CPU per delivery to {_SOCKETS:,} sockets: a mail of 10 KB, compressed; a mail whose plain frame has"
+        " the size of that one's compressed frame; and the first mail in plain frames. The last column counts taking"
+        " in and Redis too. Size is that of the frame's payload.",
+        (
+            "frames",
+            "size",
+            "messages",
+            "µs per delivery",
+            "µs of Redis per message",
+            "µs per delivery, all counted",
+        ),
     )
     with Lab() as lab:
         bench = Bench(lab)
@@ -63,21 +105,27 @@ def run(plan: Plan) -> list[Section]:
             _compare(plan, section, bench)
         else:
             section.notes.append("permessage-deflate: declined")
-            section.rows.append(("deflate", "declined", "–", "–"))
+            section.rows.append(("deflate", "declined", "–", "–", "–", "–"))
     return [section]
 
 
 def _compare(plan: Plan, section: Section, bench: Bench) -> None:
     bench.plain.grow(_SOCKETS)
     mail = text_mail(_MAIL_BYTES)
-    _, overhead_bytes = bench.burst(plain_mail(0), plain=True, messages=1)
-    _, size_bytes = bench.burst(mail, plain=False, messages=1)
-    same = mail_for_frame(size_bytes, overhead_bytes)
-    runs = [
-        (bench.burst(mail, plain=False), bench.burst(same, plain=True))
-        for _ in range(plan.repeats + 1)  # the first warms up
-    ][1:]
-    for place, name in enumerate(("deflate", "plain")):
-        reading = Reading.of([run[place][0] for run in runs])
-        section.readings[f"deflate.{name}"] = reading
-        section.rows.append((name, f"{runs[-1][place][1]:,} B", f"{_MESSAGES}", reading.text(2)))
+    overhead_bytes = bench.burst(plain_mail(0), plain=True, messages=1).size_bytes
+    size_bytes = bench.burst(mail, plain=False, messages=1).size_bytes
+    turns = [
+        Turn("deflate", mail, plain=False),
+        Turn("plain", mail_for_frame(size_bytes, overhead_bytes), plain=True),
+        Turn("not compressed", mail, plain=True),
+    ]
+    for _ in range(plan.repeats + 1):  # the first warms up
+        for turn in turns:
+            turn.bursts.append(bench.burst(turn.mail, plain=turn.plain))
+    for turn in turns:
+        bursts = turn.bursts[1:]
+        delivery = section.readings[f"deflate.{turn.name}"] = Reading.of([each.delivery_us for each in bursts])
+        whole = section.readings[f"deflate.{turn.name}.whole"] = Reading.of([each.whole_us for each in bursts])
+        redis = Reading.of([each.redis_us for each in bursts]).text(0)
+        cells = (f"{bursts[-1].size_bytes:,} B", f"{_MESSAGES}", delivery.text(2), redis, whole.text(2))
+        section.rows.append((turn.name, *cells))

@@ -4,8 +4,9 @@ All contestants are up at the same time and take turns, burst by burst, so that 
 slow falls on all of them. In a burst each message is sent when every socket has the one before (seen from the
 listeners' side), so nothing queues and nothing is coalesced. Cost is CPU time of the process that has the sockets.
 For relay that is the second of two processes: the mail is taken in by the first. For stock it holds the receiving
-from Redis too, for nchan the HTTP POST, and for all of them being woken; "further delivery" is free of all that:
-(C(N) - C(N/10)) / (N - N/10), C being the cost of a whole message.
+from Redis too, for nchan and Centrifugo the HTTP POST, and for all of them being woken; "further delivery" is free of
+all that: (C(N) - C(N/10)) / (N - N/10), C being the cost of a whole message. Redis' CPU is per message, and of what the
+process that takes the mail in asks of it too.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _MOST_BYTES = 2 << 30  # of one contestant's turns with one size and one number 
 _BURST_DELIVERIES = 20_000
 _BURST_BYTES = 100 << 20
 _LEAST_MESSAGES = 4
+_ENVELOPE_BYTES = 80  # Centrifugo's, around the message
 
 
 class Contestant(Protocol):
@@ -43,8 +45,8 @@ class Contestant(Protocol):
         """Of the process whose CPU time counts."""
 
     @property
-    def port(self) -> int:
-        """Where its sockets are opened."""
+    def redis_pid(self) -> int:
+        """0 = it has none."""
 
     def publish(self, frame_bytes: int, number: int) -> None:
         """Sends message ``number``, with a frame of about that many bytes, to all. Raises Broken."""
@@ -56,7 +58,7 @@ class Relay:
     name = "relay"
 
     def __init__(self, relays: Relays) -> None:
-        self.pid = relays.door_out.pid
+        self.pid, self.redis_pid = relays.door_out.pid, relays.redis.pid
         self.port = relays.door_out.port
         self._poster = Poster(relays.door_in)
         self._mails: dict[int, Mail] = {}
@@ -87,17 +89,18 @@ class Turn:
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     failed: str = ""
 
-    def burst(self, frame_bytes: int, messages: int) -> tuple[float, int]:
-        """CPU time of one message in ns, and the size of its frame. Raises Broken when a socket missed one."""
+    def burst(self, frame_bytes: int, messages: int) -> tuple[float, float, int]:
+        """CPU time of one message in ns, Redis' too, and the size of its frame. Raises Broken when one was missed."""
         last = 0
         self.listeners.begin()
-        with Meter(self.contestant.pid) as meter:
+        pid = self.contestant.pid
+        with Meter(pid) as meter, Meter(self.contestant.redis_pid or pid) as redis:
             for _ in range(messages):
                 last = next(self.numbers)
                 self.contestant.publish(frame_bytes, last)
                 self.listeners.wait_for_each()
         size = self.listeners.verify(each=messages, last=last)
-        return meter.cpu_ns / messages, size
+        return meter.cpu_ns / messages, redis.cpu_ns / messages, size
 
 
 def run(plan: Plan) -> list[Section]:
@@ -107,10 +110,13 @@ def run(plan: Plan) -> list[Section]:
         "µs of CPU per delivery: the whole cost of a message divided by its sockets; in the last column what"
         " one further socket costs beyond a tenth of them, without the message's own cost. Size is that of the"
         " frame's payload. Median (lowest–highest) of the repeats.",
-        ("frame", "sockets", "contestant", "messages", "µs per delivery", "µs per further delivery"),
-    )
+        (
+            "frame", "sockets", "contestant", "messages", "µs per delivery", "µs per further delivery",
+            "µs of Redis per message",
+        ),
+    )  # fmt: skip
     with Lab() as lab:
-        turns = list(_contestants(lab, section))
+        turns = list(_turns(lab, section))
         for sockets in _SOCKETS[: 4 if plan.quick else 5]:
             for turn in turns:
                 _try(turn, section, partial(_grow, turn, sockets))
@@ -122,16 +128,21 @@ def run(plan: Plan) -> list[Section]:
     return [section]
 
 
-def _contestants(lab: Lab, section: Section) -> Iterator[Turn]:
+def _turns(lab: Lab, section: Section) -> Iterator[Turn]:
     relays = Relays(lab)
     yield Turn(relay := Relay(relays), Listeners(lab, relay.port, LISTEN_TO_ALL))
-    yield Turn(other := stock.Stock(lab, relays.redis.url), Listeners(lab, other.port, stock.LISTEN_TO_ALL))
+    yield Turn(other := stock.Stock(lab, lab.redis()), Listeners(lab, other.port, stock.LISTEN_TO_ALL))
     yield Turn(floor := bare.Bare(lab), Listeners(lab, floor.port, bare.LISTEN))
     if why := nchan.missing():
         section.notes.append(f"nchan: {why}")
     else:
         yield Turn(third := nchan.Nchan(lab), Listeners(lab, third.port, nchan.LISTEN_TO_ALL))
-    section.notes.append(f"Centrifugo: {centrifugo.missing()}")
+        yield Turn(fourth := nchan.Nchan(lab, lab.redis()), Listeners(lab, fourth.port, nchan.LISTEN_TO_ALL))
+    if why := centrifugo.missing():
+        section.notes.append(f"Centrifugo: {why}")
+    else:
+        last = centrifugo.Centrifugo(lab, lab.redis())
+        yield Turn(last, Listeners(lab, last.port, centrifugo.LISTEN, centrifugo.hello(centrifugo.ALL)))
 
 
 def _try(turn: Turn, section: Section, step: Callable[[], None]) -> None:
@@ -158,11 +169,13 @@ def _measure(plan: Plan, section: Section, turns: list[Turn], sockets: int, fram
         section.notes.append(f"skipped: {sockets:,} sockets × {frame_bytes // KB} KB, more than 2 GB to move")
         return
     costs: dict[str, list[float]] = {turn.contestant.name: [] for turn in turns}
+    redis: dict[str, list[float]] = {turn.contestant.name: [] for turn in turns}
     sizes: dict[str, int] = {}
 
     def burst(turn: Turn) -> None:
-        cost, sizes[turn.contestant.name] = turn.burst(frame_bytes, messages)
+        cost, redis_cost, sizes[turn.contestant.name] = turn.burst(frame_bytes, messages)
         costs[turn.contestant.name].append(cost)
+        redis[turn.contestant.name].append(redis_cost / 1000)
 
     for _ in range(plan.repeats + 1):  # the first warms up
         for turn in turns:
@@ -170,7 +183,8 @@ def _measure(plan: Plan, section: Section, turns: list[Turn], sockets: int, fram
     for turn in turns:
         if not turn.failed:
             name = turn.contestant.name
-            cells = _note(section, f"{name}.{{}}.{frame_bytes}", sockets, costs[name][1:])
+            cells = [*_note(section, f"{name}.{{}}.{frame_bytes}", sockets, costs[name][1:])]
+            cells.append(Reading.of(redis[name][1:]).text(0) if turn.contestant.redis_pid else "–")
             section.rows.append((f"{frame_bytes // KB} KB", f"{sockets:,}", name, f"{messages}", *cells))
             _check_size(section, name, frame_bytes, sizes[name])
 
@@ -202,5 +216,5 @@ def _is_slope(key: str, name: str) -> bool:
 
 
 def _check_size(section: Section, name: str, wanted_bytes: int, size_bytes: int) -> None:
-    if abs(size_bytes - wanted_bytes) > 16:
+    if abs(size_bytes - wanted_bytes) > _ENVELOPE_BYTES:
         section.notes.append(f"{name}: frames meant to have {wanted_bytes} bytes had {size_bytes}")

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from bench.child import Lab
 from bench.cost import Meter, Reading
-from bench.mail import MAILS
-from bench.posting import Senders
-from bench.relays import ACCEPTED, HEAD, Relays, inbox
+from bench.mail import MAILS, Mail
+from bench.posting import Door, Senders
+from bench.relays import Relays, inbox
 from bench.results import Plan, Section
 from bench.yardsticks import empty
 
 AT_ONCE = 32
 _ADDRESSES = 100
-_POSTS = {"3 KB": 2_000, "14 KB": 1_500, "700 KB": 150}
+_POSTS = {"3 KB": 2_000, "14 KB": 1_500, "700 KB": 150}  # mails of bench.mail, and how many
 _EMPTY_POSTS = 5_000
 
 
@@ -31,9 +31,9 @@ class Job:
     name: str  # in the table, and of the readings
     posts: int
     pid: int
-    port: int
+    door: Door
     redis_pid: int = 0
-    mail: str = ""
+    mail: Mail | None = None
 
 
 def run(plan: Plan) -> list[Section]:
@@ -49,8 +49,11 @@ def run(plan: Plan) -> list[Section]:
         relays = Relays(lab, addresses=_ADDRESSES, doors=1)
         senders = Senders(lab)
         relay = relays.door_in
-        jobs = [Job("empty POST", _EMPTY_POSTS, floor.pid, floor.port)]
-        jobs += [Job(mail, _POSTS[mail], relay.pid, relay.port, relays.redis.pid, mail) for mail in MAILS]
+        jobs = [Job("empty POST", _EMPTY_POSTS, floor.pid, empty.door(floor.port))]
+        jobs += [
+            Job(name, posts, relay.pid, relay.door, relays.redis.pid, MAILS[name]())
+            for name, posts in _POSTS.items()
+        ]
         for job in jobs:
             _measure(plan, section, senders, job)
     return [section]
@@ -83,8 +86,6 @@ def _measure(plan: Plan, section: Section, senders: Senders, job: Job) -> None:
 def _post(senders: Senders, job: Job, count: int) -> float:
     """Seconds. Raises Broken when a mail was not accepted."""
     if not job.mail:
-        return senders.post(job.port, empty.HEAD, count=count, connections=AT_ONCE).seconds
-    return senders.post(
-        job.port, HEAD, count=count, connections=AT_ONCE, mail=job.mail, expect=ACCEPTED,
-        to=[inbox(index) for index in range(_ADDRESSES)],
-    ).seconds  # fmt: skip
+        return senders.post(job.door, count=count, connections=AT_ONCE).seconds
+    to = [inbox(index) for index in range(_ADDRESSES)]
+    return senders.post(job.door, count=count, connections=AT_ONCE, mail=job.mail, to=to).seconds

@@ -1,51 +1,62 @@
-"""From the moment a POST is due to the moment its frame is read, at 100, 500 and 1,000 mails a second.
+"""From the moment a POST is due to the moment its frame is read, at 100 to 2,000 mails a second.
 
 Open loop: the schedule is made beforehand and a mail's time counts from its place in it, so that a service which
-stalls is charged for every mail that had to wait meanwhile (no coordinated omission). One relay process, Redis,
-the sender and the listener share the machine's cores, so the load processes' own work and wake-ups are in every
-number. Mail of 3 KB to random ones of 100 addresses, a socket each. Every mail must arrive, once, at its socket.
+stalls is charged for every mail that had to wait meanwhile (no coordinated omission). One process of the service, its
+Redis, the sender and the listener share the machine's cores, so the load processes' own work and wake-ups are in every
+number. Mail of 3 KB to random ones of 100 addresses, a socket each. Every mail must arrive, once, at its socket. The
+others get the finished JSON, in turns with relay.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from bench import contestants
 from bench.child import Broken, Lab
+from bench.contestants import Contestant, Cost
 from bench.cost import Reading
 from bench.listening import Listeners
+from bench.mail import MAILS, Mail
 from bench.posting import Senders
-from bench.relays import ACCEPTED, HEAD, LISTEN_TO_OWN, Relays, inbox
 from bench.results import Plan, Section
 
-RATES = (100, 500, 1_000)  # mails a second
+RATES = (100, 500, 1_000, 2_000)  # mails a second
+SHARES = (50.0, 99.0, 99.9)
+_MAIL = "3 KB"
 _SECONDS = 5.0
 _QUICK_SECONDS = 3.0
 _WARM_UP_SECONDS = 2.0
 _ADDRESSES = 100
+_KEPT = 50
 _SLEEP_NS = 2_000_000
 _CONNECTIONS = 64
-SHARES = (50.0, 99.0, 99.9)
 
 
 @dataclass
-class Bench:
-    """The parts of the experiment."""
+class _Bench:
+    """One contestant with its sockets, and what was measured of it at one rate."""
 
-    relays: Relays
+    contestant: Contestant
     listeners: Listeners
     senders: Senders
+    mail: Mail
+    runs_ms: list[list[float]] = field(default_factory=list)  # of each repeat, sorted
+    late_ms: list[float] = field(default_factory=list)
+    redis_us: list[float] = field(default_factory=list)
+    failed: str = ""
 
-    def times_ms(self, rate: int, seconds: float) -> tuple[list[float], float]:
-        """From due to read, of each mail; and how late the posts left, p99. Raises Broken."""
+    def run(self, rate: int, seconds: float) -> None:
+        """One repeat. Raises Broken when a mail did not come, once, to its socket."""
         count, first = round(rate * seconds), self.senders.next_number
         self.listeners.begin(record=True, nap_ms=0)
-        posted = self.senders.post(
-            self.relays.door_in.port, HEAD, mail="3 KB", to=[inbox(index) for index in range(_ADDRESSES)],
-            count=count, connections=_CONNECTIONS, rate=rate, expect=ACCEPTED, want_plan=True,
-        )  # fmt: skip
-        self.listeners.wait_for(count)
+        with Cost(self.contestant) as cost:
+            posted = self.senders.post(
+                self.contestant.door, mail=self.mail, to=self.contestant.recipients(_ADDRESSES), count=count,
+                connections=_CONNECTIONS, rate=rate, want_plan=True,
+            )  # fmt: skip
+            self.listeners.wait_for(count)
         came = {number: (index, at_ns) for index, number, at_ns in self.listeners.arrivals()}
         times = []
         for number, (place, due_ns) in enumerate(posted.plan, start=first):
@@ -53,7 +64,9 @@ class Bench:
             if index != place:
                 raise Broken(f"mail {number} did not come to its socket")
             times.append((at_ns - due_ns) / 1e6)
-        return times, posted.late_ns / 1e6
+        self.runs_ms.append(sorted(times))
+        self.late_ms.append(posted.late_ns / 1e6)
+        self.redis_us.append(cost.redis_ns / count / 1000)
 
 
 def run(plan: Plan) -> list[Section]:
@@ -64,15 +77,24 @@ def run(plan: Plan) -> list[Section]:
         " together; in brackets those of single repeats. 'Posted late': how late a post left, waiting"
         f" for one of {_CONNECTIONS} connections included, 99th percentile; it is part of the others."
         " The first row is the machine: how late a process wakes that only sleeps, before anything of ours runs.",
-        ("mails/s", "mails", *(f"p{share:g} ms" for share in SHARES), "highest ms", "posted late ms"),
-    )
+        (
+            "mails/s", "contestant", "mails", *(f"p{share:g} ms" for share in SHARES), "highest ms",
+            "posted late ms", "µs of Redis per mail",
+        ),
+    )  # fmt: skip
     _machine_alone(section, _QUICK_SECONDS if plan.quick else _SECONDS)
+    mail = MAILS[_MAIL]()
+    json = contestants.json_of({_MAIL: mail})[_MAIL]
     with Lab() as lab:
-        relays = Relays(lab, addresses=_ADDRESSES, doors=1)
-        bench = Bench(relays, Listeners(lab, relays.door_out.port, LISTEN_TO_OWN), Senders(lab))
-        bench.listeners.grow(_ADDRESSES)
-        for rate in RATES[: 2 if plan.quick else 3]:
-            _measure(plan, section, bench, rate)
+        senders = Senders(lab)
+        benches = [
+            _Bench(one, one.listeners(lab, own=True), senders, one.body(mail, json))
+            for one in contestants.all_of(lab, section, keep=_KEPT, addresses=_ADDRESSES)
+        ]
+        for bench in benches:
+            bench.listeners.grow(_ADDRESSES)
+        for rate in RATES[: 2 if plan.quick else len(RATES)]:
+            _measure(plan, section, [bench for bench in benches if not bench.failed], rate)
     return [section]
 
 
@@ -86,24 +108,46 @@ def _machine_alone(section: Section, seconds: float) -> None:
         late_ms.append((time.monotonic_ns() - due_ns) / 1e6)
     late_ms.sort()
     cells = [f"{percentile(late_ms, share):.2f}" for share in SHARES]
-    section.rows.append(("a sleep, nothing else", f"{len(late_ms):,}", *cells, f"{late_ms[-1]:.1f}", "–"))
+    section.rows.append(
+        ("–", "a sleep, nothing else", f"{len(late_ms):,}", *cells, f"{late_ms[-1]:.1f}", "–", "–")
+    )
 
 
-def _measure(plan: Plan, section: Section, bench: Bench, rate: int) -> None:
-    bench.times_ms(rate, _WARM_UP_SECONDS)
-    runs, late = [], []
-    for _ in range(plan.repeats):
-        times_ms, late_ms = bench.times_ms(rate, _QUICK_SECONDS if plan.quick else _SECONDS)
-        runs.append(sorted(times_ms))
-        late.append(late_ms)
+def _measure(plan: Plan, section: Section, benches: list[_Bench], rate: int) -> None:
+    for bench in benches:
+        bench.runs_ms, bench.late_ms, bench.redis_us = [], [], []
+    for repeat in range(plan.repeats + 1):  # the first warms up
+        seconds = _QUICK_SECONDS if plan.quick else _SECONDS
+        for bench in benches:
+            if not bench.failed:
+                _try(section, bench, rate, seconds if repeat else _WARM_UP_SECONDS)
+    for bench in benches:
+        if not bench.failed:
+            section.rows.append(_row(section, bench, rate))
+
+
+def _try(section: Section, bench: _Bench, rate: int, seconds: float) -> None:
+    """Who cannot keep up with a rate is out, and said to be."""
+    try:
+        bench.run(rate, seconds)
+    except Broken as error:
+        bench.failed = f"{bench.contestant.name}, {rate:,} mails/s: {error}"
+        section.failed.append(bench.failed)
+
+
+def _row(section: Section, bench: _Bench, rate: int) -> tuple[str, ...]:
+    name, runs = bench.contestant.name, bench.runs_ms[1:]
     together = sorted(time_ms for times_ms in runs for time_ms in times_ms)
+    prefix = f"latency.{rate}" if name == contestants.RELAY else f"latency.{name}.{rate}"
     cells = []
     for share in SHARES:
         single = [percentile(times_ms, share) for times_ms in runs]
         reading = Reading(percentile(together, share), min(single), max(single))
-        section.readings[f"latency.{rate}.p{share:g}"] = reading
+        section.readings[f"{prefix}.p{share:g}"] = reading
         cells.append(reading.text(2))
-    section.rows.append((f"{rate:,}", f"{len(together):,}", *cells, f"{together[-1]:.1f}", f"{max(late):.2f}"))
+    redis = Reading.of(bench.redis_us[1:]).text(0)
+    late = f"{max(bench.late_ms[1:]):.2f}"
+    return (f"{rate:,}", name, f"{len(together):,}", *cells, f"{together[-1]:.1f}", late, redis)
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

@@ -32,7 +32,7 @@ def run(plan: Plan) -> list[Section]:
     section = Section(
         "One stalled reader",
         f"10 KB messages to {sockets:,} sockets, one after the other, without and with one more that reads nothing.",
-        ("", "messages", "µs per delivery", "ms until all others have a message"),
+        ("", "messages", "µs per delivery", "µs of Redis per message", "ms until all others have a message"),
     )
     with Lab() as lab:
         relays = Relays(lab)
@@ -65,26 +65,27 @@ class _Bursts:
         self._sockets = sockets
         self._numbers = count(2)
 
-    def run(self, most: int, until: Callable[[], bool] = lambda: False) -> list[Meter]:
-        """Raises Broken when one of the others missed a message."""
-        meters: list[Meter] = []
+    def run(self, most: int, until: Callable[[], bool] = lambda: False) -> list[tuple[Meter, Meter]]:
+        """Of each burst the service's and Redis'. Raises Broken when one of the others missed a message."""
+        meters: list[tuple[Meter, Meter]] = []
         while len(meters) < most and not until():
             last = 0
             self._listeners.begin()
-            with Meter(self._relay.pid) as meter:
+            with Meter(self._relay.pid) as meter, Meter(self._relay.redis_pid) as redis:
                 for _ in range(_MESSAGES):
                     last = next(self._numbers)
                     self._relay.publish(_FRAME_BYTES, last)
                     self._listeners.wait_for_each()
             self._listeners.verify(each=_MESSAGES, last=last)
-            meters.append(meter)
+            meters.append((meter, redis))
         return meters
 
-    def row(self, name: str, most: int, until: Callable[[], bool] = lambda: False) -> tuple[str, str, str, str]:
+    def row(self, name: str, most: int, until: Callable[[], bool] = lambda: False) -> tuple[str, ...]:
         meters = self.run(most, until)
-        cpu = Reading.of([meter.cpu_ns / _MESSAGES / self._sockets / 1_000 for meter in meters])
-        wall = Reading.of([meter.wall_ns / _MESSAGES / 1_000_000 for meter in meters])
-        return name, f"{len(meters) * _MESSAGES}", cpu.text(2), wall.text(1)
+        cpu = Reading.of([meter.cpu_ns / _MESSAGES / self._sockets / 1_000 for meter, _ in meters])
+        redis = Reading.of([meter.cpu_ns / _MESSAGES / 1_000 for _, meter in meters])
+        wall = Reading.of([meter.wall_ns / _MESSAGES / 1_000_000 for meter, _ in meters])
+        return name, f"{len(meters) * _MESSAGES}", cpu.text(2), redis.text(0), wall.text(1)
 
 
 def _stall(stalled: socket.socket, port: int) -> None:

@@ -28,6 +28,7 @@ class Bare:
     """A process with the bare loop."""
 
     name = "bare send()"
+    redis_pid = 0
 
     def __init__(self, lab: Lab) -> None:
         self.port = free_port()

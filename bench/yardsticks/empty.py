@@ -14,8 +14,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bench.child import Lab, free_port
+from bench.posting import Door
 
-HEAD = "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+def door(port: int) -> Door:
+    """Where empty posts go."""
+    return Door(port, "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n")
 
 
 class Empty:

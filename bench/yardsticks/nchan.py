@@ -1,26 +1,32 @@
 """nginx with nchan, in C: one worker; a POST to a channel goes to all its WebSocket subscribers.
 
 The CPU time is the worker's. It takes the POST itself: its cost per message has an ingest in it (no key, no MIME),
-its cost per delivery has not. Handshakes have no key check, and a subscription inside the process only.
+its cost per delivery has not. Handshakes have no key check. Alone it keeps messages in its own memory and subscribes
+inside the process only; with a Redis it keeps them there, and other processes with that Redis give them out too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
-import shutil
+import time
 from pathlib import Path
 
+from bench import peers
 from bench.child import Broken, Lab, free_port
 from bench.mail import frame
+from bench.posting import Door
 from bench.wire import upgrade
+from tests.redis_server import RedisServer
 
 ALL = "all"
 LISTEN_TO_ALL = upgrade(f"/sub/{ALL}")
 LISTEN_TO_OWN = upgrade("/sub/a{index}")
+LISTEN_FROM_FIRST = upgrade(f"/all-of/{ALL}")
+_HEAD = "POST /pub/{to} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n"
+_CONNECTS_SECONDS = 20.0  # to its Redis; meanwhile it answers 503
 
-_MODULES = ("/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/share/nginx/modules")
-_MODULE = "ngx_nchan_module.so"
 _CONFIGURATION = """
 load_module {module};
 worker_processes 1;
@@ -37,14 +43,20 @@ http {{
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
   client_body_buffer_size 1m;
-  client_max_body_size 2m;
-  nchan_shared_memory_size 256m;
+  client_max_body_size 128m;
+  nchan_shared_memory_size 1024m;
   keepalive_requests 1000000;
+  {upstream}
   server {{
     listen 127.0.0.1:{port} backlog=4096;
-    location ~ /pub/(\\w+)$ {{ nchan_publisher; nchan_channel_id $1; nchan_message_buffer_length 1; }}
+    nchan_message_buffer_length {keep};
+    nchan_message_timeout 7d;
+    location ~ /pub/(\\w+)$ {{ nchan_publisher; nchan_channel_id $1; {redis_pass} }}
     location ~ /sub/(\\w+)$ {{
-      nchan_subscriber websocket; nchan_channel_id $1; nchan_subscriber_first_message newest;
+      nchan_subscriber websocket; nchan_channel_id $1; nchan_subscriber_first_message newest; {redis_pass}
+    }}
+    location ~ /all-of/(\\w+)$ {{
+      nchan_subscriber websocket; nchan_channel_id $1; nchan_subscriber_first_message oldest; {redis_pass}
     }}
   }}
 }}
@@ -53,45 +65,53 @@ http {{
 
 def missing() -> str:
     """Why there is no nchan here; "" = there is."""
-    if not shutil.which("nginx"):
-        return "not installed: no nginx (Debian: nginx-light libnginx-mod-nchan)"
-    if not _module():
-        return "not installed: nginx has no nchan module (Debian: libnginx-mod-nchan)"
-    return ""
+    return "" if all(peers.nchan()) else "no nginx with its module on this machine, nor in .peers/ (make peers)"
 
 
 class Nchan:
     """A process with nginx and nchan."""
 
-    name = "nchan"
-
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, redis: RedisServer | None = None, *, keep: int = 1) -> None:
+        """``keep``: messages of a channel."""
+        self.name = "nchan + Redis" if redis else "nchan"
         self.port = free_port()
-        folder = lab.folder / "nginx"
+        self.redis_pid = redis.pid if redis else 0
+        self.door = Door(self.port, _HEAD)
+        nginx, module = peers.nchan()
+        folder = lab.folder / f"nginx-{self.port}"
         folder.mkdir()
         configuration = folder / "nginx.conf"
-        text = _CONFIGURATION.format(module=_module(), folder=folder, port=self.port)
+        text = _CONFIGURATION.format(
+            module=module, folder=folder, port=self.port, keep=keep,
+            upstream=f"upstream store {{ nchan_redis_server {redis.url}; }}" if redis else "",
+            redis_pass="nchan_redis_pass store;" if redis else "",
+        )  # fmt: skip
         # As root nginx would drop to a user who may not enter the folder.
         configuration.write_text(f"user root;\n{text}" if os.geteuid() == 0 else text)
-        nginx = shutil.which("nginx") or "nginx"
         self.child = lab.start("nginx", [nginx, "-p", str(folder), "-c", str(configuration), "-e", "stderr"])
         self.child.ready_on(self.port)
         self._http = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        self.publish(100, 0)  # the master listens before there is a worker; who answers is the worker
+        self._publish_the_first()  # the master listens before there is a worker; who answers is the worker
         self.pid = _worker_of(self.child.pid)
 
     def publish(self, frame_bytes: int, number: int) -> None:
         """One message to all sockets that listen to ALL."""
-        self._http.request("POST", f"/pub/{ALL}", frame(frame_bytes, number), {"Content-Type": "text/plain"})
+        self._publish(ALL, frame(frame_bytes, number))
+
+    def _publish(self, channel: str, body: bytes) -> None:
+        self._http.request("POST", f"/pub/{channel}", body, {"Content-Type": "text/plain"})
         answer = self._http.getresponse()
         answer.read()
         if answer.status not in (201, 202):  # 201: somebody listens; 202: nobody yet
             raise Broken(f"nchan answered {answer.status}")
 
-
-def _module() -> str:
-    found = (Path(folder) / _MODULE for folder in _MODULES)
-    return next((str(path) for path in found if path.exists()), "")
+    def _publish_the_first(self) -> None:
+        until = time.monotonic() + _CONNECTS_SECONDS
+        while time.monotonic() < until:
+            with contextlib.suppress(Broken):
+                return self._publish("first", frame(100, 0))
+            time.sleep(0.05)
+        return self._publish("first", frame(100, 0))
 
 
 def _worker_of(master_pid: int) -> int:

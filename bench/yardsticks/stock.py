@@ -23,6 +23,7 @@ from starlette.websockets import WebSocket
 from bench.child import Lab, free_port
 from bench.mail import frame
 from bench.wire import upgrade
+from tests.redis_server import RedisServer
 
 ALL = "all"
 LISTEN_TO_ALL = upgrade(f"/listen/{ALL}")
@@ -34,10 +35,11 @@ class Stock:
 
     name = "stock Starlette"
 
-    def __init__(self, lab: Lab, redis_url: str) -> None:
+    def __init__(self, lab: Lab, server: RedisServer) -> None:
         self.port = free_port()
-        self._publisher = redis.Redis.from_url(redis_url)
-        self.child = lab.python("bench.yardsticks.stock", str(self.port), redis_url)
+        self.redis_pid = server.pid
+        self._publisher = redis.Redis.from_url(server.url)
+        self.child = lab.python("bench.yardsticks.stock", str(self.port), server.url)
         self.child.ready_on(self.port)
 
     @property

@@ -20,6 +20,7 @@ TARGETS = [
     "format",
     "dist",
     "bench",
+    "peers",
     "chaos",
     "lock",
     "changes",
