@@ -99,8 +99,8 @@ def flags(inbox: str) -> str:
 
 
 def starred(inbox: str) -> str:
-    """Hash: rows of starred messages, which outlive their letters; ``<_id> <account>`` -> ``<bytes> <row>``, where the
-    bytes are of the copy that :func:`starred_letter` names. Of version 0.2: the message JSON itself."""
+    """Hash: rows of starred messages, which outlive their letters; ``<_id> <account>`` -> row. Of version 0.2: the
+    message JSON itself."""
     return f"{PREFIX}{{{inbox}}}:starred"
 
 

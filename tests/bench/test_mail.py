@@ -10,6 +10,7 @@ import pytest
 
 from bench.mail import MAILS, Mail, text
 from relay import message, mime
+from tests import sealed
 
 
 def message_json(mail: bytes) -> bytes:
@@ -19,7 +20,7 @@ def message_json(mail: bytes) -> bytes:
         headers=parsed.headers, text=parsed.text, html=parsed.html, attachments=parsed.attachments,
         links=parsed.links,
     )  # fmt: skip
-    return message.for_inbox(message.encode(shape), "reader@mail.test")
+    return sealed.message_json(message.encode(shape), "reader@mail.test")
 
 
 def deflated(data: bytes, level: int = 6) -> float:
