@@ -4,7 +4,8 @@
 A mail is kept as two values, both *sealed* in the same way: the row of its inbox's index, which has what lists show,
 and the letter, which has everything. A sealed value is, with its numbers in network byte order:
 
-    1 byte   form: 1 = the members are plain, 2 = they are deflated
+    1 byte   form: 1 = the members are plain, 2 = they are deflated, 3 = there are none, because they would make
+             the row too large: see the letter
     2 bytes  length of the head
     4 bytes  length of the members, inflated
     head     JSON members that name the recipient: "inbox":"…","originalInbox":"…","domain":"…",
@@ -29,7 +30,7 @@ from isal.igzip_lib import IsalError
 
 from relay.address import domain_of
 
-_PLAIN, _DEFLATED = 1, 2
+_PLAIN, _DEFLATED, _IN_LETTER = 1, 2, 3
 _HEADER = struct.Struct("!BHI")
 _OLD_FORM = b"{"
 _ID = b'{"_id":"'
@@ -38,6 +39,8 @@ _LEVEL = 2
 _LEAST_BYTES = 400  # what is smaller does not become small enough to be worth it
 _SYNC_FLUSH_END = b"\x00\x00\xff\xff"  # RFC 7692 section 7.2.1 leaves it out
 _EMPTY_BLOCK = b"\x00"  # the first byte of an empty stored block, which the receiver completes
+# Scripts read rows, and each byte of them costs Redis' time. Some 600 recipients or links make a larger one.
+_MAX_ROW_BYTES = 32 * 1024
 _LARGEST_STORED = 65_535  # RFC 1951 section 3.2.4
 
 # Of a row in the index: owner (account), epoch, bytes of row and letter, and the sealed row. Their order is that of
@@ -90,7 +93,13 @@ def head(inbox: str, original_inbox: str = "") -> bytes:
 def row(members: Mapping[str, Any], octets: int) -> Members:
     """What a row has of the members of a message JSON. ``octets``: see :func:`octets`."""
     shown = {name: value for name, value in members.items() if name not in BODIES}
-    return Members.seal(orjson.dumps(shown | {"octets": octets}))
+    sealed = Members.seal(orjson.dumps(shown | {"octets": octets}))
+    return sealed if len(sealed.stored) <= _MAX_ROW_BYTES else Members(_IN_LETTER, b"", 0)
+
+
+def is_in_letter(row: bytes) -> bool:
+    """Whether what lists show has to be read from the letter."""
+    return row[:1] == b"%c" % _IN_LETTER
 
 
 def octets(raw: bytes) -> int:
@@ -116,7 +125,7 @@ class Sealed(NamedTuple):
         except struct.error as exc:
             raise BadLetter("cut off") from exc
         start = _HEADER.size + head_bytes
-        if form not in (_PLAIN, _DEFLATED) or len(value) < start:
+        if form not in (_PLAIN, _DEFLATED, _IN_LETTER) or len(value) < start:
             raise BadLetter(f"form {form}")
         return cls(form, head_bytes + members_bytes, value[_HEADER.size : start], value[start:])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +26,7 @@ _PAGE_BYTES = 256 * 1024  # of rows, and one more: longer than a few ms nobody e
 _PAGE_MESSAGES = 100  # of one inbox alone
 _SHARED_MESSAGES = 8  # of each of many
 _INBOXES_AT_ONCE = 16
+_THREAD_BYTES = 64 * 1024  # a larger value is read in a thread; it is a letter
 
 Place = tuple[int, int]  # ms and seq; what is later is newer
 
@@ -118,7 +120,7 @@ class NewestFirst:
         scripts_of = [*map(self._page, letters), *map(self._copies, copies)]
         replies = await self._inboxes.run_all(self._account_id, scripts_of)
         for reader, page in zip(letters, replies, strict=False):
-            self._put(reader, page)
+            await self._put(reader, page)
         for reader, found in zip(copies, replies[len(letters) :], strict=True):
             await self._put_copies(reader, found)
         for reader in readers:
@@ -132,12 +134,16 @@ class NewestFirst:
         some = reader.copies[: -self._page_messages - 1 : -1]
         return ScriptOf(scripts.COPIES, reader.address, (_PAGE_BYTES, *some))
 
-    def _put(self, reader: _InboxReader, page: Any) -> None:
+    async def _put(self, reader: _InboxReader, page: Any) -> None:
         """Takes the reply of scripts.PAGE."""
         at, ids, rows, marks, saved, gone = page
         reader.at = at.decode()
         for message_id, row, flags, starred in zip(ids, rows, marks, saved, strict=True):
-            self._add(reader, message_id.decode(), row, flags, self._account_id if starred == b"1" else None)
+            text = message_id.decode()
+            if layout.is_in_letter(row):
+                place = MessageId.parse(text).place
+                row = await self._value("GET", keys.letter(reader.address, place)) or row  # noqa: PLW2901
+            await self._add(reader, text, row, flags, self._account_id if starred == b"1" else None)
         reader.copies = self._asked_for(gone)
 
     def _asked_for(self, ids: Iterable[bytes]) -> list[str]:
@@ -153,21 +159,29 @@ class NewestFirst:
         ids = [reader.copies.pop() for _ in found]
         for message_id, (row, flags, starred) in zip(ids, found, strict=True):
             if starred:
-                whole = row or await self._large_copy(reader.address, message_id)
-                self._add(reader, message_id, whole, flags, self._account_id)
+                field = f"{message_id} {self._account_id}"
+                whole = row or await self._value("HGET", keys.starred(reader.address), field) or b""
+                if layout.is_in_letter(whole):
+                    whole = await self._value("GET", keys.starred_letter(reader.address, field)) or whole
+                await self._add(reader, message_id, whole, flags, self._account_id)
             else:
                 self._messages_left -= 1
 
-    async def _large_copy(self, inbox: str, message_id: str) -> bytes:
-        """A row that is too large for a script."""
-        [row] = await self._inboxes.ask(("HGET", keys.starred(inbox), f"{message_id} {self._account_id}"))
-        return row or b""
+    async def _value(self, *command: str) -> bytes | None:
+        """Of a row that is too large for a script, or lies in its letter."""
+        [value] = await self._inboxes.ask(command)
+        return value  # type: ignore[no-any-return]
 
-    def _add(self, reader: _InboxReader, message_id: str, row: bytes, flags: bytes, saved_by: str | None) -> None:
+    async def _add(
+        self, reader: _InboxReader, message_id: str, row: bytes, flags: bytes, saved_by: str | None
+    ) -> None:
         self._messages_left -= 1
         self._bytes_left -= len(row)
         try:
-            shown = layout.shown(row, message_id)
+            large = len(row) > _THREAD_BYTES
+            shown = (
+                await asyncio.to_thread(layout.shown, row, message_id) if large else layout.shown(row, message_id)
+            )
         except BadLetter as exc:  # it hides no other
             log.warning("mailbox.bad_row", inbox=reader.address, message=message_id, error=str(exc))
             return
