@@ -227,6 +227,8 @@ class OldestFirst:
         """Whether an inbox has got more since its floor than is kept, by number."""
         top = (await self._letterbox.tops([inbox]))[inbox]
         floor = await self._letterbox.floor(inbox, top.last) if top else None
+        # Asked once more: a message that came between the two has moved the floor.
+        top = (await self._letterbox.tops([inbox]))[inbox]
         return top is not None and floor is not None and self._is_full(floor, top)
 
     def _is_full(self, floor: Floor, top: Top) -> bool:

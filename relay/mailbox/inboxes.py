@@ -118,7 +118,7 @@ class Inboxes:
         inboxes = await self._reserved(account_id, [member.decode() for member in members])
         names = sorted(name.decode() for name in domains)
         rows = await self.ask(*(("HMGET", keys.domain(name), "owner", "since") for name in names)) if names else []
-        whole = True
+        whole = len(members) <= INBOXES
         for name, (owner, since) in zip(names, rows, strict=True):
             if (owner or b"").decode() == account_id:
                 found = await self._mine_of(account_id, name, int(since or 0))
