@@ -1,6 +1,6 @@
 -- Publishes one message to one inbox, or says why nobody may have it. One atomic step: did it come before -> is the
 -- inbox anybody's -> number the message -> keep its letter and its row -> ring the doorbell.
--- include: letters/sweep, letters/behind
+-- include: letters/sweep
 --
 -- KEYS  1 address hash, 2 meta hash, 3 index, 4 what this event was stored as, 5 what names of letters begin with,
 --       6 the letter, if it was brought beside, 7 letterbox of version 0.2, 8 ids of its letters (all with hash tag
@@ -55,7 +55,10 @@ if lineage then
   if links[2] > links[4] then redis.call('SET', old_was_here, '1', 'EX', DAY_SECONDS) end
   for_both = redis.call('EXISTS', old_was_here) == 1
 end
-if is_behind(meta) then return without_letter({3, '', ''}) end -- those came before this one
+local known = redis.call('HMGET', meta, 'epoch', 'seq', 'ms', 'mark', 'indexed', 'letters', 'bytes', 'oldest')
+local epoch, seq, ms, known_mark = known[1], tonumber(known[2] or '0'), tonumber(known[3] or '0'), known[4]
+local kept_letters, kept_bytes, oldest = tonumber(known[6] or '0'), tonumber(known[7] or '0'), tonumber(known[8] or '0')
+if seq > tonumber(known[5] or '0') then return without_letter({3, '', ''}) end -- those came before this one
 if for_both and for_old == '' then return without_letter({5, '', ''}) end
 if letter == '' and redis.call('EXISTS', beside) == 0 then return {4, '', ''} end
 
@@ -66,7 +69,7 @@ if lineage then mark = redis.call('GET', lineage) else mark = redis.call('CLUSTE
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local epoch, seq, ms, known_mark = unpack(redis.call('HMGET', meta, 'epoch', 'seq', 'ms', 'mark'))
+local kept_ms = keep_seconds * 1000
 if not epoch then
   epoch, seq, ms = fresh_epoch, 0, 0
   -- Rows of a lost epoch: nobody can resume them, and their ids could clash.
@@ -75,15 +78,16 @@ if not epoch then
 elseif mark and known_mark and mark ~= known_mark then
   epoch = fresh_epoch
 end
-seq = tonumber(seq) + 1
-ms = math.max(now, tonumber(ms)) -- stream ids must rise although clocks may step back
+seq = seq + 1
+ms = math.max(now, ms) -- stream ids must rise although clocks may step back
 local entry = string.format('%.0f-%.0f', ms, seq)
 local place = epoch .. '-' .. entry
 local id = inbox_tag .. place
-local kept_ms = keep_seconds * 1000
 
 local number, kept_until = string.format('%.0f', seq), string.format('%.0f', kept_ms)
-redis.call('HSET', meta, 'epoch', epoch, 'seq', number, 'indexed', number, 'ms', string.format('%.0f', ms))
+local at = string.format('%.0f', ms)
+redis.call('HSET', meta, 'epoch', epoch, 'seq', number, 'indexed', number, 'ms', at, 'letters', kept_letters + 1,
+  'bytes', string.format('%.0f', kept_bytes + bytes))
 if mark and mark ~= known_mark then redis.call('HSET', meta, 'mark', mark) end
 -- The counter outlives the letters, so that a listener who comes back late learns that it missed something.
 redis.call('PEXPIRE', meta, string.format('%.0f', math.max(kept_ms * 4, 30 * 86400 * 1000)))
@@ -94,14 +98,18 @@ else
   redis.call('PSETEX', letters .. place, kept_until, letter)
 end
 redis.call('XADD', index, entry, 'o', owner, 'e', epoch, 'b', bytes, 'r', shown)
-count(meta, accounts, owner, 1, bytes)
-local oldest = sweep(index, letters, meta, accounts, now - kept_ms, keep_messages, SWEPT_AT_ONCE)
+count_account(accounts, owner, 1, bytes)
+-- The hash of the inbox has the time of the oldest row, or an earlier one: as a rule nothing has to be looked for.
+if kept_letters == 0 or kept_letters >= keep_messages or oldest < now - kept_ms then
+  oldest = sweep(index, letters, meta, accounts, now - kept_ms, keep_messages, SWEPT_AT_ONCE)
+  redis.call('HSET', meta, 'oldest', string.format('%.0f', oldest))
+  if due then redis.call('ZADD', due, string.format('%.0f', oldest + kept_ms + 1), inbox) end
+end
 if retry_seconds > 0 then redis.call('SET', event, id, 'EX', retry_seconds) end
 if domain_inboxes then
-  redis.call('ZADD', domain_inboxes, string.format('%.0f', ms), inbox)
+  redis.call('ZADD', domain_inboxes, at, inbox)
   redis.call('ZREMRANGEBYSCORE', domain_inboxes, '-inf', string.format('%.0f', now - kept_ms))
-  redis.call('PEXPIRE', domain_inboxes, string.format('%.0f', kept_ms))
-  redis.call('ZADD', due, string.format('%.0f', (oldest or now) + kept_ms + 1), inbox)
+  redis.call('PEXPIRE', domain_inboxes, kept_until)
 end
 
 -- Processes of version 0.2 do not know this bell, and pass it over.
