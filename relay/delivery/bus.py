@@ -23,14 +23,14 @@ from relay.delivery import doorbells
 from relay.delivery.doorbells import Confirmed, LinkEvent
 from relay.errors import Unavailable
 from relay.letters.layout import Sealed
-from relay.letters.version_0_2 import adopt
+from relay.letters.version_0_2 import adopt, look_around
 from relay.message import Kept
 from relay.store import Script, Store, keys
 
 _PUBLISH = Script.load("delivery/lua/publish.lua")
 # What a script is given, it hashes byte by byte, several times. A larger letter is brought beside it, and each node
 # reads it from the letterbox: Redis also cuts off every subscriber for whom 32 MB of pub/sub output wait.
-_INLINE_BYTES = 16 * 1024
+_INLINE_BYTES = 8 * 1024
 _BESIDE_MS = 60_000  # for which a letter is kept that was brought, but not published
 _ALONE_BYTES = 256 * 1024  # what is larger takes a connection of its own, so that small mail need not wait for it
 
@@ -189,7 +189,7 @@ class Bus:
         arguments = (
             *(inbox, domain_owner, of.tag, self._fresh_epoch(), *self._keep, *of.channels),
             *(event.retry_seconds if event else 0, "" if self._store.clustered else keys.ACCOUNT_KEPT),
-            *(len(mail.row) + len(mail.letter), mail.row, keys.CONTROL, keys.FORM, old_form),
+            *(len(mail.row) + len(mail.letter), mail.row, old_form),
             mail.letter if inline else b"",
         )
         if inline:
@@ -228,6 +228,10 @@ class Bus:
         self._epochs += 1
         return f"{self._epochs & 0xFFFFFF:06x}"
 
+    async def look_around(self) -> None:
+        """Sees whether processes of version 0.2 are there, see letters/version_0_2.py."""
+        await look_around(self._store)
+
     async def ring(self, channel: str, payload: bytes) -> None:
         """Sends a probe over the way that doorbells take; who follows the channel receives its Echo."""
         await self.announce(channel, payload)
@@ -240,6 +244,7 @@ class Bus:
     async def link(self) -> Link:
         """A new, not yet connected, link to the doorbells."""
         await self._store.forget_idle_connections()
+        await look_around(self._store)
         return Link(self._store)
 
 

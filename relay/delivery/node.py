@@ -200,6 +200,7 @@ class Node:
                 pass
             self._bus.doubted.clear()
             await self._recovery.restore()
+            await self._bus.look_around()
             now_ms = await self._letterbox.now_ms()
             self._heard.clear()
             await self._bus.ring(self._probe_channel, b"%d" % now_ms)

@@ -20,9 +20,21 @@ from relay.store import Script, Store, keys
 
 _ADOPT = Script.load("letters/lua/adopt.lua")
 _ADOPTED = Script.load("letters/lua/adopted.lua")
-BOTH_FORMS_SECONDS = 24 * 3600  # after the last mail that version 0.2 has kept; publish.lua has the same number
+BOTH_FORMS_SECONDS = 24 * 3600  # after version 0.2 was seen last, or kept its last mail
 _THREAD_BYTES = 128 * 1024
 _HEAD = ("_id", "inbox", "originalInbox", "domain")
+
+
+async def look_around(store: Store) -> None:
+    """Notes when processes of version 0.2 are there: mail is kept as they want it from now on. Raises Unavailable.
+
+    All processes follow one channel, and those of this version another. The nodes of a cluster do not know all links.
+    """
+    if store.clustered:
+        return
+    [(_, everybody, _, ours)] = await store.ask(("PUBSUB", "NUMSUB", keys.CONTROL, keys.FORM))
+    if int(everybody) > int(ours):
+        await store.ask(("SET", keys.OLD_FORM, 1, "EX", BOTH_FORMS_SECONDS))
 
 
 async def adopt(store: Store, inbox: str, *, keep_seconds: int) -> None:

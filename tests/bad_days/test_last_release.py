@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -38,11 +37,12 @@ def declare(folder: Path) -> None:
 
 
 async def rolling(server: RedisServer, folder: Path, before: list[str], after: str) -> Tally:
-    """Processes run the programs ``before``; then one after the other is replaced by ``after``, under load."""
+    """Processes run the programs ``before``, started in this order; then one after the other is replaced by ``after``, under load."""
     declare(folder)
     async with AsyncExitStack() as running:
-        starting = (Service.start(server.url, folder, program=program) for program in before)
-        services = [running.enter_context(service) for service in await asyncio.gather(*starting)]
+        services = [
+            running.enter_context(await Service.start(server.url, folder, program=program)) for program in before
+        ]
         poster = await running.enter_async_context(Poster(services[0].url, *_ADDRESSES, pause_seconds=0.01))
         waits = Waits(hurry=50)
         followers = [
@@ -77,7 +77,7 @@ async def test_forward_under_load(server: RedisServer, tmp_path: Path, last_rele
 
 
 async def test_back_under_load(server: RedisServer, tmp_path: Path, last_release: str) -> None:
-    tally = await rolling(server, tmp_path, [_NOW, last_release], last_release)
+    tally = await rolling(server, tmp_path, [last_release, _NOW], last_release)
     assert (tally.lost, tally.repeated, tally.gaps) == (0, 0, 0)
 
 

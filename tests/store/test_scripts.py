@@ -103,8 +103,6 @@ PUBLISH = [
     "kept:%s",
     9,
     b"row",
-    "control",
-    "form",
 ]
 QUEUE = ["queue", "queue:bytes", "queue:1"]
 Call = tuple[list[str], list[Any], Any]
@@ -220,7 +218,7 @@ async def test_the_scripts_of_an_inbox_one_after_the_other(opened: Store) -> Non
         await opened.ask(("SET", beside, b"letter"))
         arguments = (box, "", tag, "abcdef", 10, 60, "bell", "bell of x", 0, keys.ACCOUNT_KEPT, 9, b"row")
         outcome, message_id, owner, listening, old = await run(
-            "delivery/lua/publish.lua", *arguments, "control", "form", "", letter, names=published
+            "delivery/lua/publish.lua", *arguments, "", letter, names=published
         )
         assert (outcome, owner, listening, old) == (1, b"ann", 0, 0)
         ids.append(message_id.decode())

@@ -12,10 +12,9 @@
 --       4 fresh epoch             10 counts of accounts, as of letters/count.lua
 --       5 messages kept           11 bytes of row and letter
 --       6 seconds kept            12 row
---      13 channel that all processes follow, 14 channel that those follow that know this form
---      15 the message JSON without _id, for version 0.2; "" = it was not here for a day, as far as is known
---      16 letter; "" = it was brought beside
--- Returns {1, _id, owner, processes that listen (on a cluster, of those linked to this node), 1 = 15 is wanted},
+--      13 the message JSON without _id, for version 0.2; "" = it was not here for a day, as far as is known
+--      14 letter; "" = it was brought beside
+-- Returns {1, _id, owner, processes that listen (on a cluster, of those linked to this node), 1 = 13 is wanted},
 --         {2, _id it was stored under before, owner}, {0, reason, owner}, or before anything is changed
 --         {3, "", ""}: letters of version 0.2 are to be put into the index, {4, "", ""}: the letter beside is gone,
 --         {5, "", ""}: version 0.2 was here within a day, and the JSON for it was not brought.
@@ -25,9 +24,8 @@ local lineage, domain_inboxes, due, old_was_here = KEYS[9], KEYS[10], KEYS[11], 
 local inbox, domain_owner, inbox_tag, fresh_epoch = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local keep_messages, keep_seconds = tonumber(ARGV[5]), tonumber(ARGV[6])
 local inbox_channel, domain_channel, retry_seconds = ARGV[7], ARGV[8], tonumber(ARGV[9])
-local accounts, bytes, shown, everybody, knows_form = ARGV[10], ARGV[11], ARGV[12], ARGV[13], ARGV[14]
-local for_old, letter = ARGV[15], ARGV[16]
-local SWEPT_AT_ONCE, OLD_INLINE_BYTES, DAY_SECONDS = 20, 65536, 86400
+local accounts, bytes, shown, for_old, letter = ARGV[10], ARGV[11], ARGV[12], ARGV[13], ARGV[14]
+local SWEPT_AT_ONCE, OLD_INLINE_BYTES = 20, 65536
 
 -- What was brought for nothing must not wait for its end: a sender may bring a lot of it.
 local function without_letter(reply)
@@ -50,11 +48,7 @@ else
 end
 -- Who goes back to that version within a day shall find all mail there.
 local for_both = for_old ~= ''
-if lineage then
-  local links = redis.call('PUBSUB', 'NUMSUB', everybody, knows_form)
-  if links[2] > links[4] then redis.call('SET', old_was_here, '1', 'EX', DAY_SECONDS) end
-  for_both = redis.call('EXISTS', old_was_here) == 1
-end
+if lineage then for_both = redis.call('EXISTS', old_was_here) == 1 end
 local known = redis.call('HMGET', meta, 'epoch', 'seq', 'ms', 'mark', 'indexed', 'letters', 'bytes', 'oldest')
 local epoch, seq, ms, known_mark = known[1], tonumber(known[2] or '0'), tonumber(known[3] or '0'), known[4]
 local kept_letters, kept_bytes, oldest = tonumber(known[6] or '0'), tonumber(known[7] or '0'), tonumber(known[8] or '0')
