@@ -37,7 +37,7 @@ def declare(folder: Path) -> None:
 
 
 async def rolling(server: RedisServer, folder: Path, before: list[str], after: str) -> Tally:
-    """Processes run the programs ``before``, started in this order; then one after the other is replaced by ``after``, under load."""
+    """Processes run the programs ``before``, started in this order; one after the other is replaced by ``after``."""
     declare(folder)
     async with AsyncExitStack() as running:
         services = [
