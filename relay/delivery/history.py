@@ -134,7 +134,9 @@ class OldestFirst:
             await self._read([shelf])
         self._queue(shelf)
         if letter is not None:
-            return Letter.of(entry.owner, shelf.inbox, entry.id, letter)
+            found = Letter.of(entry.owner, shelf.inbox, entry.id, letter)
+            await found.prepare()
+            return found
         if await self._were_deleted(shelf.inbox, entry.id, reached.id.seq, itself=True):
             return None
         return Gap(shelf.inbox, before, None, await self._why(shelf.inbox, "trimmed"), reached=reached.id)

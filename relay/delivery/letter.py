@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
@@ -10,6 +11,7 @@ from relay.errors import Close
 from relay.letters.layout import Sealed, json_bytes
 from relay.message_id import MessageId
 
+_THREAD_BYTES = 256 * 1024  # what takes a ms to inflate
 _JSON = "json"  # the name among the variants
 
 
@@ -37,9 +39,10 @@ class Letter:
             made = self.variants[_JSON] = self.sealed.json(str(self.id))
         return made
 
-    def inflate(self) -> None:
-        """Makes :attr:`frame` now; of a large message in a thread."""
-        assert self.frame  # noqa: S101
+    async def prepare(self) -> None:
+        """Makes :attr:`frame` of a large message, in a thread: whoever delivers it would hold up all sockets."""
+        if self.size_bytes > _THREAD_BYTES:
+            await asyncio.to_thread(getattr, self, "frame")
 
 
 GapReason = Literal["expired", "trimmed", "epoch"]

@@ -38,7 +38,6 @@ log = structlog.get_logger()
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0  # posts succeed again before the link is back, and live mail waits for it
-_THREAD_BYTES = 256 * 1024  # a larger message is inflated in a thread: 1 ms, and all sockets would wait
 _ECHO_SECONDS = 5.0  # a link over which nothing comes for so long after a probe is dead
 
 
@@ -264,8 +263,7 @@ class Node:
             await self._catch_up.fill(doorbell.inbox, before=doorbell.id)
             return 0
         letter = Letter.of(doorbell.owner, doorbell.inbox, doorbell.id, sealed)
-        if letter.size_bytes > _THREAD_BYTES:
-            await asyncio.to_thread(letter.inflate)
+        await letter.prepare()
         self._positions.advance(doorbell.inbox, doorbell.id)
         handed = self.hub.deliver(letter)
         self._metrics.delivered.inc(handed.sockets)
