@@ -76,6 +76,7 @@ async def age(relay: Relay, inbox: str, *, seconds: int) -> None:
         ms, seq = map(int, entry.split(b"-"))
         letter = keys.letter(inbox, f"{fields[3].decode()}-{entry.decode()}")
         await store.ask(("XADD", keys.index(inbox), f"{ms - seconds * 1000}-{seq}", *fields), ("DEL", letter))
+    await store.ask(("HINCRBY", keys.meta(inbox), "oldest", -seconds * 1000))
 
 
 def frame_0_2(number: int, text: str, epoch: str = "abcdef") -> tuple[str, bytes]:
