@@ -37,6 +37,9 @@ _ID = b'{"_id":"'
 # isal at level 2 makes mail as small as zlib at level 6, in a third to an eighth of its time.
 _LEVEL = 2
 _LEAST_BYTES = 400  # what is smaller does not become small enough to be worth it
+# Base64 keeps three quarters of its size, and takes ten times as long as text to inflate at every process. So samples
+# tell whether most of a large mail is of that kind.
+_SAMPLED_FROM_BYTES, _SAMPLE_BYTES, _SAMPLES, _WORTH_IT = 256 * 1024, 8 * 1024, 8, 0.7
 _SYNC_FLUSH_END = b"\x00\x00\xff\xff"  # RFC 7692 section 7.2.1 leaves it out
 _EMPTY_BLOCK = b"\x00"  # the first byte of an empty stored block, which the receiver completes
 # Scripts read rows, and each byte of them costs Redis' time. Some 600 recipients or links make a larger one.
@@ -68,10 +71,9 @@ class Members(NamedTuple):
     def seal(cls, text: bytes, *, least_bytes: int = _LEAST_BYTES) -> Members:
         """``text`` is a JSON object, of which the first brace is left out; deflated from ``least_bytes`` on."""
         members = text[1:]
-        if len(members) < least_bytes:
+        if len(members) < least_bytes or not _shrinks(members):
             return cls(_PLAIN, members, len(members))
-        compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -15)
-        stored: bytes = compressor.compress(members) + compressor.flush(isal_zlib.Z_SYNC_FLUSH)
+        stored = _deflate(members)
         if len(stored) >= len(members):
             return cls(_PLAIN, members, len(members))
         return cls(_DEFLATED, stored, len(members))
@@ -79,6 +81,20 @@ class Members(NamedTuple):
     def to(self, head: bytes) -> bytes:
         """The sealed value for the recipient that ``head`` names, see :func:`head`."""
         return b"%b%b%b" % (_HEADER.pack(self.form, len(head), self.size_bytes), head, self.stored)
+
+
+def _deflate(text: bytes) -> bytes:
+    compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -15)
+    return bytes(compressor.compress(text) + compressor.flush(isal_zlib.Z_SYNC_FLUSH))
+
+
+def _shrinks(text: bytes) -> bool:
+    """Whether it is worth to deflate all of it."""
+    if len(text) < _SAMPLED_FROM_BYTES:
+        return True
+    step = len(text) // _SAMPLES
+    sample = b"".join(text[at : at + _SAMPLE_BYTES] for at in range(0, len(text) - step + 1, step))
+    return len(_deflate(sample)) < _WORTH_IT * len(sample)
 
 
 def head(inbox: str, original_inbox: str = "") -> bytes:

@@ -3,6 +3,7 @@ the worst messages that can be stored."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 _FEW, _MANY = 20, 1000
 _FEW_SECONDS, _MANY_SECONDS = 0.005, 0.025
-_TRIES = 5  # the best counts: on a machine that has other work, a script waits for the processor like others
+_TRIES = 5  # one has to do: on a machine that has other work, a script waits for the processor like others
 _LINKS = 60
 _SOME = 300  # letters that are thrown away: more than a script does in one step
 
@@ -55,10 +56,13 @@ class Meter:
     row: Any = None
     letter: Any = None
 
-    async def seconds(self, question: Question) -> tuple[float, float]:
-        """What all scripts of a question take, and the longest of them; each the best of some tries."""
-        sums, longest = zip(*[await self._once(question) for _ in range(_TRIES)], strict=True)
-        return min(sums), min(longest)
+    async def takes(self, question: Question, *, at_most: float = math.inf, longest: float = _FEW_SECONDS) -> bool:
+        """Whether all scripts of a question, and the longest of them, take no more than so many seconds."""
+        for _ in range(_TRIES):
+            spent, most = await self._once(question)
+            if spent < at_most and most < longest:
+                return True
+        return False
 
     async def _once(self, question: Question) -> tuple[float, float]:
         self.client.slowlog_reset()
@@ -132,11 +136,8 @@ async def test_lists_of_newsletters(empty_redis_url: str, client: redis.Redis, t
     async with harness.relay(empty_redis_url, tmp_path) as relay:
         meter, ids = await full(relay, client, newsletter())
         for path in (f"/api/addresses/{ADDRESS}/messages", "/api/inbox"):
-            few, _ = await meter.seconds(meter.get(path, limit=_FEW))
-            many, longest = await meter.seconds(meter.get(path, limit=_MANY))
-            assert few < _FEW_SECONDS
-            assert many < _MANY_SECONDS
-            assert longest < _FEW_SECONDS
+            assert await meter.takes(meter.get(path, limit=_FEW), at_most=_FEW_SECONDS)
+            assert await meter.takes(meter.get(path, limit=_MANY), at_most=_MANY_SECONDS)
         shown = await meter.get(f"/api/addresses/{ADDRESS}/messages", limit=1)()
         assert len(shown[0]["links"]) == _LINKS
         assert len(ids) == _MANY
@@ -147,8 +148,7 @@ async def test_lists_of_monsters(empty_redis_url: str, client: redis.Redis, tmp_
     async with harness.relay(empty_redis_url, tmp_path) as relay:
         meter, ids = await full(relay, client, monster())
         for path in (f"/api/addresses/{ADDRESS}/messages", "/api/inbox"):
-            _, longest = await meter.seconds(meter.get(path, limit=_FEW))
-            assert longest < _FEW_SECONDS
+            assert await meter.takes(meter.get(path, limit=_FEW))
         [shown] = await meter.get(f"/api/addresses/{ADDRESS}/messages", limit=1)()
         assert (len(shown["links"]), len(shown["to"])) == (1000, 1000)
         assert len(ids) == _MANY
@@ -180,10 +180,9 @@ async def test_every_other_script(
             "usage": lambda: of_cluster.usage(ACCOUNT),
         }
         for name, question in questions.items():
-            _, longest = await meter.seconds(question)
-            assert longest < _FEW_SECONDS, name
+            assert await meter.takes(question), name
         usage = relay.process.service.mailbox.usage
-        assert (await usage(ACCOUNT)).letters == _MANY - _TRIES
+        assert (await usage(ACCOUNT)).letters == 100 + len(list(left))
 
 
 @pytest.mark.parametrize("mail", [newsletter, monster])
@@ -203,6 +202,5 @@ async def test_throwing_all_away(
             await meter.change("POST", f"/api/addresses/{ADDRESS}")()  # a claim, of what is empty
 
         for question in (delete_all, release):
-            _, longest = await meter.seconds(question)
-            assert longest < _FEW_SECONDS, question
+            assert await meter.takes(question), question
         assert client.hgetall(keys.ACCOUNT_KEPT % ACCOUNT) == {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import random
 import re
 import zlib
 from pathlib import Path
@@ -70,6 +72,18 @@ def test_what_would_not_become_smaller_is_plain() -> None:
     for json in (b'{"x":"short"}', b'{"x":"' + bytes(range(32, 34)) * 10 + b'"}'):
         sealed = Sealed.parse(Members.seal(json).to(HEAD))
         assert (sealed.form, sealed.deflated(ID)) == (1, None)
+
+
+@pytest.mark.parametrize(("text_share", "form"), [(0.0, 1), (0.5, 2)])
+def test_a_large_letter_is_deflated_when_it_becomes_much_smaller(text_share: float, form: int) -> None:
+    """Base64 does not: to inflate it at every process costs more than the quarter that it would save."""
+    size = 400_000
+    file = base64.b64encode(random.Random(1).randbytes(int(size * 0.75 * (1 - text_share))))
+    text = (TEXT * (size // len(TEXT) + 1))[: int(size * text_share)]
+    members = orjson.dumps({"raw": file.decode(), "text": text})
+    value = Members.seal(members)
+    assert value.form == form
+    assert Sealed.parse(value.to(HEAD)).json(ID).endswith(members[1:])
 
 
 def test_rows_show_no_bodies_and_nothing_of_ours() -> None:

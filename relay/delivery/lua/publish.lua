@@ -46,20 +46,22 @@ else
   owner = domain_owner
   if owner == '' then return without_letter({0, 'not reserved', ''}) end
 end
--- Who goes back to that version within a day shall find all mail there.
-local for_both = for_old ~= ''
-if lineage then for_both = redis.call('EXISTS', old_was_here) == 1 end
+-- A Redis that was promoted, or that came back from a snapshot, may lack letters that were answered 200, and would
+-- give their numbers to others. Its mark (store/lineage.py; on a cluster the node) tells, and another epoch begins.
+-- Who goes back to version 0.2 within a day shall find all mail there.
+local mark, for_both
+if lineage then
+  local found = redis.call('MGET', lineage, old_was_here)
+  mark, for_both = found[1], found[2] and true
+else
+  mark, for_both = redis.call('CLUSTER', 'MYID'), for_old ~= ''
+end
 local known = redis.call('HMGET', meta, 'epoch', 'seq', 'ms', 'mark', 'indexed', 'letters', 'bytes', 'oldest')
 local epoch, seq, ms, known_mark = known[1], tonumber(known[2] or '0'), tonumber(known[3] or '0'), known[4]
 local kept_letters, kept_bytes, oldest = tonumber(known[6] or '0'), tonumber(known[7] or '0'), tonumber(known[8] or '0')
 if seq > tonumber(known[5] or '0') then return without_letter({3, '', ''}) end -- those came before this one
 if for_both and for_old == '' then return without_letter({5, '', ''}) end
 if letter == '' and redis.call('EXISTS', beside) == 0 then return {4, '', ''} end
-
--- A Redis that was promoted, or that came back from a snapshot, may lack letters that were answered 200, and would
--- give their numbers to others. Its mark (store/lineage.py; on a cluster the node) tells, and another epoch begins.
-local mark
-if lineage then mark = redis.call('GET', lineage) else mark = redis.call('CLUSTER', 'MYID') end
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -72,6 +74,7 @@ if not epoch then
 elseif mark and known_mark and mark ~= known_mark then
   epoch = fresh_epoch
 end
+local first_of_minute = kept_letters == 0 or math.floor(now / 60000) ~= math.floor(ms / 60000)
 seq = seq + 1
 ms = math.max(now, ms) -- stream ids must rise although clocks may step back
 local entry = string.format('%.0f-%.0f', ms, seq)
@@ -84,7 +87,9 @@ redis.call('HSET', meta, 'epoch', epoch, 'seq', number, 'indexed', number, 'ms',
   'bytes', string.format('%.0f', kept_bytes + bytes))
 if mark and mark ~= known_mark then redis.call('HSET', meta, 'mark', mark) end
 -- The counter outlives the letters, so that a listener who comes back late learns that it missed something.
-redis.call('PEXPIRE', meta, string.format('%.0f', math.max(kept_ms * 4, 30 * 86400 * 1000)))
+if first_of_minute then
+  redis.call('PEXPIRE', meta, string.format('%.0f', math.max(kept_ms * 4, 30 * 86400 * 1000)))
+end
 if letter == '' then
   redis.call('RENAME', beside, letters .. place)
   redis.call('PEXPIRE', letters .. place, kept_until)
@@ -102,8 +107,10 @@ end
 if retry_seconds > 0 then redis.call('SET', event, id, 'EX', retry_seconds) end
 if domain_inboxes then
   redis.call('ZADD', domain_inboxes, at, inbox)
-  redis.call('ZREMRANGEBYSCORE', domain_inboxes, '-inf', string.format('%.0f', now - kept_ms))
-  redis.call('PEXPIRE', domain_inboxes, kept_until)
+  if first_of_minute then
+    redis.call('ZREMRANGEBYSCORE', domain_inboxes, '-inf', string.format('%.0f', now - kept_ms))
+    redis.call('PEXPIRE', domain_inboxes, string.format('%.0f', kept_ms + 60000))
+  end
 end
 
 -- Processes of version 0.2 do not know this bell, and pass it over.
