@@ -25,6 +25,7 @@ from pydantic import (
 from relay import redis_url
 from relay.address import BadAddress, canonical_domain
 from relay.errors import ConfigError
+from relay.letters.retention import Retention
 from relay.redis_url import EMBEDDED
 
 PREFIX = "RELAY_"
@@ -149,6 +150,11 @@ class Settings(BaseModel):
         description="time between proofs that the link to Redis is not deaf; then 5 s for the echo",
     )
     keep_messages: int = Field(1000, ge=1, description="messages kept per inbox for a listener that comes back")
+    keep_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="bytes of messages kept per inbox, as they are kept; the oldest make room",
+    )
     keep_seconds: int = Field(7 * 24 * 3600, ge=60, description="time that a message is kept")
     starred_messages: int = Field(
         100, ge=0, le=1000, description="starred messages kept per inbox for as long as they are starred"
@@ -254,6 +260,11 @@ class Settings(BaseModel):
         description="secrets of POST /inbound/sparkpost, the auth_token of its relay webhook, comma list; "
         "unset: no such route",
     )
+
+    @property
+    def retention(self) -> Retention:
+        """What an inbox keeps."""
+        return Retention(self.keep_messages, self.keep_bytes, self.keep_seconds)
 
     @property
     def embedded(self) -> bool:

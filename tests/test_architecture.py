@@ -36,9 +36,9 @@ FLOORS: dict[str, list[set[str]]] = {
         {"door", "unserved", "fetching"},
     ],
     "delivery": [
-        {"letter", "tombstones", "positions", "doorbells"},
+        {"letter", "tombstones", "positions", "doorbells", "brought"},
         {"bus", "letterbox", "hub"},
-        {"history", "subscriptions", "revalidation", "survey"},
+        {"history", "subscriptions", "revalidation", "survey", "readahead"},
         {"replay", "catchup"},
         {"since", "node"},
     ],

@@ -23,6 +23,7 @@ from relay.delivery.history import (
 )
 from relay.delivery.letter import Gap
 from relay.delivery.letterbox import Letterbox
+from relay.letters.retention import Retention
 from relay.message_id import MessageId
 from relay.store import Store, keys
 from tests.sealed import kept
@@ -72,7 +73,7 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
     limits = {"keep_messages": KEEP_MESSAGES, "keep_seconds": KEEP_SECONDS}
     redis = Redis(
         opened,
-        Bus(opened, restore=nothing_lost, note_due=None, **limits),
+        Bus(opened, Retention(KEEP_MESSAGES, 1_000_000_000, KEEP_SECONDS), restore=nothing_lost, note_due=None),
         Letterbox(opened.with_own_queue(), **limits),
     )
     for inbox in (A, B):

@@ -167,7 +167,7 @@ class _Outcome:
 
 async def _retry_each(store: Store, loaded: Settings, ids: Sequence[str] | None) -> list[_Outcome]:
     room = Parked(store)
-    bus = Bus(store, restore=_nothing, keep_messages=loaded.keep_messages, keep_seconds=loaded.keep_seconds)
+    bus = Bus(store, loaded.retention, restore=_nothing)
     metrics, journal = Metrics(), Journal(store, keep_seconds=loaded.keep_seconds)
     activity = Recorder(store, journal, metrics)
     intake = Intake(

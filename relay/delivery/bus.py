@@ -20,9 +20,11 @@ from redis.exceptions import RedisError
 from relay import clock
 from relay.address import domain_of
 from relay.delivery import doorbells
+from relay.delivery.brought import Brought
 from relay.delivery.doorbells import Confirmed, LinkEvent
 from relay.errors import Unavailable
 from relay.letters.layout import Sealed
+from relay.letters.retention import Retention
 from relay.letters.version_0_2 import adopt, look_around
 from relay.message import Kept
 from relay.store import Script, Store, keys
@@ -102,10 +104,9 @@ class Bus:
     def __init__(
         self,
         store: Store,
+        retention: Retention,
         *,
         restore: Callable[[], Awaitable[bool]],
-        keep_messages: int,
-        keep_seconds: int,
         note_due: Callable[[str], None] | None = None,
     ) -> None:
         """``restore`` puts back what a Redis that lost everything must hold; whether to ask it again.
@@ -117,10 +118,11 @@ class Bus:
         self._alone = store.with_own_queue()
         self._restore = restore
         self._note_due = note_due
-        self._keep = (keep_messages, keep_seconds)
+        self._retention = retention
         self._epochs = secrets.randbits(24)
         self._tokens = secrets.token_hex(8)
-        self._brought = 0
+        self._number = 0
+        self.brought = Brought()
         self._keeps_old_form = False  # as far as the last publish saw
         self.doubted = asyncio.Event()  # a publish has failed: is the link to the same Redis alive?
 
@@ -164,7 +166,7 @@ class Bus:
             if outcome in (_STORED, _REPEATED):
                 return self._published(outcome, text, owner, heard_by)
             if outcome == _OLD_LETTERS:
-                await adopt(self._store, inbox, keep_seconds=self._keep[1])
+                await adopt(self._store, inbox, keep_seconds=self._retention.seconds)
                 self._keeps_old_form = True
             elif outcome == _OLD_FORM:
                 self._keeps_old_form = True
@@ -182,14 +184,15 @@ class Bus:
         of = _names(inbox)
         seen = keys.seen(inbox, event.name) if event else of.address
         inline = len(mail.letter) <= _INLINE_BYTES
-        beside = of.address if inline else keys.incoming(inbox, self._token())
+        beside = of.address if inline else self._bring(inbox, mail.letter)
         old_form = await self._for_version_0_2(mail) if self._keeps_old_form else b""
         elsewhere = () if self._store.clustered else of.keys_elsewhere
         names = (of.address, of.meta, of.rows, seen, of.letters, beside, *of.old_letters, *elsewhere)
         arguments = (
-            *(inbox, domain_owner, of.tag, self._fresh_epoch(), *self._keep, *of.channels),
+            *(inbox, domain_owner, of.tag, self._fresh_epoch()),
+            *(self._retention.messages, self._retention.size_bytes, *of.channels),
             *(event.retry_seconds if event else 0, "" if self._store.clustered else keys.ACCOUNT_KEPT),
-            *(len(mail.row) + len(mail.letter), mail.row, old_form),
+            *(len(mail.row) + len(mail.letter), self._retention.seconds, mail.row, old_form),
             mail.letter if inline else b"",
         )
         if inline:
@@ -207,13 +210,16 @@ class Bus:
             return sealed.without_id()
         return await asyncio.to_thread(sealed.without_id)
 
-    def _token(self) -> str:
-        self._brought += 1
-        return f"{self._tokens}-{self._brought}"
+    def _bring(self, inbox: str, letter: bytes) -> str:
+        """The key under which it is brought."""
+        self._number += 1
+        token = f"{self._tokens}-{self._number}"
+        self.brought.put(token, letter)
+        return keys.incoming(inbox, token)
 
     async def _index(self, inbox: str) -> None:
         """On a cluster the index of a domain is elsewhere: written before, so that it never lacks an inbox."""
-        now_ms, (_, keep_seconds) = clock.now_ms(), self._keep
+        now_ms, keep_seconds = clock.now_ms(), self._retention.seconds
         index = keys.domain_inboxes(domain_of(inbox))
         await self._store.ask(
             ("ZADD", index, now_ms, inbox),

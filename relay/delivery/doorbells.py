@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relay.letters.layout import Sealed
 from relay.message_id import BadMessageId, MessageId
@@ -11,6 +11,7 @@ from relay.store import keys
 from relay.store.notices import Notice
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_ANNOUNCED = re.compile(rb"#([0-9]{1,18}) ([0-9a-f-]*)")  # in place of a letter; no form of one begins so
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Doorbell:
     inbox: str
     id: MessageId
     letter: Sealed | None
+    announced_bytes: int = 0  # of row and letter, which are to be read; 0 = not known
+    token: str = ""  # under which the letter was brought to Redis, see brought.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +101,11 @@ def _doorbell(payload: bytes) -> Doorbell | None:
     owner, inbox, message_id, letter = parts
     try:
         message = MessageId.parse(message_id.decode())
-        return Doorbell(owner.decode(), inbox.decode(), message, Sealed.parse_or_none(letter))
+        bell = Doorbell(owner.decode(), inbox.decode(), message, Sealed.parse_or_none(letter))
     except (BadMessageId, UnicodeDecodeError):
         return None
+    announced = _ANNOUNCED.fullmatch(letter)
+    return replace(bell, announced_bytes=int(announced[1]), token=announced[2].decode()) if announced else bell
 
 
 _CONTROL = keys.CONTROL.encode()

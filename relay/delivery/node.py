@@ -13,7 +13,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -21,15 +21,17 @@ import structlog
 from relay.activity import Recorder
 from relay.delivery.bus import Bus, Link
 from relay.delivery.catchup import CatchUp
-from relay.delivery.doorbells import Confirmed, Doorbell, Echo, SurveyReply, SurveyRequest
+from relay.delivery.doorbells import Confirmed, Doorbell, Echo, LinkEvent, SurveyReply, SurveyRequest
 from relay.delivery.hub import Hub, channels_of
 from relay.delivery.letter import Letter, Listener
 from relay.delivery.letterbox import Letterbox
 from relay.delivery.positions import Positions, Verdict
+from relay.delivery.readahead import Asked, ReadAhead
 from relay.delivery.revalidation import Gate, Revalidator
 from relay.delivery.subscriptions import Subscriptions
 from relay.delivery.survey import Survey
 from relay.errors import RelayError, Unavailable
+from relay.letters.layout import Sealed
 from relay.metrics import Metrics
 from relay.store import keys
 from relay.store.notices import Notice
@@ -98,6 +100,7 @@ class Node:
         self._probe_channel = keys.probe(process)
         self.survey = Survey(bus, self.hub, process=process)
         self._received = 0  # events of this link
+        self._turn_bytes = 0  # delivered since sockets had a turn to write
         self._heard = asyncio.Event()  # the echo of the last probe
         self.connected = False
 
@@ -165,7 +168,9 @@ class Node:
                 # Redis answers in order: when the last is confirmed, all are.
                 own = [keys.CONTROL, keys.FORM, keys.SURVEY, self.survey.channel, self._probe_channel]
                 await self._subscriptions.start(link, [*self.hub.channels(), *own])
-                reading = tasks.create_task(self._read(link), name="node.read")
+                ahead = ReadAhead(self._fetch, tasks)
+                tasks.create_task(ahead.work(self._handle), name="node.deliver")
+                reading = tasks.create_task(self._read(link, ahead), name="node.read")
                 await self._subscriptions.follow([self._probe_channel])
                 self._revalidator.recheck(list(self.hub))
                 tasks.create_task(self._revalidator.run(), name="node.audit")
@@ -223,32 +228,54 @@ class Node:
             else:
                 return
 
-    async def _read(self, link: Link) -> None:
-        delivered_bytes = 0
+    async def _read(self, link: Link, ahead: ReadAhead) -> None:
         while True:
-            if delivered_bytes > self._limits.turn_bytes:
-                # What Redis has sent is taken without waiting; a socket that cannot write meanwhile looks slow.
-                delivered_bytes = 0
-                await asyncio.sleep(0)
             event = await link.receive()
             self._received += 1
-            match event:
-                case Doorbell() as doorbell if self._live:
-                    delivered_bytes += await self._deliver(doorbell)
-                case Doorbell() as doorbell:
-                    self._catch_up.note(doorbell)
-                case Confirmed(channel):
-                    self._subscriptions.confirmed(channel)
-                case Notice() as notice:
-                    self._revalidator.recheck(self.hub.concerned(notice))
-                case Echo():
-                    self._heard.set()
-                case SurveyRequest() as question:
-                    self.survey.asked(question)
-                case SurveyReply() as answer:
-                    self.survey.told(answer)
+            if event is None:
+                continue
+            if isinstance(event, Doorbell) and event.token:
+                event = replace(event, letter=self._bus.brought.take(event.token))
+            wanted = isinstance(event, Doorbell) and self._wants(event)
+            if ahead.idle and not wanted:
+                await self._handle(event, None)  # at once: the way over the queue takes a turn of the loop
+            else:
+                await ahead.put(event, wanted=wanted)
 
-    async def _deliver(self, doorbell: Doorbell) -> int:
+    def _wants(self, doorbell: Doorbell) -> bool:
+        """Whether its letter will have to be read, as far as is known now."""
+        return (
+            doorbell.letter is None
+            and self._live
+            and self.hub.follows(doorbell.inbox)
+            and self._positions.classify(doorbell.inbox, doorbell.id) is not Verdict.REPEAT
+        )
+
+    async def _fetch(self, doorbell: Doorbell) -> Sealed | None:
+        return await self._letterbox.fetch(doorbell.inbox, doorbell.id)
+
+    async def _handle(self, event: LinkEvent, asked: Asked | None) -> None:
+        if self._turn_bytes > self._limits.turn_bytes:
+            # What Redis has sent is taken without waiting; a socket that cannot write meanwhile looks slow.
+            self._turn_bytes = 0
+            await asyncio.sleep(0)
+        match event:
+            case Doorbell() as doorbell if self._live:
+                self._turn_bytes += await self._deliver(doorbell, asked)
+            case Doorbell() as doorbell:
+                self._catch_up.note(doorbell)
+            case Confirmed(channel):
+                self._subscriptions.confirmed(channel)
+            case Notice() as notice:
+                self._revalidator.recheck(self.hub.concerned(notice))
+            case Echo():
+                self._heard.set()
+            case SurveyRequest() as question:
+                self.survey.asked(question)
+            case SurveyReply() as answer:
+                self.survey.told(answer)
+
+    async def _deliver(self, doorbell: Doorbell, asked: Asked | None) -> int:
         """Hands one message to the hub, and before it what is missing; the answer is its size in bytes."""
         if not self.hub.follows(doorbell.inbox):
             return 0
@@ -258,7 +285,7 @@ class Node:
         # In line, not beside it: a smaller message behind a large one, or a gap, must not overtake it.
         sealed = doorbell.letter if verdict is Verdict.NEXT else None
         if sealed is None and verdict is Verdict.NEXT:
-            sealed = await self._letterbox.fetch(doorbell.inbox, doorbell.id)
+            sealed = await (asked or self._fetch(doorbell))
         if sealed is None:
             await self._catch_up.fill(doorbell.inbox, before=doorbell.id)
             return 0

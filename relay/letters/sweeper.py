@@ -12,6 +12,7 @@ import structlog
 
 from relay import clock
 from relay.errors import Unavailable
+from relay.letters.retention import Retention
 from relay.store import Command, Script, Store, keys
 
 log = structlog.get_logger()
@@ -26,11 +27,10 @@ _ROUNDS = 200  # of one sweep; the rest is for the next
 class Sweeper:
     """One for a process."""
 
-    def __init__(self, store: Store, *, keep_messages: int, keep_seconds: int) -> None:
+    def __init__(self, store: Store, retention: Retention) -> None:
         """``store`` has a queue of its own."""
         self._store = store
-        self._keep_messages, self._keep_ms = keep_messages, keep_seconds * 1000
-
+        self._retention, self._keep_ms = retention, retention.seconds * 1000
         self._noted: set[str] = set()
 
     def note(self, inbox: str) -> None:
@@ -80,4 +80,6 @@ class Sweeper:
         due = () if self._store.clustered else (keys.DUE,)
         names = (keys.index(inbox), keys.letter(inbox, ""), keys.meta(inbox), *due)
         counts = "" if self._store.clustered else keys.ACCOUNT_KEPT
-        return _EXPIRE.call(names, (inbox, self._keep_messages, self._keep_ms, counts))
+        return _EXPIRE.call(
+            names, (inbox, self._retention.messages, self._retention.size_bytes, self._keep_ms, counts)
+        )

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from relay.letters.layout import Sealed, is_old
+from relay.letters.retention import Retention
 from relay.letters.sweeper import Sweeper
 from relay.mailbox import scripts
 from relay.mailbox.changes import Changes
@@ -68,17 +69,16 @@ class Mailbox:
     Every method raises Unavailable, and Unauthorized: not the account's, with one text for all that may be so.
     """
 
-    def __init__(
-        self, store: Store, *, keep_messages: int, keep_seconds: int, starred_messages: int, starred_bytes: int
-    ) -> None:
+    def __init__(self, store: Store, retention: Retention, *, starred_messages: int, starred_bytes: int) -> None:
         """``store`` has a queue of its own: who reads a lot holds up nobody who publishes.
 
         ``starred_…``: limits of one inbox.
         """
         self._clustered = store.clustered
-        self._sweeper = Sweeper(store, keep_messages=keep_messages, keep_seconds=keep_seconds)
+        keep_seconds = retention.seconds
+        self._sweeper = Sweeper(store, retention)
         self._inboxes = Inboxes(store, keep_seconds=keep_seconds)
-        self.changes = Changes(self._inboxes, keep_messages=keep_messages, keep_seconds=keep_seconds)
+        self.changes = Changes(self._inboxes, keep_messages=retention.messages, keep_seconds=keep_seconds)
         self.stars = Stars(
             self._inboxes, messages=starred_messages, size_bytes=starred_bytes, keep_seconds=keep_seconds
         )

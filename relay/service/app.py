@@ -67,18 +67,20 @@ class Service:
             wait_replicas=settings.redis_wait_replicas,
         )
         self.metrics = Metrics()
-        kept = {"keep_messages": settings.keep_messages, "keep_seconds": settings.keep_seconds}
+        retention = settings.retention
         # With a queue of its own: who reads a lot holds up nobody who publishes.
-        self.letterbox = Letterbox(self.store.with_own_queue(), **kept)
+        self.letterbox = Letterbox(
+            self.store.with_own_queue(), keep_messages=retention.messages, keep_seconds=retention.seconds
+        )
         self._recovery = AccountsRecovery(self.store, self.letterbox, settings)
         self.accounts = Accounts.build(
             self.store, settings, restore=self._recovery.restored, settled=self._recovery.settled
         )
-        self.sweeper = Sweeper(self.store.with_own_queue(), **kept)
-        self.bus = Bus(self.store, restore=self._recovery.restored, note_due=self.sweeper.note, **kept)
+        self.sweeper = Sweeper(self.store.with_own_queue(), retention)
+        self.bus = Bus(self.store, retention, restore=self._recovery.restored, note_due=self.sweeper.note)
         self.mailbox = Mailbox(
             self.store.with_own_queue(),
-            **kept,
+            retention,
             starred_messages=settings.starred_messages,
             starred_bytes=settings.starred_bytes,
         )

@@ -26,8 +26,10 @@ class _Connection:
 class Proxy:
     """``async with Proxy(port) as proxy: proxy.url``. Forwards to the Redis on that port of the loopback."""
 
-    def __init__(self, redis_port: int) -> None:
+    def __init__(self, redis_port: int, *, delay_seconds: float = 0) -> None:
+        """``delay_seconds``: later than a client sends it, Redis gets a question."""
         self._redis_port = redis_port
+        self._delay_seconds = delay_seconds
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._cut = b""
@@ -118,6 +120,8 @@ class Proxy:
             # Bare links begin with it; a mail that quotes it comes in the middle of something else.
             connection.subscribed |= from_client and _SUBSCRIBE in data[:64]
             await connection.flowing.wait()
+            if from_client and self._delay_seconds:
+                await asyncio.sleep(self._delay_seconds)
             writer.write(data)
             await writer.drain()
         raise ConnectionResetError

@@ -61,8 +61,10 @@ async def scenario(
             assert await service.closed(4408) == 1
             stalled.read_on()
             await stalled.ended()
+            # Mail that comes during a replay may trim what the replay has just announced: a second gap would be true.
+            last = await poster.mark() if keep_messages < mails else None
             await stalled.resume()
-            await stalled.has((await poster.mark()).token)
+            await stalled.has((last or await poster.mark()).token)
             assert {gap.reason for gap in stalled.gaps} <= {"trimmed"}
             assert reader.closes == []
             return count(poster, [reader, stalled])

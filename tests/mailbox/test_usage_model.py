@@ -16,6 +16,7 @@ from relay.accounts.addresses import Addresses
 from relay.accounts.reservation import Change
 from relay.delivery.bus import Bus, Published
 from relay.errors import BadRequest, NotFound
+from relay.letters.retention import Retention
 from relay.letters.sweeper import Sweeper
 from relay.mailbox import Mailbox
 from relay.message import Message, encode, for_inbox
@@ -40,7 +41,8 @@ WEIGHTS = {
     "release": 2,
     "claim": 3,
 }
-LIMITS = {"keep_messages": KEPT, "keep_seconds": KEEP_SECONDS, "starred_messages": 3, "starred_bytes": 100_000}
+RETENTION = Retention(KEPT, 3_000, KEEP_SECONDS)
+LIMITS = {"starred_messages": 3, "starred_bytes": 100_000}
 
 
 Kept = dict[str, list[int]]  # by inbox, the bytes of each letter that is not too old
@@ -60,9 +62,9 @@ class World:
     walked: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.bus = Bus(self.store, restore=never, keep_messages=KEPT, keep_seconds=KEEP_SECONDS)
-        self.mailbox = Mailbox(self.store, **LIMITS)
-        self.sweeper = Sweeper(self.store, keep_messages=KEPT, keep_seconds=KEEP_SECONDS)
+        self.bus = Bus(self.store, RETENTION, restore=never)
+        self.mailbox = Mailbox(self.store, RETENTION, **LIMITS)
+        self.sweeper = Sweeper(self.store, RETENTION)
         self.addresses = Addresses(self.store, shared_domains=("mailsac.com",))
 
     async def begin(self) -> None:
@@ -198,7 +200,7 @@ class World:
 
     async def _ask_usage_of_cluster(self, account: str, kept: Kept) -> None:
         sums = sum(map(len, kept.values())), sum(map(sum, kept.values()))
-        mailbox = Mailbox(self.store, **LIMITS)
+        mailbox = Mailbox(self.store, RETENTION, **LIMITS)
         mailbox._clustered = True
         assert await mailbox.usage(account) == sums
 

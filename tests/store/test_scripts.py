@@ -96,12 +96,13 @@ PUBLISH = [
     "tag",
     "epoch",
     10,
-    60,
+    1000,
     "bell of a@x",
     "bell of x",
     0,
     "kept:%s",
     9,
+    60,
     b"row",
 ]
 QUEUE = ["queue", "queue:bytes", "queue:1"]
@@ -156,7 +157,7 @@ CALLS: dict[str, Call] = {
         None,
     ),
     "letters/lua/adopted.lua": (["meta"], [1], None),
-    "letters/lua/expire.lua": (["index", "letter:", "meta", "due"], ["a@x", 10, 60_000, "kept:%s"], b"0"),
+    "letters/lua/expire.lua": (["index", "letter:", "meta", "due"], ["a@x", 10, 1000, 60_000, "kept:%s"], b"0"),
     "mailbox/lua/copies.lua": (INBOX, [*ANN, 1000, ID], [[b"", b"", 0]]),
     "mailbox/lua/count.lua": (INBOX, [*ANN, 0], [0, 0, 0]),
     "mailbox/lua/delete.lua": (INBOX, [*ANN, ID, 10, 1000], 0),
@@ -216,7 +217,7 @@ async def test_the_scripts_of_an_inbox_one_after_the_other(opened: Store) -> Non
     ids = []
     for letter in (b"letter", b""):
         await opened.ask(("SET", beside, b"letter"))
-        arguments = (box, "", tag, "abcdef", 10, 60, "bell", "bell of x", 0, keys.ACCOUNT_KEPT, 9, b"row")
+        arguments = (box, "", tag, "abcdef", 10, 1000, "bell", "bell of x", 0, keys.ACCOUNT_KEPT, 9, 60, b"row")
         outcome, message_id, owner, listening, old = await run(
             "delivery/lua/publish.lua", *arguments, "", letter, names=published
         )

@@ -10,15 +10,17 @@ local accounts = ARGV[2]
 local FORGOTTEN_AT_ONCE, READ_AT_ONCE_BYTES = 80, 256 * 1024
 
 local function empty(to)
-  local bytes = 0
+  local bytes, kept, none_left = 0, kept_of(meta), false
   for _ = 1, FORGOTTEN_AT_ONCE do
     if bytes > READ_AT_ONCE_BYTES then break end
     local row = redis.call('XRANGE', index, '-', to, 'COUNT', 1)[1]
-    if not row then return true end
+    none_left = not row
+    if none_left then break end
     bytes = bytes + #row[2][SHOWN]
-    forget(index, letters, meta, accounts, row)
+    forget(index, letters, kept, row)
   end
-  return false
+  settle(meta, accounts, kept)
+  return none_left
 end
 local function forget_all()
   for _, field in ipairs(redis.call('HKEYS', starred)) do redis.call('UNLINK', copies .. field) end

@@ -11,9 +11,10 @@
 --       3 inbox tag                9 seconds for which the sender may post the event again, 0 = it has no name
 --       4 fresh epoch             10 counts of accounts, as of letters/count.lua
 --       5 messages kept           11 bytes of row and letter
---       6 seconds kept            12 row
---      13 the message JSON without _id, for version 0.2; "" = it was not here for a day, as far as is known
---      14 letter; "" = it was brought beside
+--       6 bytes kept              12 seconds kept
+--      13 row
+--      14 the message JSON without _id, for version 0.2; "" = it was not here for a day, as far as is known
+--      15 letter; "" = it was brought beside
 -- Returns {1, _id, owner, processes that listen (on a cluster, of those linked to this node), 1 = 13 is wanted},
 --         {2, _id it was stored under before, owner}, {0, reason, owner}, or before anything is changed
 --         {3, "", ""}: letters of version 0.2 are to be put into the index, {4, "", ""}: the letter beside is gone,
@@ -22,9 +23,9 @@
 local address, meta, index, event, letters, beside, old_letters, old_ids = unpack(KEYS)
 local lineage, domain_inboxes, due, old_was_here = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local inbox, domain_owner, inbox_tag, fresh_epoch = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local keep_messages, keep_seconds = tonumber(ARGV[5]), tonumber(ARGV[6])
+local keep_messages, keep_bytes, keep_seconds = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[12])
 local inbox_channel, domain_channel, retry_seconds = ARGV[7], ARGV[8], tonumber(ARGV[9])
-local accounts, bytes, shown, for_old, letter = ARGV[10], ARGV[11], ARGV[12], ARGV[13], ARGV[14]
+local accounts, bytes, shown, for_old, letter = ARGV[10], ARGV[11], ARGV[13], ARGV[14], ARGV[15]
 local SWEPT_AT_ONCE, OLD_INLINE_BYTES = 20, 65536
 
 -- What was brought for nothing must not wait for its end: a sender may bring a lot of it.
@@ -58,7 +59,7 @@ else
 end
 local known = redis.call('HMGET', meta, 'epoch', 'seq', 'ms', 'mark', 'indexed', 'letters', 'bytes', 'oldest')
 local epoch, seq, ms, known_mark = known[1], tonumber(known[2] or '0'), tonumber(known[3] or '0'), known[4]
-local kept_letters, kept_bytes, oldest = tonumber(known[6] or '0'), tonumber(known[7] or '0'), tonumber(known[8] or '0')
+local kept, oldest = counts(known[6], known[7]), tonumber(known[8] or '0')
 if seq > tonumber(known[5] or '0') then return without_letter({3, '', ''}) end -- those came before this one
 if for_both and for_old == '' then return without_letter({5, '', ''}) end
 if letter == '' and redis.call('EXISTS', beside) == 0 then return {4, '', ''} end
@@ -69,27 +70,20 @@ local kept_ms = keep_seconds * 1000
 if not epoch then
   epoch, seq, ms = fresh_epoch, 0, 0
   -- Rows of a lost epoch: nobody can resume them, and their ids could clash.
-  sweep(index, letters, meta, accounts, math.huge, 0, SWEPT_AT_ONCE)
+  sweep(index, letters, kept, math.huge, 0, 0, SWEPT_AT_ONCE)
   redis.call('DEL', index, old_letters, old_ids)
+  kept.letters, kept.bytes = 0, 0
 elseif mark and known_mark and mark ~= known_mark then
   epoch = fresh_epoch
 end
-local first_of_minute = kept_letters == 0 or math.floor(now / 60000) ~= math.floor(ms / 60000)
+local first_of_minute = kept.letters == 0 or math.floor(now / 60000) ~= math.floor(ms / 60000)
 seq = seq + 1
 ms = math.max(now, ms) -- stream ids must rise although clocks may step back
 local entry = string.format('%.0f-%.0f', ms, seq)
 local place = epoch .. '-' .. entry
 local id = inbox_tag .. place
 
-local number, kept_until = string.format('%.0f', seq), string.format('%.0f', kept_ms)
-local at = string.format('%.0f', ms)
-redis.call('HSET', meta, 'epoch', epoch, 'seq', number, 'indexed', number, 'ms', at, 'letters', kept_letters + 1,
-  'bytes', string.format('%.0f', kept_bytes + bytes))
-if mark and mark ~= known_mark then redis.call('HSET', meta, 'mark', mark) end
--- The counter outlives the letters, so that a listener who comes back late learns that it missed something.
-if first_of_minute then
-  redis.call('PEXPIRE', meta, string.format('%.0f', math.max(kept_ms * 4, 30 * 86400 * 1000)))
-end
+local kept_until, at = string.format('%.0f', kept_ms), string.format('%.0f', ms)
 if letter == '' then
   redis.call('RENAME', beside, letters .. place)
   redis.call('PEXPIRE', letters .. place, kept_until)
@@ -97,11 +91,20 @@ else
   redis.call('PSETEX', letters .. place, kept_until, letter)
 end
 redis.call('XADD', index, entry, 'o', owner, 'e', epoch, 'b', bytes, 'r', shown)
-count_account(accounts, owner, 1, bytes)
+noted(kept, owner, 1, tonumber(bytes))
 -- The hash of the inbox has the time of the oldest row, or an earlier one: as a rule nothing has to be looked for.
-if kept_letters == 0 or kept_letters >= keep_messages or oldest < now - kept_ms then
-  oldest = sweep(index, letters, meta, accounts, now - kept_ms, keep_messages, SWEPT_AT_ONCE)
-  redis.call('HSET', meta, 'oldest', string.format('%.0f', oldest))
+local from_ms = now - kept_ms
+if kept.letters == 1 or kept.letters > keep_messages or kept.bytes > keep_bytes or oldest < from_ms then
+  oldest = sweep(index, letters, kept, from_ms, keep_messages, keep_bytes, SWEPT_AT_ONCE)
+end
+local number, oldest_at = string.format('%.0f', seq), string.format('%.0f', oldest)
+redis.call('HSET', meta, 'epoch', epoch, 'seq', number, 'indexed', number, 'ms', at, 'letters', kept.letters,
+  'bytes', string.format('%.0f', kept.bytes), 'oldest', oldest_at)
+if mark and mark ~= known_mark then redis.call('HSET', meta, 'mark', mark) end
+count_accounts(accounts, kept)
+-- The counter outlives the letters, so that a listener who comes back late learns that it missed something.
+if first_of_minute then
+  redis.call('PEXPIRE', meta, string.format('%.0f', math.max(kept_ms * 4, 30 * 86400 * 1000)))
   if due then redis.call('ZADD', due, string.format('%.0f', oldest + kept_ms + 1), inbox) end
 end
 if retry_seconds > 0 then redis.call('SET', event, id, 'EX', retry_seconds) end
@@ -113,8 +116,11 @@ if domain_inboxes then
   end
 end
 
--- Processes of version 0.2 do not know this bell, and pass it over.
-local bell = table.concat({owner, inbox, id, letter}, '\0')
+-- Processes of version 0.2 do not know this bell, and pass it over. What was brought beside is announced: how much it
+-- is, and the token by which the process that brought it knows it.
+local carried = letter
+if letter == '' then carried = '#' .. bytes .. ' ' .. string.match(beside, '[^:]*$') end
+local bell = table.concat({owner, inbox, id, carried}, '\0')
 local listening = redis.call('PUBLISH', inbox_channel, bell) + redis.call('PUBLISH', domain_channel, bell)
 
 -- For them all is done once more, as they do it. For processes of now their bell is a repetition.

@@ -17,6 +17,8 @@ local left_ms = ms + keep_ms - tonumber(time[1]) * 1000
 if left_ms > 0 and shown ~= '' then
   redis.call('PSETEX', letters .. epoch .. '-' .. entry, string.format('%.0f', left_ms), letter)
   redis.call('XADD', index, entry, 'o', owner, 'e', epoch, 'b', bytes, 'r', shown)
-  count(meta, accounts, owner, 1, bytes)
+  local kept = kept_of(meta)
+  noted(kept, owner, 1, tonumber(bytes))
+  settle(meta, accounts, kept)
 end
 redis.call('HSET', meta, 'indexed', seq)

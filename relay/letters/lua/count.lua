@@ -1,22 +1,36 @@
--- Part of scripts that change what is kept: count(meta, accounts, owner, letters, bytes) adds to the counts of an
--- inbox and of an account; count_account(accounts, owner, letters, bytes) to those of an account alone.
+-- Part of scripts that change what is kept, and its counts: kept_of(meta) reads them,
+-- noted(kept, owner, letters, bytes) adds to what was read, settle(meta, accounts, kept) writes it.
 -- KEYS, ARGV  none of its own
 -- `meta` is of keys.meta; `accounts` is keys.ACCOUNT_KEPT, with "%s" for the account, or "" on a cluster: there the
 -- counts of an account are in another slot, and are the sums over its inboxes.
+local function counts(letters, bytes)
+  return {known = letters and true, letters = tonumber(letters or '0'), bytes = tonumber(bytes or '0'), changed = {}}
+end
+local function kept_of(meta)
+  return counts(unpack(redis.call('HMGET', meta, 'letters', 'bytes')))
+end
+local function noted(kept, owner, letters, bytes)
+  kept.letters, kept.bytes = kept.letters + letters, kept.bytes + bytes
+  local change = kept.changed[owner] or {0, 0}
+  kept.changed[owner] = {change[1] + letters, change[2] + bytes}
+end
 local function count_account(accounts, owner, letters, bytes)
-  if accounts == '' then return end
   local from, to = string.find(accounts, '%s', 1, true)
   local kept = string.sub(accounts, 1, from - 1) .. owner .. string.sub(accounts, to + 1)
-  if redis.call('HINCRBY', kept, 'letters', letters) <= 0 then
+  if letters ~= 0 and redis.call('HINCRBY', kept, 'letters', letters) <= 0 then
     redis.call('DEL', kept) -- the last letter takes all bytes along
-  else
-    redis.call('HINCRBY', kept, 'bytes', bytes)
+  elseif bytes ~= 0 then
+    redis.call('HINCRBY', kept, 'bytes', string.format('%.0f', bytes))
   end
 end
-local function count(meta, accounts, owner, letters, bytes)
-  if letters > 0 or redis.call('EXISTS', meta) == 1 then -- else it has expired, and would begin below nothing
-    redis.call('HINCRBY', meta, 'letters', letters)
-    redis.call('HINCRBY', meta, 'bytes', bytes)
+local function count_accounts(accounts, kept)
+  if accounts == '' then return end
+  for owner, change in pairs(kept.changed) do count_account(accounts, owner, change[1], change[2]) end
+end
+local function settle(meta, accounts, kept)
+  if not next(kept.changed) then return end
+  if kept.known or kept.letters > 0 then -- else it has expired, and would begin below nothing
+    redis.call('HSET', meta, 'letters', kept.letters, 'bytes', string.format('%.0f', kept.bytes))
   end
-  count_account(accounts, owner, letters, bytes)
+  count_accounts(accounts, kept)
 end

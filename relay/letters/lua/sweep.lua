@@ -1,17 +1,22 @@
 -- Part of scripts that keep an inbox within its limits: sweep(…) forgets what is too old, and what is too much.
 -- include: forget
 -- KEYS, ARGV  none of its own
--- `from_ms`: what came before is too old; `most`: rows that may stay; `at_once`: rows that are forgotten now at most,
--- so that the time is bounded when a limit was lowered. Returns when the oldest row came, in ms; nil = there is none.
-local function sweep(index, letters, meta, accounts, from_ms, most, at_once)
-  local over = redis.call('XLEN', index) - most
+-- `kept` as of count.lua, to be settled; `from_ms`: what came before is too old; `most`, `most_bytes`: what may stay,
+-- and the newest in any case; `at_once`: rows that are forgotten now at most, so that the time is bounded when a limit
+-- was lowered. Returns when the oldest row came, in ms, or an earlier time; nil = there is none.
+local function sweep(index, letters, kept, from_ms, most, most_bytes, at_once)
+  local rows, at = {}, 1
   for _ = 1, at_once do
-    local row = redis.call('XRANGE', index, '-', '+', 'COUNT', 1)[1]
+    if not rows[at] then
+      rows, at = redis.call('XRANGE', index, '-', '+', 'COUNT', 2), 1 -- one that goes, as a rule, and one that stays
+    end
+    local row = rows[at]
     if not row then return nil end
     local ms = tonumber(string.match(row[1], '^%d+'))
-    if ms >= from_ms and over <= 0 then return ms end
-    forget(index, letters, meta, accounts, row)
-    over = over - 1
+    local fits = kept.letters <= most and (kept.bytes <= most_bytes or kept.letters <= 1)
+    if ms >= from_ms and fits then return ms end
+    forget(index, letters, kept, row)
+    at = at + 1
   end
   return from_ms
 end

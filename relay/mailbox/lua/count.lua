@@ -7,7 +7,9 @@
 local since_ms = tonumber(ARGV[5])
 local SWEPT_AT_ONCE = 20
 
-local oldest = sweep(index, letters, meta, accounts, kept_from_ms, math.huge, SWEPT_AT_ONCE)
+local kept = kept_of(meta)
+local oldest = sweep(index, letters, kept, kept_from_ms, math.huge, math.huge, SWEPT_AT_ONCE)
+settle(meta, accounts, kept)
 if redis.call('XRANGE', index, '-', number(kept_from_ms - 1), 'COUNT', 1)[1] then return {-1} end
 if oldest and oldest < since_ms then return {-2} end
 local total, read, stars = redis.call('XLEN', index), 0, 0

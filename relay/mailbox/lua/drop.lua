@@ -6,7 +6,9 @@
 local function drop(row, limit, tombs_ms)
   local ms, seq = string.match(row[1], '^(%d+)%-(%d+)$')
   local tombs = tombs_of_inbox .. row[2][EPOCH]
-  forget(index, letters, meta, accounts, row)
+  local kept = kept_of(meta)
+  forget(index, letters, kept, row)
+  settle(meta, accounts, kept)
   bury(tombs, tonumber(seq), tonumber(ms), limit)
   redis.call('PEXPIRE', tombs, tombs_ms)
   redis.call('HDEL', flags, id_of(row))

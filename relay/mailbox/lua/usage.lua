@@ -6,10 +6,11 @@
 local since_ms = tonumber(ARGV[5])
 local SWEPT_AT_ONCE = 20
 
-sweep(index, letters, meta, accounts, kept_from_ms, math.huge, SWEPT_AT_ONCE)
+local kept = kept_of(meta)
+sweep(index, letters, kept, kept_from_ms, math.huge, math.huge, SWEPT_AT_ONCE)
+settle(meta, accounts, kept)
 if redis.call('XRANGE', index, '-', number(kept_from_ms - 1), 'COUNT', 1)[1] then return {-1} end
-local all = redis.call('HMGET', meta, 'letters', 'bytes')
-local messages, bytes = tonumber(all[1] or 0), tonumber(all[2] or 0)
+local messages, bytes = kept.letters, kept.bytes
 local at = '-'
 while since_ms > 0 do
   local row = redis.call('XRANGE', index, at, number(since_ms - 1), 'COUNT', 1)[1]
