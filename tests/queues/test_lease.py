@@ -361,7 +361,7 @@ async def test_no_call_costs_more_when_more_entries_wait(empty_redis_url: str) -
             costs.append({name: calls["calls"] for name, calls in client.info("commandstats").items()})
     await opened.close()
     assert costs[1] == costs[2]
-    read = {re.sub(r"^cmdstat_", "", name) for name in costs[2]}
-    assert read - {"eval", "evalsha", "config|resetstat", "info"} <= {
+    read = {re.sub(r"^cmdstat_|\|.*", "", name) for name in costs[2]}  # before Redis 7 without the subcommand
+    assert read - {"eval", "evalsha", "config", "info"} <= {
         "time", "exists", "get", "set", "zcard", "zadd", "zrem", "zrange", "hset", "hmget", "hget", "hstrlen", "del"
     }  # fmt: skip

@@ -6,6 +6,8 @@
 -- was lowered. Returns when the oldest row came, in ms, or an earlier time; nil = there is none.
 local function sweep(index, letters, kept, from_ms, most, most_bytes, at_once)
   local rows, at = {}, 1
+  -- Rows may have gone in another way than ours: nothing that fits may go because of a count.
+  if kept.letters > most then kept.letters = redis.call('XLEN', index) end
   for _ = 1, at_once do
     if not rows[at] then
       rows, at = redis.call('XRANGE', index, '-', '+', 'COUNT', 2), 1 -- one that goes, as a rule, and one that stays
