@@ -226,12 +226,14 @@ class OldestFirst:
         return reason
 
     async def _trims(self, inbox: str) -> bool:
-        """Whether an inbox has got more since its floor than is kept, by number."""
+        """Whether an inbox has got more since its floor than is kept, by number or by bytes."""
         top = (await self._letterbox.tops([inbox]))[inbox]
         floor = await self._letterbox.floor(inbox, top.last) if top else None
         # Asked once more: a message that came between the two has moved the floor.
         top = (await self._letterbox.tops([inbox]))[inbox]
-        return top is not None and floor is not None and self._is_full(floor, top)
+        if top is None or floor is None:
+            return False
+        return self._is_full(floor, top) or await self._letterbox.cut(inbox) >= max(floor.seq - 1, 1)
 
     def _is_full(self, floor: Floor, top: Top) -> bool:
         return top.last.seq - floor.seq + 1 >= self._letterbox.keep_messages

@@ -85,6 +85,11 @@ class Letterbox:
         found = await self._store.run(_FLOOR, keys=names, args=[newest.seq, self.keep_seconds * 1000])
         return Floor(*map(int, found)) if found else None
 
+    async def cut(self, inbox: str) -> int:
+        """The ``seq`` of the last message that made room because of its bytes; 0 = there was none."""
+        [seq] = await self._store.ask(("HGET", keys.meta(inbox), "cut"))
+        return int(seq or 0)
+
     async def deleted(self, inbox: str, epoch: str) -> Tombstones:
         """What its owner deleted of one epoch."""
         [members] = await self._store.ask(("ZRANGE", keys.deleted(inbox, epoch), 0, -1))

@@ -63,8 +63,8 @@ def address(inbox: str) -> str:
 def meta(inbox: str) -> str:
     """Hash: ``epoch`` (random), ``seq`` and ``ms`` (of the last message), ``mark`` (of Redis' history, as HISTORY
     was then), ``letters`` and ``bytes`` (counts of what is kept, rows included), ``oldest`` (ms of the oldest row, or
-    earlier), ``indexed`` (see letters/version_0_2.py), ``large`` (of version 0.2: there once was a message that is
-    only announced)."""
+    earlier), ``cut`` (seq of the last that made room because of its bytes), ``indexed`` (see letters/version_0_2.py),
+    ``large`` (of version 0.2: there once was a message that is only announced)."""
     return f"{PREFIX}{{{inbox}}}:meta"
 
 

@@ -101,6 +101,7 @@ local number, oldest_at = string.format('%.0f', seq), string.format('%.0f', olde
 redis.call('HSET', meta, 'epoch', epoch, 'seq', number, 'indexed', number, 'ms', at, 'letters', kept.letters,
   'bytes', string.format('%.0f', kept.bytes), 'oldest', oldest_at)
 if mark and mark ~= known_mark then redis.call('HSET', meta, 'mark', mark) end
+if kept.cut then redis.call('HSET', meta, 'cut', kept.cut) end
 count_accounts(accounts, kept)
 -- The counter outlives the letters, so that a listener who comes back late learns that it missed something.
 if first_of_minute then

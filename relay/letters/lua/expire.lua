@@ -14,6 +14,7 @@ local from_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) 
 local kept = kept_of(meta)
 local oldest = sweep(index, letters, kept, from_ms, keep_messages, keep_bytes, SWEPT_AT_ONCE)
 settle(meta, accounts, kept)
+if kept.cut and kept.known then redis.call('HSET', meta, 'cut', kept.cut) end
 -- One millisecond later: what came then may stay so long.
 local at = oldest and string.format('%.0f', oldest + keep_ms + 1)
 if due then
