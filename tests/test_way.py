@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.harness import ADDRESS, DOMAIN, MAIL, OTHER_ADDRESS, OTHER_KEY, QUIET_ADDRESS, Relay
+from tests.harness import ADDRESS, DOMAIN, KEY, MAIL, OTHER_ADDRESS, OTHER_KEY, QUIET_ADDRESS, Relay
 
 pytestmark = pytest.mark.anyio
 
@@ -143,3 +143,15 @@ async def test_what_is_posted_the_moment_a_socket_opens_arrives(relay: Relay) ->
             assert await socket.subject() == str(number)
 
     await asyncio.gather(*(one(number) for number in range(40)))
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/me", "/docs", "/api/addresses", "/incoming-messages", "/livez", "/nothing"]
+)
+async def test_nobody_is_sent_elsewhere_with_a_key(relay: Relay, path: str) -> None:
+    """A slash too many: the query may hold a key, and the Host may be anybody's."""
+    asked = {"_mailsacKey": KEY}, {"host": "evil.test"}
+    for http in (relay.http, relay.internal):
+        bare, slash = [await http.get(each, params=asked[0], headers=asked[1]) for each in (path, f"{path}/")]
+        assert "location" not in slash.headers
+        assert slash.status_code == (404 if http is relay.internal else bare.status_code)

@@ -179,7 +179,7 @@ async def on_http_error(request: Request, exc: Exception) -> Response:
     elif exc.status_code == 405:
         allowed = (exc.headers or {}).get("Allow", "")
         text = f"{request.method} is not for this path" + (f"; it takes {allowed}" if allowed else "")
-    if request.scope["path"].startswith("/api/"):
+    if (request.scope["path"] + "/").startswith("/api/"):
         return Json({"error": text, "message": text}, exc.status_code, exc.headers)
     return PlainTextResponse(text, exc.status_code, exc.headers)
 

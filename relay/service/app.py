@@ -53,6 +53,12 @@ _CONFIRMATION_TRIES = 3  # of an SNS subscription; it is asked for once only
 _TURN_BYTES = 64 * 1024  # one read of a socket to Redis brings about as much
 
 
+def _without_redirects(starlette: Starlette) -> Starlette:
+    """Starlette would send a path with a slash too many to the Host of the request, with its query: with a key."""
+    starlette.router.redirect_slashes = False
+    return starlette
+
+
 class Service:
     """One process's whole service. ``app`` is the public ASGI application, ``internal`` the operator's."""
 
@@ -101,7 +107,11 @@ class Service:
         self.became_unready.set()
         self._leaving = False
         self.failed: asyncio.Future[None] | None = None  # set while running; ends with the error that ended it
-        self.internal = Starlette(routes=self._internal_routes()) if settings.internal_port is not None else None
+        self.internal = (
+            _without_redirects(Starlette(routes=self._internal_routes()))
+            if settings.internal_port is not None
+            else None
+        )
         self.app = self._app()
 
     def _made_node(self) -> Node:
@@ -154,9 +164,16 @@ class Service:
         ]
         handlers = dict(api.exception_handlers())
         handlers[HTTPException] = web.or_missing(handlers[HTTPException])
-        starlette = Starlette(routes=self.routes, lifespan=self._lifespan, exception_handlers=handlers)
+        starlette = _without_redirects(
+            Starlette(routes=self.routes, lifespan=self._lifespan, exception_handlers=handlers)
+        )
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "lifespan" and len(path := scope["path"]) > 1 and path.endswith("/"):
+                scope = {
+                    **scope,
+                    "path": path[:-1],
+                }  # what is meant is plain, and nobody is sent there with his key
             # Straight to the door: the way through Starlette would cost as much as the proof and the log line.
             post = scope["type"] == "http" and scope["method"] == "POST"
             entrance = inbound.get(scope["path"]) if post else None

@@ -130,7 +130,8 @@ def or_missing(otherwise: Handler) -> Handler:
 
 
 def _by_person(request: Request) -> bool:
-    return "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith(_OF_PROGRAMS)
+    path = f"{request.scope['path']}/"
+    return "text/html" in request.headers.get("accept", "") and not path.startswith(_OF_PROGRAMS)
 
 
 def made(path: str, name: str, make: Callable[[], bytes]) -> Route:
