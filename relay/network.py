@@ -25,6 +25,25 @@ def split(url: str, schemes: Collection[str]) -> SplitResult:
     return parts._replace(path=quote(parts.path, safe=_PATH_CHARACTERS))
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+
+def networks(names: Collection[str]) -> tuple[Network, ...]:
+    """Addresses and networks (10.0.0.0/8). Raises ValueError: one of them is none."""
+    return tuple(ipaddress.ip_network(name, strict=False) for name in names)
+
+
+def is_in(host: str, among: Collection[Network]) -> bool:
+    """Whether a host's address is in one of the networks; False for what is no address."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)  # of an IPv4 client at a socket for both
+    return any((mapped or address) in network for network in among)
+
+
 def reason_of(error: BaseException) -> str:
     """Why a connection failed, from the operating system's error behind it where there is one."""
     cause: BaseException | None = error

@@ -22,7 +22,7 @@ from pydantic import (
     ValidationError,
 )
 
-from relay import redis_url
+from relay import network, redis_url
 from relay.address import BadAddress, canonical_domain
 from relay.errors import ConfigError
 from relay.letters.retention import Retention
@@ -67,6 +67,14 @@ def _domains(value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(canonical_domain(domain) for domain in value)
     except BadAddress as exc:
         raise ValueError(str(exc)) from exc
+
+
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        network.networks(value)
+    except ValueError as exc:
+        raise ValueError(f"{exc}: write addresses and networks, such as 10.0.0.0/8") from None
+    return value
 
 
 def _api_key(value: SecretStr) -> SecretStr:
@@ -121,6 +129,10 @@ class Settings(BaseModel):
     trusted_proxies: str = Field(
         "127.0.0.1,::1",
         description="comma list of proxies (address, network or *) whose X-Forwarded-For is believed",
+    )
+    metrics_networks: Annotated[Words, AfterValidator(_networks)] = Field(
+        (),
+        description="networks, beside loopback, that may read /metrics and the reason in /readyz on RELAY_PORT",
     )
     max_message_bytes: int = Field(
         25 * 1024 * 1024, ge=1024, description="bytes of one mail as posted; over it the provider is told 413"

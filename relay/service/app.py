@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from relay import api, store, web
+from relay import api, network, store, web
 from relay.accounts import Accounts
 from relay.activity import Journal, Reader, Recorder
 from relay.delivery.bus import Bus
@@ -280,13 +280,21 @@ class Service:
         """Alive means: this process answers. Redis is not asked, or its outage would restart every pod."""
         return PlainTextResponse("ok\n")
 
-    async def _readyz(self, _request: Request) -> Response:
+    def _is_of_operator(self, request: Request) -> bool:
+        """Whoever reaches the internal port; on the public one loopback and RELAY_METRICS_NETWORKS."""
+        near = (*network.LOOPBACK, *network.networks(self.settings.metrics_networks))
+        return self.internal is not None or network.is_in(request.client.host if request.client else "", near)
+
+    async def _readyz(self, request: Request) -> Response:
         checks = {
             "redis": self.node.connected,
             "accounts": self._recovery.applied.is_set(),
             "staying": not self._leaving,
         }
-        return JSONResponse({"ready": self.ready, **checks}, status_code=200 if self.ready else 503)
+        shown = checks if self._is_of_operator(request) else {}
+        return JSONResponse({"ready": self.ready, **shown}, status_code=200 if self.ready else 503)
 
-    async def _metrics(self, _request: Request) -> Response:
+    async def _metrics(self, request: Request) -> Response:
+        if not self._is_of_operator(request):
+            raise HTTPException(403, "not for this address: the operator may add it to RELAY_METRICS_NETWORKS")
         return Response(self.metrics.render(), media_type=CONTENT_TYPE)

@@ -211,3 +211,22 @@ def test_a_check_that_fails_is_exit_code_1_and_one_line(here: Here, url: str) ->
 @pytest.mark.parametrize("settings", [{"RELAY_PORT": "0"}, {"RELAY_PORT": "x"}, {"RELAY_NONSENSE": "1"}])
 def test_a_check_with_wrong_settings_is_exit_code_1_too(here: Here, settings: dict[str, str]) -> None:
     assert here("check", **settings).returncode == exits.FAILED
+
+
+def test_strangers_see_no_metrics_and_no_reasons(redis: RedisServer, tmp_path: Path) -> None:
+    with (
+        Service(redis.url, tmp_path, RELAY_METRICS_NETWORKS="203.0.113.0/24, 2001:db8::1") as service,
+        httpx2.Client(base_url=service.url) as http,
+    ):
+        for client, may in (("", True), ("203.0.113.7", True), ("2001:db8::1", True), ("198.51.100.1", False)):
+            from_there = {"x-forwarded-for": client} if client else {}
+            metrics, readyz = [http.get(path, headers=from_there) for path in ("/metrics", "/readyz")]
+            assert metrics.status_code == (200 if may else 403)
+            assert ("relay_" in metrics.text, "redis" in readyz.json()) == (may, may)
+            assert (readyz.status_code, readyz.json()["ready"]) == (200, True)
+
+
+def test_networks_that_are_none_are_refused() -> None:
+    ended = run("serve", RELAY_METRICS_NETWORKS="10.0.0.0/8, the office")
+    assert ended.returncode == 2
+    assert "RELAY_METRICS_NETWORKS" in ended.stderr
