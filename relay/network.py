@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import re
@@ -50,6 +51,8 @@ def reason_of(error: BaseException) -> str:
     while cause is not None:
         if isinstance(cause, socket.gaierror):
             return f"{cause.strerror or 'the name is not known'} (DNS)"
+        if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
+            return f"{os.strerror(cause.errno)}: allow more (ulimit -Hn, LimitNOFILE of systemd)"
         if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
             return os.strerror(cause.errno)
         if isinstance(cause, TimeoutError):

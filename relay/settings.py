@@ -99,8 +99,7 @@ class Settings(BaseModel):
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on; 0.0.0.0 in a container")
     port: Port = Field(8000, description="TCP port of providers, sockets and REST; 0 picks a free one")
     internal_port: Port | None = Field(
-        None,
-        description="second TCP port for /livez, /readyz and /metrics alone; unset: they are on RELAY_PORT",
+        None, description="second TCP port for /livez, /readyz and /metrics alone; unset: they are on RELAY_PORT"
     )
     workers: int = Field(1, ge=1, le=256, description="processes that share the port; more than 1 needs a Redis")
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
@@ -131,8 +130,7 @@ class Settings(BaseModel):
         description="comma list of proxies (address, network or *) whose X-Forwarded-For is believed",
     )
     metrics_networks: Annotated[Words, AfterValidator(_networks)] = Field(
-        (),
-        description="networks, beside loopback, that may read /metrics and the reason in /readyz on RELAY_PORT",
+        (), description="networks, beside loopback, that may read /metrics and the reason in /readyz on RELAY_PORT"
     )
     max_message_bytes: int = Field(
         25 * 1024 * 1024, ge=1024, description="bytes of one mail as posted; over it the provider is told 413"
@@ -148,6 +146,17 @@ class Settings(BaseModel):
     )
     max_refusals_per_minute: int = Field(
         60, ge=1, description="refused socket attempts of one client address; over it: 429 before the upgrade"
+    )
+    max_connections_per_client: int = Field(
+        1024,
+        ge=1,
+        description="open connections of one client address in one process, trusted proxies excepted; over it: 429",
+    )
+    request_seconds: float = Field(
+        5,
+        gt=0,
+        le=3600,
+        description="time for the head of a request, and for its body before it must keep 64 KiB/s",
     )
     ping_seconds: float = Field(
         25.0,
@@ -177,9 +186,7 @@ class Settings(BaseModel):
         description="bytes of them per inbox, as they are kept; over it a star is refused with 400",
     )
     replay_limit: int = Field(
-        10_000,
-        ge=1,
-        description="messages replayed to one socket that resumes; told of the gap beyond",
+        10_000, ge=1, description="messages replayed to one socket that resumes; told of the gap beyond"
     )
     drain_seconds: float = Field(
         20.0, ge=0, le=3600, description="time over which sockets are closed and posts finished after SIGTERM"

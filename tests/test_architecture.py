@@ -15,7 +15,7 @@ HOUSE = Path(__file__).parent.parent / "relay"
 # each other. The key is the folder that has the floors; "" = relay/ itself.
 FLOORS: dict[str, list[set[str]]] = {
     "": [
-        {"errors", "clock", "network", "regex", "message_id", "builders"},
+        {"errors", "clock", "network", "pace", "regex", "message_id", "builders"},
         {"redis_url", "address", "fair", "logs", "metrics"},
         {"store"},
         {"letters"},
@@ -43,7 +43,9 @@ FLOORS: dict[str, list[set[str]]] = {
         {"since", "node"},
     ],
     "service": [
-        {"recovery", "connection", "server"},
+        {"recovery", "descriptors", "server"},
+        {"clients"},
+        {"connection"},
         {"app"},
         {"serve"},
         {"workers"},

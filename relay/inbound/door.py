@@ -18,6 +18,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from relay import pace
 from relay.activity.kinds import shown
 from relay.errors import BadRequest, RelayError, TooLarge, Unavailable, UnsupportedMediaType
 from relay.inbound.intake import Intake, Observer, too_large
@@ -32,8 +33,6 @@ from relay.inbound.webhook.provider import (
     Provider,
 )
 
-# A body that comes more slowly holds memory that other providers need; 25 MiB in it are 3.5 Mbit/s.
-_BODY_SECONDS = 60.0
 # Who is refused by the head of a request may still be writing its body, and would never read why if it were cut off.
 _DISCARD_SECONDS = 5.0
 # All bodies together may hold this many of the largest mail; beyond, providers are asked to come again.
@@ -90,11 +89,13 @@ def entrances(
     *,
     settled: Callable[[str], Awaitable[None]],
     max_message_bytes: int,
+    request_seconds: float,
     public_url: str = "",
 ) -> dict[str, ASGIApp]:
     """What answers at which path. A provider without a secret is not among them, and its path does not exist.
 
     ``settled(url)`` waits until the download of the URL, which a proof needs, has succeeded or failed.
+    ``request_seconds``: before a body must keep the least rate (pace.py).
     ``public_url``: without a slash at the end; "" = scheme and host of each request stand for it.
     """
     memory = _Memory(_BODIES_IN_MEMORY * max_message_bytes)
@@ -102,7 +103,14 @@ def entrances(
     def entrance(provider: Provider) -> Entrance:
         limit_bytes = provider.body_limit(max_message_bytes)
         return Entrance(
-            provider, intake, observer, memory, settled=settled, public_url=public_url, limit_bytes=limit_bytes
+            provider,
+            intake,
+            observer,
+            memory,
+            settled=settled,
+            public_url=public_url,
+            limit_bytes=limit_bytes,
+            request_seconds=request_seconds,
         )
 
     return {f"/inbound/{provider.name}": entrance(provider) for provider in providers}
@@ -121,6 +129,7 @@ class Entrance:
         settled: Callable[[str], Awaitable[None]],
         public_url: str,
         limit_bytes: int,
+        request_seconds: float,
     ) -> None:
         """As of :func:`entrances`. ``limit_bytes``: of a body."""
         self._provider = provider
@@ -130,6 +139,7 @@ class Entrance:
         self._settled = settled
         self._public_url = public_url
         self._limit_bytes = limit_bytes
+        self._request_seconds = request_seconds
         self._head_proven = provider if isinstance(provider, HeadProven) else None
         # labels() takes longer than inc(), and there are few: a status each.
         self._posts = lru_cache(maxsize=32)(partial(observer.metrics.inbound.labels, provider.name))
@@ -185,12 +195,15 @@ class Entrance:
         await self._read_chunk(body, receive)
         if body.whole:  # nearly all mail comes in one piece, and needs no clock
             return
+        began, request_seconds = asyncio.get_running_loop().time(), self._request_seconds
         try:
-            async with asyncio.timeout(_BODY_SECONDS):
+            async with asyncio.timeout_at(None) as clock:
                 while not body.whole:
+                    clock.reschedule(began + pace.seconds_for(body.size_bytes, request_seconds=request_seconds))
                     await self._read_chunk(body, receive)
         except TimeoutError:
-            raise _Overloaded(f"the body did not come within {_BODY_SECONDS:g} s; try again") from None
+            least = f"{pace.LEAST_BYTES_PER_SECOND // 1024} KiB/s after {request_seconds:g} s"
+            raise _Overloaded(f"the body came too slowly: {least} is the least; try again") from None
 
     async def _read_chunk(self, body: _Body, receive: Receive) -> None:
         message = await receive()

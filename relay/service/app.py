@@ -149,6 +149,7 @@ class Service:
             settled=self._documents.settled,
             public_url=self.settings.public_url,
             max_message_bytes=self.settings.max_message_bytes,
+            request_seconds=self.settings.request_seconds,
         )
 
     def _app(self) -> ASGIApp:

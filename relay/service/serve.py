@@ -10,6 +10,7 @@ import gc
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import structlog
@@ -17,8 +18,10 @@ import uvicorn
 import uvloop
 
 from relay.errors import ConfigError
+from relay.service import descriptors
 from relay.service.app import Service
-from relay.service.connection import Connection
+from relay.service.clients import Clients
+from relay.service.connection import Connection, Limits
 from relay.service.server import Server
 from relay.settings import Settings
 
@@ -88,7 +91,7 @@ class Process:
         return Server(
             uvicorn.Config(
                 app,  # type: ignore[arg-type]  # Starlette is an ASGI application
-                http=Connection,
+                http=partial(Connection, limits=self._limits(public=lifespan)),  # type: ignore[arg-type]
                 ws=self._ws,
                 lifespan="on" if lifespan else "off",
                 log_config=None,
@@ -104,6 +107,13 @@ class Process:
                 ws_per_message_deflate=False,
             )
         )
+
+    def _limits(self, *, public: bool) -> Limits:
+        """The internal port is the operator's: there is no limit for those who may reach it."""
+        settings = self._settings
+        proxies = settings.trusted_proxies if public else "*"
+        clients = Clients(max_per_client=settings.max_connections_per_client, trusted_proxies=proxies)
+        return Limits(settings.request_seconds, clients)
 
     def stop(self) -> None:
         """Asks for a graceful end. Asking again changes nothing."""
@@ -181,6 +191,8 @@ def run_process(
 
     ``parent_fd``: of a parent that has several of us; it becomes readable when the parent is gone.
     """
+
+    descriptors.raise_limit()
 
     async def main() -> int:
         # What is there now stays: the garbage collector need not look through it again and again.

@@ -16,7 +16,7 @@ import asyncio
 import binascii
 import functools
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple, NoReturn
 
@@ -34,6 +34,8 @@ Headers = Sequence[tuple[bytes, bytes]]  # names in lower case
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 _MAX_EARLY_BYTES = 8 * 1024  # that a client may send before it saw our 101
+_MAX_OFFER_BYTES = 4 * 1024  # each extension in it is parsed, in Python; hundreds of times what is ever sent
+_MAX_SUBPROTOCOLS_BYTES = 8 * 1024  # one of them may hold a key
 _MAX_CACHED_OFFER_BYTES = 256  # what browsers and libraries send has less than 100
 _DEFLATE = ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
 _FULL_WINDOW_BITS = 15
@@ -112,11 +114,19 @@ def read(headers: Headers) -> Opening:
         raise BadHandshake("this server speaks version 13 of WebSocket: RFC 6455", 426, versions)
     if found.get(b"content-length", [b"0"]) != [b"0"] or b"transfer-encoding" in found:
         raise BadHandshake("a WebSocket handshake has no body")
+    _measure(found, b"sec-websocket-extensions", _MAX_OFFER_BYTES)
+    _measure(found, b"sec-websocket-protocol", _MAX_SUBPROTOCOLS_BYTES)
     return Opening(
         _accept(found.get(b"sec-websocket-key", [])),
         _tokens(found.get(b"sec-websocket-protocol", ())),
         _deflate(found.get(b"sec-websocket-extensions", ())),
     )
+
+
+def _measure(found: Mapping[bytes, Sequence[bytes]], name: bytes, limit_bytes: int) -> None:
+    """Before it is parsed. Raises BadHandshake."""
+    if sum(map(len, found.get(name, ()))) > limit_bytes:
+        raise BadHandshake(f"the header {name.decode().title()} is over {limit_bytes} bytes", 431)
 
 
 def _accept(keys: Sequence[bytes]) -> bytes:

@@ -33,12 +33,12 @@ class ListenRequest:
 
 def parse(connection: HTTPConnection, *, default_frames: Format, max_addresses: int, now_ms: int) -> ListenRequest:
     """Raises Refused (4400 or 4401). ``now_ms`` is Unix time."""
-    query = connection.query_params
     if len(connection.scope.get("query_string", b"")) > _MAX_QUERY_CHARS:
         raise Refused(
             BAD_REQUEST,
             "the query is too long; listen to a domain, give one _id or a time as since, or open several sockets",
         )
+    query = connection.query_params
     key = _key(connection)
     if not key:
         raise Refused(

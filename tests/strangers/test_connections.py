@@ -1,0 +1,96 @@
+"""How many connections a stranger may have, and that those of others fit beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+from websockets.asyncio.client import connect
+
+from tests.cli.command import RELAY, Running
+from tests.harness import ACCOUNTS_TOML, ADDRESS, KEY, MAIL, SECRET, Relay
+from tests.redis_server import RedisServer
+from tests.strangers.client import GET, stranger
+
+pytestmark = pytest.mark.anyio
+
+one_store = pytest.mark.parametrize("redis_url", ["memory"], indirect=True)
+
+
+@one_store
+@pytest.mark.settings(max_connections_per_client=3)
+async def test_an_address_has_so_many_connections_and_no_more(relay: Relay) -> None:
+    async with AsyncExitStack() as stack:
+        first = [await stack.enter_async_context(stranger(relay.port)) for _ in range(3)]
+        async with stranger(relay.port, GET) as one_more:
+            assert await one_more.status() == 429
+            await one_more.ended()
+        async with stranger(relay.port, GET, address="127.0.0.3") as another:
+            assert await another.status() == 404
+        first[0].writer.close()
+        await first[0].writer.wait_closed()
+        while True:  # the service may not have heard yet that one has left
+            async with stranger(relay.port, GET) as again:
+                if await again.status() == 404:
+                    break
+
+
+@one_store
+@pytest.mark.settings(max_connections_per_client=2)
+async def test_sockets_count_for_as_long_as_they_are_open(relay: Relay) -> None:
+    async with (
+        connect(relay.socket_url(key=KEY, addresses=ADDRESS), proxy=None, local_addr=("127.0.0.2", 0)) as socket,
+        stranger(relay.port),
+    ):
+        async with stranger(relay.port, GET) as one_more:
+            assert await one_more.status() == 429
+        await socket.close()
+        async with stranger(relay.port, GET) as one_more:
+            assert await one_more.status() == 404
+
+
+@one_store
+@pytest.mark.settings(max_connections_per_client=2, trusted_proxies="127.0.0.1, 127.0.1.0/24")
+async def test_a_trusted_proxy_brings_as_many_as_it_likes(relay: Relay) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(5):
+            one = await stack.enter_async_context(stranger(relay.port, GET, address="127.0.1.9"))
+            assert await one.status() == 404
+
+
+FEW_FILES = 'ulimit -S -n 64; ulimit -H -n 200; exec "$@"'  # what systems start with, and what they allow
+
+
+def served(redis: RedisServer, folder: Path) -> Running:
+    """A service with few open files."""
+    accounts = folder / "accounts.toml"
+    accounts.write_text(ACCOUNTS_TOML)
+    flags = ("serve", "--port", "0", "--accounts-file", str(accounts))
+    settings = {"RELAY_REDIS_URL": redis.url, "RELAY_RAW_SECRET": SECRET, "RELAY_DOMAINS": "mailsac.com"}
+    return Running("-c", FEW_FILES, "sh", *RELAY, *flags, program="sh", **settings)
+
+
+async def test_strangers_leave_files_for_redis_and_for_mail(redis_server: RedisServer, tmp_path: Path) -> None:
+    """More connections than files, of addresses that have not too many each."""
+    with served(redis_server, tmp_path) as service:
+        port = urlsplit(str((await asyncio.to_thread(service.event, "service.listening"))["url"])).port or 0
+        await asyncio.to_thread(service.event, "bus.connected")
+        url = f"ws://127.0.0.1:{port}/incoming-messages?key={KEY}&addresses={ADDRESS}"
+        async with AsyncExitStack() as stack, connect(url, proxy=None) as socket:
+            for number in range(400):
+                await stack.enter_async_context(stranger(port, address=f"127.0.0.{2 + number % 8}"))
+            used_up = await asyncio.to_thread(service.event, "clients.files_used_up")
+            assert 100 < used_up["open_files"] < 200  # above the soft limit, and below the hard one
+            assert "LimitNOFILE" in used_up["hint"]
+            headers = {"authorization": f"Bearer {SECRET}", "x-envelope-to": ADDRESS, "webhook-id": "few-files"}
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as http:
+                for _ in range(3):
+                    assert (await http.get("/readyz")).status_code == 200
+                assert (await http.post("/inbound/raw", content=MAIL, headers=headers)).status_code == 200
+            assert json.loads(await socket.recv())["subject"] == "Hello"
+        assert service.stop() == 0
