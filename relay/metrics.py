@@ -44,6 +44,9 @@ class Metrics:
         self.activity_dropped = Counter(
             "relay_activity_dropped", "Events that Recent Activity lacks, Redis being away or slow", registry=every
         )
+        self.wrong_keys = Counter(
+            "relay_wrong_keys", "Requests and sockets refused for their API key, by door", ["door"], registry=every
+        )
         self.closed = Counter("relay_socket_closes", "Sockets ended by us, by code", ["code"], registry=every)
 
     def render(self) -> bytes:

@@ -145,7 +145,7 @@ class Settings(BaseModel):
         128, ge=1, description="addresses and domains that one socket may listen to; over it: close 4400"
     )
     max_refusals_per_minute: int = Field(
-        60, ge=1, description="refused socket attempts of one client address; over it: 429 before the upgrade"
+        60, ge=1, description="wrong keys of one client address, at sockets and REST; over it: 429 instead of 401"
     )
     max_connections_per_client: int = Field(
         1024,

@@ -56,7 +56,18 @@ FLOORS: dict[str, list[set[str]]] = {
 # What a room offers to other rooms: the modules that they may import; "" = the package itself. A room that is not named
 # offers itself whole.
 OFFERS: dict[str, set[str]] = {
-    "accounts": {"", "accounts", "addresses", "api_keys", "applied", "domains", "file", "gate", "reservation"},
+    "accounts": {
+        "",
+        "accounts",
+        "addresses",
+        "api_keys",
+        "applied",
+        "domains",
+        "file",
+        "gate",
+        "reservation",
+        "wrong_keys",
+    },
     "activity": {"", "kinds", "reader"},
     "delivery": {
         "bus",

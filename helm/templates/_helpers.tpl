@@ -97,4 +97,7 @@ RELAY_PUBLIC_URL: {{ . | quote }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) -}}
 {{- fail "\n\ningress.enabled is true, but ingress.host is empty. Set it to the name by which clients reach relay, such as relay.example.com.\n" -}}
 {{- end -}}
+{{- if and .Values.ingress.enabled (not $settings.RELAY_TRUSTED_PROXIES) -}}
+{{- fail "\n\ningress.enabled is true, but settings.RELAY_TRUSTED_PROXIES is not set. All clients would look like one, the Ingress, and share the limits of one client address.\nSet it to the network of the Ingress' pods, such as 10.0.0.0/8.\n" -}}
+{{- end -}}
 {{- end }}

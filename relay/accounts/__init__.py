@@ -11,6 +11,8 @@ from relay.accounts.api_keys import ApiKeys
 from relay.accounts.domains import Domains
 from relay.accounts.gate import Gate, hash_key
 from relay.accounts.txt import TxtResolver
+from relay.accounts.wrong_keys import WrongKeys
+from relay.metrics import Metrics
 from relay.settings import Settings
 from relay.store import Store
 
@@ -43,18 +45,20 @@ class Accounts:
         *,
         restore: Callable[[], Awaitable[bool]] = _nothing_to_restore,
         settled: Callable[[], Awaitable[None]] = _always_settled,
+        metrics: Metrics | None = None,
     ) -> Accounts:
-        """Connects nothing yet. ``restore``, ``settled``: see Gate.
+        """Connects nothing yet. ``restore``, ``settled``: see Gate. ``metrics``: None = nobody reads them.
 
         Raises ConfigError: RELAY_DNS_SERVERS cannot be read.
         """
         keys = ApiKeys(store)
         addresses = Addresses(store, shared_domains=settings.domains)
+        wrong_keys = WrongKeys(metrics or Metrics(), max_per_minute=settings.max_refusals_per_minute)
         resolver = TxtResolver(settings.dns_servers)
         return cls(
             accounts=AccountBook(store),
             keys=keys,
             addresses=addresses,
             domains=Domains(store, addresses, resolver, shared=frozenset(settings.domains)),
-            gate=Gate(store, keys, restore=restore, settled=settled),
+            gate=Gate(store, keys, wrong_keys, restore=restore, settled=settled),
         )

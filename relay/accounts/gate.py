@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import cast
 
 from relay.accounts.api_keys import FIELDS, ApiKeys, account_of_row, hash_key
+from relay.accounts.wrong_keys import WrongKeys
 from relay.errors import FORBIDDEN, UNAUTHORIZED, Refused, Unauthorized
 from relay.store import Store, keys
 
@@ -21,14 +22,18 @@ class Gate:
         self,
         store: Store,
         api_keys: ApiKeys,
+        wrong_keys: WrongKeys,
         *,
         restore: Callable[[], Awaitable[bool]],
         settled: Callable[[], Awaitable[None]],
     ) -> None:
-        """``restore`` puts back what a Redis that lost everything must hold; whether to ask it again. ``settled``
+        """``wrong_keys`` is for who asks, who knows the client: what is answered instead of another 401.
+
+        ``restore`` puts back what a Redis that lost everything must hold; whether to ask it again. ``settled``
         returns when all is there that the operator declares. Both may raise Unavailable."""
         self._store = store
         self._keys = api_keys
+        self.wrong_keys = wrong_keys
         self._restore = restore
         self._settled = settled
 

@@ -15,7 +15,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from relay.accounts.gate import Gate
-from relay.errors import BadRequest, RelayError, TooLarge
+from relay.activity.kinds import shown
+from relay.errors import BadRequest, RelayError, TooLarge, Unauthorized
 from relay.fair import FairQueue
 
 BODY_LIMIT_BYTES = 64 * 1024
@@ -111,14 +112,23 @@ async def _call(request: Request, gate: Gate) -> Call:
     members: dict[str, Any] = {}
     key = _key_outside(request)
     # A stranger's body is not read before the key, unless the key can only be in it.
-    account_id = await gate.account_of(key) if key or request.method not in _WITH_BODY else None
+    account_id = await _account(key, request, gate) if key or request.method not in _WITH_BODY else None
     if request.method in _WITH_BODY:
         members = _members(await _read(request))
         inside = members.pop(BODY_KEY, "")
         if not isinstance(inside, str):
             raise BadRequest(f"{BODY_KEY} must be text", member=BODY_KEY)
-        account_id = account_id or await gate.account_of(inside)
+        account_id = account_id or await _account(inside, request, gate)
     return Call(account_id or "", request, members)
+
+
+async def _account(key: str, request: Request, gate: Gate) -> str:
+    """The account of a key. Raises Unauthorized; TooManyRequests in its place, when there were many from there."""
+    try:
+        return await gate.account_of(key)
+    except Unauthorized:
+        gate.wrong_keys.count(shown(request.client.host) if request.client else "", "rest")
+        raise
 
 
 def _key_outside(request: Request) -> str:

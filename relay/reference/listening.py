@@ -69,7 +69,7 @@ NOUN = Noun(
             "Open it",
             "With `Upgrade: websocket` (RFC 6455) the answer is 101 when the subscriptions are confirmed: nothing that "
             "comes from then on is missed. Who may not listen is upgraded too, told why in a frame, and closed with a "
-            "code: a browser shows no HTTP answer. Only after too many refusals it is 429, before the upgrade.",
+            "code: a browser shows no HTTP answer. Only a wrong key after too many others is 429, before the upgrade.",
             (
                 Answer("it is a WebSocket now, and listens", status=101, headers=_UPGRADE),
                 Answer("the handshake is wrong; the text says why", text(), 400, ("text/plain",)),

@@ -48,7 +48,11 @@ ERRORS: Mapping[int, tuple[str, str]] = {
     401: ("Unauthorized", "No key, a wrong or revoked one, or the thing belongs to another account."),
     404: ("NotFound", "There is no such thing."),
     413: ("TooLarge", "More bytes than this path takes; the rest is not read."),
-    429: ("TooManyRequests", "Slow down, and come again after `Retry-After` seconds."),
+    429: (
+        "TooManyRequests",
+        "Slow down, and come again after `Retry-After` seconds. "
+        "Also a wrong key, after too many others of its address.",
+    ),
     503: ("Unavailable", "Ours, for now: try again after `Retry-After` seconds."),
 }
 

@@ -80,7 +80,11 @@ class Service:
         )
         self._recovery = AccountsRecovery(self.store, self.letterbox, settings)
         self.accounts = Accounts.build(
-            self.store, settings, restore=self._recovery.restored, settled=self._recovery.settled
+            self.store,
+            settings,
+            restore=self._recovery.restored,
+            settled=self._recovery.settled,
+            metrics=self.metrics,
         )
         self.sweeper = Sweeper(self.store.with_own_queue(), retention)
         self.bus = Bus(self.store, retention, restore=self._recovery.restored, note_due=self.sweeper.note)
@@ -100,7 +104,9 @@ class Service:
         self._observer = Observer(self.metrics, self._activity)
         self._intake = self._made_intake()
         replay = Replay(self.letterbox, self.metrics, self._activity, limit=settings.replay_limit)
-        self._stream = StreamDoor(self.node, replay, self.metrics, self._activity, settings)
+        self._stream = StreamDoor(
+            self.node, replay, self.metrics, self._activity, settings, wrong_keys=self.accounts.gate.wrong_keys
+        )
         self._waiting = Waiting(self.node, self.letterbox)
         self.became_ready = asyncio.Event()  # set while ``ready``
         self.became_unready = asyncio.Event()  # set while not

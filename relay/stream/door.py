@@ -16,19 +16,19 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from relay import clock
+from relay.accounts.wrong_keys import WrongKeys
 from relay.activity import Recorder
 from relay.activity.kinds import shown
 from relay.delivery.letter import Listener
 from relay.delivery.node import Node
 from relay.delivery.replay import Replay, Resume, Resuming
-from relay.errors import LEAVING, OUR_FAULT, Close, Refused, TooManyRequests, Unavailable
+from relay.errors import LEAVING, OUR_FAULT, UNAUTHORIZED, Close, Refused, TooManyRequests, Unavailable
 from relay.metrics import Metrics
 from relay.settings import Settings
 from relay.stream import frames, handshake
 from relay.stream.handshake_batcher import HandshakeBatcher
 from relay.stream.heartbeat import Wheel
 from relay.stream.portable import PortableListener, say_goodbye
-from relay.stream.refusals import Refusals
 from relay.stream.request import SUBPROTOCOL, ListenRequest, asked_for, parse
 from relay.stream.wire import Wire, WireContext
 
@@ -41,14 +41,21 @@ class Door:
     """The door out."""
 
     def __init__(
-        self, node: Node, replay: Replay, metrics: Metrics, activity: Recorder, settings: Settings
+        self,
+        node: Node,
+        replay: Replay,
+        metrics: Metrics,
+        activity: Recorder,
+        settings: Settings,
+        *,
+        wrong_keys: WrongKeys,
     ) -> None:
         self._node = node
         self._history = replay
         self._metrics = metrics
         self._activity = activity
         self._settings = settings
-        self._refusals = Refusals(max_per_minute=settings.max_refusals_per_minute)
+        self._wrong_keys = wrong_keys
         self._leaving = False
         self._batcher = HandshakeBatcher()
         self.wheel = Wheel(ping_seconds=settings.ping_seconds)
@@ -74,14 +81,15 @@ class Door:
 
     async def _endpoint(self, websocket: WebSocket) -> None:
         client = _client(websocket)
-        if self._refusals.too_many(client):
-            await self._deny(websocket, client)
-            return
         try:
             await self._listen(websocket)
         except Refused as refused:
-            if not refused.close.retry:
-                self._refusals.count(client)
+            if refused.close is UNAUTHORIZED:
+                try:
+                    self._wrong_keys.count(client, "socket")
+                except TooManyRequests as error:
+                    await self._deny(websocket, error, client)
+                    return
             log.info("socket.refused", code=refused.close.code, error=refused.text, client=client)
             code, names = refused.close.code, self._asked_for(websocket)
             self._activity.socket_refused(refused.account, code, refused.text, client=client, asked_for=names)
@@ -200,10 +208,8 @@ class Door:
             await websocket.accept(subprotocol=_chosen(websocket))
             await say_goodbye(websocket, refused)
 
-    async def _deny(self, websocket: WebSocket, client: str) -> None:
+    async def _deny(self, websocket: WebSocket, error: TooManyRequests, client: str) -> None:
         """Before the upgrade: it is cheaper, and who guesses keys reads no close codes."""
-        error = TooManyRequests("too many refused attempts from this address; wait a minute")
-        log.info("socket.denied", status=error.status, error=str(error), client=client)
         self._activity.socket_refused("", error.status, str(error), client=client)
         self._metrics.closed.labels(str(error.status)).inc()
         await websocket.send_denial_response(JSONResponse(error.body(), error.status, headers=dict(error.headers)))

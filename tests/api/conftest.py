@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx2
 import pytest
@@ -26,7 +27,8 @@ async def dns() -> AsyncIterator[DnsServer]:
 @pytest.fixture
 async def service(redis_url: str, dns: DnsServer) -> AsyncIterator[Service]:
     """On an empty store."""
-    flags = {"redis_url": redis_url, "redis_timeout_seconds": 10, "domains": "mailsac.com"}
+    flags: dict[str, Any] = {"redis_url": redis_url, "redis_timeout_seconds": 10, "domains": "mailsac.com"}
+    flags["max_refusals_per_minute"] = 100_000  # for tests of keys of any kind
     service = Service(settings.load({}, dns_servers=(dns.address,), **flags))
     yield service
     await service.store.close()

@@ -391,6 +391,12 @@ def test_long_release_names_stay_labels(home: Path) -> None:
         ("minimal", ["preStopSeconds=20"], "RELAY_DRAIN_SECONDS = 40 s to leave"),
         ("minimal", ["settings.RELAY_INTERNAL_PORT=8000"], "are both 8000"),
         ("minimal", ["ingress.enabled=true"], "ingress.host is empty"),
+        (
+            "minimal",
+            ["ingress.enabled=true", "ingress.host=relay.example.com"],
+            "settings.RELAY_TRUSTED_PROXIES is not set",
+        ),
+        ("production", ["settings.RELAY_TRUSTED_PROXIES="], "settings.RELAY_TRUSTED_PROXIES is not set"),
     ],
 )
 def test_values_that_contradict_each_other_are_refused(

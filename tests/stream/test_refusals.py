@@ -126,13 +126,40 @@ async def test_who_guesses_keys_is_answered_before_the_upgrade(relay: Relay) -> 
     for _ in range(3):
         assert (await refused(relay, key="guess", addresses=ADDRESS))[0] == 4401
     with pytest.raises(InvalidStatus) as caught, capture_logs() as logs:
-        await refused(relay, key=KEY, addresses=ADDRESS)
+        await refused(relay, key="guess", addresses=ADDRESS)
     assert caught.value.response.status_code == 429
     assert caught.value.response.headers["retry-after"] == "60"
-    assert [(line["event"], line["log_level"], line["client"]) for line in logs] == [
-        ("socket.denied", "info", "127.0.0.1")
+    assert [(line["event"], line["log_level"], line["client"], line["door"]) for line in logs] == [
+        ("key.guessed", "warning", "127.0.0.1", "socket")
     ]
-    assert b'relay_socket_closes_total{code="429"} 1.0' in (await relay.internal.get("/metrics")).content
+    metrics = (await relay.internal.get("/metrics")).content
+    assert b'relay_socket_closes_total{code="429"} 1.0' in metrics
+    assert b'relay_wrong_keys_total{door="socket"} 4.0' in metrics
+
+
+@pytest.mark.settings(max_refusals_per_minute=3)
+async def test_a_valid_key_passes_whoever_guesses_beside_it(relay: Relay) -> None:
+    """Behind a proxy that is not trusted all clients have one address."""
+    for number in range(8):
+        answer = await relay.rest("GET", "/api/me", key="guess")
+        assert answer.status_code == (401 if number < 3 else 429)
+    with pytest.raises(InvalidStatus) as caught:  # one count for both doors
+        await refused(relay, key="guess", addresses=ADDRESS)
+    assert caught.value.response.status_code == 429
+    assert (await relay.rest("GET", "/api/me")).status_code == 200
+    async with relay.listen() as socket:
+        await relay.send("let in")
+        assert await socket.subject() == "let in"
+
+
+@pytest.mark.settings(max_refusals_per_minute=3)
+async def test_only_keys_are_counted(relay: Relay) -> None:
+    """What a client with a good key asks wrongly is no guess."""
+    for _ in range(6):
+        assert (await refused(relay, key=KEY, addresses=OTHER_ADDRESS))[0] == 4403
+        assert (await refused(relay, key=KEY, addresses="not a domain"))[0] == 4400
+        assert (await relay.rest("GET", f"/api/addresses/{OTHER_ADDRESS}")).status_code in (401, 404)
+    assert (await refused(relay, key="guess", addresses=ADDRESS))[0] == 4401
 
 
 async def test_plain_http_is_told_that_this_is_a_websocket(relay: Relay) -> None:
