@@ -26,6 +26,12 @@ class Metrics:
         self.inbound = Counter(
             "relay_inbound", "Posts of providers, by HTTP status", ["provider", "status"], registry=every
         )
+        self.inbound_bytes = Gauge(
+            "relay_inbound_bytes",
+            "Bytes of bodies at the door, all and those not proven yet",
+            ["of"],
+            registry=every,
+        )
         self.recipients = Counter(
             "relay_recipients", "Envelope recipients, by outcome", ["provider", "outcome"], registry=every
         )

@@ -29,7 +29,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"cli"},
     ],
     "inbound": [
-        {"webhook"},
+        {"webhook", "budget"},
         {"proof"},
         {"providers"},
         {"intake"},

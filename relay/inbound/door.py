@@ -8,7 +8,7 @@ try would end the same way. Which status has that effect is the provider's to kn
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 
@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from relay import pace
 from relay.activity.kinds import shown
 from relay.errors import BadRequest, RelayError, TooLarge, Unavailable, UnsupportedMediaType
+from relay.inbound.budget import Budget, Overloaded, Share
 from relay.inbound.intake import Intake, Observer, too_large
 from relay.inbound.webhook.provider import (
     ANSWERS,
@@ -60,28 +61,6 @@ class _Body:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-class _Overloaded(Unavailable):
-    """A body that cannot be taken now: there is too much at once, or it comes too slowly."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {**super().headers, "connection": "close"}  # what is left of the body is not read
-
-
-class _Memory:
-    """What the bodies of all entrances hold of it."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit_bytes = limit_bytes
-        self._held_bytes = 0
-
-    def hold(self, size_bytes: int) -> None:
-        """Counts bytes of a body that wait; negative when they are gone. Raises Unavailable: too many."""
-        self._held_bytes += size_bytes
-        if size_bytes > 0 and self._held_bytes > self._limit_bytes:
-            raise _Overloaded("too much mail is coming in at once; try again")
-
-
 def entrances(
     providers: Iterable[Provider],
     intake: Intake,
@@ -98,7 +77,9 @@ def entrances(
     ``request_seconds``: before a body must keep the least rate (pace.py).
     ``public_url``: without a slash at the end; "" = scheme and host of each request stand for it.
     """
-    memory = _Memory(_BODIES_IN_MEMORY * max_message_bytes)
+    budget = Budget(_BODIES_IN_MEMORY * max_message_bytes)
+    observer.metrics.inbound_bytes.labels("all").set_function(lambda: budget.held_bytes)
+    observer.metrics.inbound_bytes.labels("unproven").set_function(lambda: budget.unproven_bytes)
 
     def entrance(provider: Provider) -> Entrance:
         limit_bytes = provider.body_limit(max_message_bytes)
@@ -106,7 +87,7 @@ def entrances(
             provider,
             intake,
             observer,
-            memory,
+            budget,
             settled=settled,
             public_url=public_url,
             limit_bytes=limit_bytes,
@@ -124,7 +105,7 @@ class Entrance:
         provider: Provider,
         intake: Intake,
         observer: Observer,
-        memory: _Memory,
+        budget: Budget,
         *,
         settled: Callable[[str], Awaitable[None]],
         public_url: str,
@@ -135,7 +116,7 @@ class Entrance:
         self._provider = provider
         self._intake = intake
         self._activity = observer.activity
-        self._memory = memory
+        self._budget = budget
         self._settled = settled
         self._public_url = public_url
         self._limit_bytes = limit_bytes
@@ -165,6 +146,7 @@ class Entrance:
         query = QueryParams(scope["query_string"]) if scope["query_string"] else _NO_QUERY
         url = _url(self._public_url, headers, scope)
         _refuse_declared(headers, self._limit_bytes)
+        share = self._budget.share(scope["client"][0] if scope.get("client") else "")
         proven = self._head_proven is not None and self._head_proven.proof_in_head(headers)
         if proven:  # before a stranger can have us hold a body
             try:
@@ -172,8 +154,10 @@ class Entrance:
             except (NotProven, NotReady):
                 await self._discard(headers, body, receive)
                 raise
+            share.prove()
         try:
-            await self._read(body, receive)
+            await self._read(body, share, receive)
+            share.come()
             post = Post(headers, query, body.take(), datetime.now(UTC), url)
             try:
                 report = await self._intake.take(self._provider, post, proven=proven)
@@ -182,7 +166,7 @@ class Entrance:
                 report = await self._intake.take(self._provider, post, proven=proven)
             return report.answer()
         finally:
-            self._memory.hold(-body.size_bytes)
+            share.release()
 
     async def _verify_head(self, head: Post) -> None:
         try:
@@ -191,27 +175,30 @@ class Entrance:
             await self._settled(missing.url)
             self._provider.verify(head)
 
-    async def _read(self, body: _Body, receive: Receive) -> None:
-        await self._read_chunk(body, receive)
+    async def _read(self, body: _Body, share: Share, receive: Receive) -> None:
+        await self._read_chunk(body, share, receive)
         if body.whole:  # nearly all mail comes in one piece, and needs no clock
             return
-        began, request_seconds = asyncio.get_running_loop().time(), self._request_seconds
+        loop, request_seconds = asyncio.get_running_loop(), self._request_seconds
+        began = loop.time()
         try:
             async with asyncio.timeout_at(None) as clock:
+                share.wait(lambda: clock.reschedule(loop.time()))
                 while not body.whole:
                     clock.reschedule(began + pace.seconds_for(body.size_bytes, request_seconds=request_seconds))
-                    await self._read_chunk(body, receive)
+                    await self._read_chunk(body, share, receive)
         except TimeoutError:
+            share.come()
             least = f"{pace.LEAST_BYTES_PER_SECOND // 1024} KiB/s after {request_seconds:g} s"
-            raise _Overloaded(f"the body came too slowly: {least} is the least; try again") from None
+            raise Overloaded(f"the body came too slowly: {least} is the least; try again") from None
 
-    async def _read_chunk(self, body: _Body, receive: Receive) -> None:
+    async def _read_chunk(self, body: _Body, share: Share, receive: Receive) -> None:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise BadRequest("the connection ended before the body did")
         chunk = message.get("body", b"")
         body.add(chunk, last=not message.get("more_body", False))
-        self._memory.hold(len(chunk))
+        share.hold(len(chunk))
         if body.size_bytes > self._limit_bytes:
             raise too_large(self._limit_bytes)
 
