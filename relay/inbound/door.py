@@ -26,6 +26,7 @@ from relay.inbound.intake import Intake, Observer, too_large
 from relay.inbound.webhook.provider import (
     ANSWERS,
     Answers,
+    BodyProven,
     HeadProven,
     NotProven,
     NotReady,
@@ -38,15 +39,20 @@ from relay.inbound.webhook.provider import (
 _DISCARD_SECONDS = 5.0
 # All bodies together may hold this many of the largest mail; beyond, providers are asked to come again.
 _BODIES_IN_MEMORY = 16
+# To prove a body takes time and, in some forms, as much memory again: beyond the small ones few are proven at once.
+_SMALL_BYTES = 128 * 1024
+_PROVEN_AT_ONCE = 2
 _NO_QUERY = QueryParams()
 
 
 class _Body:
     """What has come of a body. One of one chunk is never copied."""
 
-    __slots__ = ("_chunks", "size_bytes", "whole")
+    __slots__ = ("_chunks", "limit_bytes", "size_bytes", "whole")
 
-    def __init__(self) -> None:
+    def __init__(self, limit_bytes: int) -> None:
+        """``limit_bytes``: beyond it the rest is not read."""
+        self.limit_bytes = limit_bytes
         self._chunks: list[bytes] = []
         self.size_bytes = 0
         self.whole = False
@@ -81,8 +87,9 @@ def entrances(
     observer.metrics.inbound_bytes.labels("all").set_function(lambda: budget.held_bytes)
     observer.metrics.inbound_bytes.labels("unproven").set_function(lambda: budget.unproven_bytes)
 
+    proving = asyncio.Semaphore(_PROVEN_AT_ONCE)
+
     def entrance(provider: Provider) -> Entrance:
-        limit_bytes = provider.body_limit(max_message_bytes)
         return Entrance(
             provider,
             intake,
@@ -90,7 +97,8 @@ def entrances(
             budget,
             settled=settled,
             public_url=public_url,
-            limit_bytes=limit_bytes,
+            proving=proving,
+            max_message_bytes=max_message_bytes,
             request_seconds=request_seconds,
         )
 
@@ -109,18 +117,22 @@ class Entrance:
         *,
         settled: Callable[[str], Awaitable[None]],
         public_url: str,
-        limit_bytes: int,
+        proving: asyncio.Semaphore,
+        max_message_bytes: int,
         request_seconds: float,
     ) -> None:
-        """As of :func:`entrances`. ``limit_bytes``: of a body."""
+        """As of :func:`entrances`. ``proving``: held while a large body is proven."""
         self._provider = provider
         self._intake = intake
         self._activity = observer.activity
         self._budget = budget
         self._settled = settled
         self._public_url = public_url
-        self._limit_bytes = limit_bytes
+        self._limit_bytes = provider.body_limit(max_message_bytes)
         self._request_seconds = request_seconds
+        self._max_message_bytes = max_message_bytes
+        self._proving = proving
+        self._body_proven = provider if isinstance(provider, BodyProven) else None
         self._head_proven = provider if isinstance(provider, HeadProven) else None
         # labels() takes longer than inc(), and there are few: a status each.
         self._posts = lru_cache(maxsize=32)(partial(observer.metrics.inbound.labels, provider.name))
@@ -130,7 +142,7 @@ class Entrance:
         """Answers whatever is a RelayError; others are the server's."""
         if scope["method"] == "HEAD":  # some providers look whether the URL is there before they save it
             return await Response()(scope, receive, send)
-        body = _Body()
+        body = _Body(self._limit_bytes)
         try:
             answer = await self._take(body, scope, receive)
         except RelayError as error:
@@ -145,28 +157,38 @@ class Entrance:
         headers = PostHeaders(scope["headers"])
         query = QueryParams(scope["query_string"]) if scope["query_string"] else _NO_QUERY
         url = _url(self._public_url, headers, scope)
-        _refuse_declared(headers, self._limit_bytes)
         share = self._budget.share(scope["client"][0] if scope.get("client") else "")
         proven = self._head_proven is not None and self._head_proven.proof_in_head(headers)
-        if proven:  # before a stranger can have us hold a body
-            try:
-                await self._verify_head(Post(headers, query, b"", datetime.now(UTC), url))
-            except (NotProven, NotReady):
-                await self._discard(headers, body, receive)
-                raise
-            share.prove()
+        head = Post(headers, query, b"", datetime.now(UTC), url)
+        _refuse_declared(headers, too_large(self._limit_bytes), self._limit_bytes)
+        try:  # before a stranger can have us hold a body
+            if proven:
+                await self._verify_head(head)
+                share.prove()
+            elif self._body_proven:
+                body.limit_bytes = self._body_proven.unproven_limit(head, self._max_message_bytes)
+                _refuse_declared(headers, self._too_long(body), body.limit_bytes)
+        except (NotProven, NotReady):
+            await self._discard(headers, body, receive)
+            raise
         try:
             await self._read(body, share, receive)
             share.come()
             post = Post(headers, query, body.take(), datetime.now(UTC), url)
             try:
-                report = await self._intake.take(self._provider, post, proven=proven)
+                return await self._taken(post, share)
             except NotReady as missing:  # the first of its kind; who sends it may not do so again
                 await self._settled(missing.url)
-                report = await self._intake.take(self._provider, post, proven=proven)
-            return report.answer()
+                return await self._taken(post, share)
         finally:
             share.release()
+
+    async def _taken(self, post: Post, share: Share) -> bytes:
+        if not share.proven and len(post.body) > _SMALL_BYTES:
+            async with self._proving:
+                await asyncio.to_thread(self._provider.verify, post)
+            share.prove()
+        return (await self._intake.take(self._provider, post, proven=share.proven)).answer()
 
     async def _verify_head(self, head: Post) -> None:
         try:
@@ -199,8 +221,14 @@ class Entrance:
         chunk = message.get("body", b"")
         body.add(chunk, last=not message.get("more_body", False))
         share.hold(len(chunk))
-        if body.size_bytes > self._limit_bytes:
-            raise too_large(self._limit_bytes)
+        if body.size_bytes > body.limit_bytes:
+            raise self._too_long(body)
+
+    def _too_long(self, body: _Body) -> RelayError:
+        """What is longer than its proof may be is no mail that is too large."""
+        if body.limit_bytes < self._limit_bytes:
+            return NotProven(f"such a post of the provider has at most {body.limit_bytes} bytes")
+        return too_large(self._limit_bytes)
 
     async def _discard(self, headers: PostHeaders, body: _Body, receive: Receive) -> None:
         """Reads on for a moment, and keeps nothing. Afterwards the body is whole, or its connection must end."""
@@ -252,7 +280,8 @@ def _url(public_url: str, headers: PostHeaders, scope: Scope) -> str:
     return f"{path}?{query.decode('latin-1')}" if query else path
 
 
-def _refuse_declared(headers: PostHeaders, limit: int) -> None:
+def _refuse_declared(headers: PostHeaders, error: RelayError, limit_bytes: int) -> None:
+    """Raises the error for a body that says it is longer."""
     declared = headers.get("content-length", "")
-    if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
-        raise too_large(limit)
+    if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit_bytes):
+        raise error

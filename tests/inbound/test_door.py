@@ -5,8 +5,10 @@ The provider is one of the tests' own, because no real one wishes all of this at
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -293,7 +295,12 @@ async def test_a_stranger_that_never_ends_is_cut_off(relay: Relay) -> None:
 async def test_a_signature_is_over_the_body_and_waits_for_it(relay: Relay) -> None:
     async with wire(relay) as stranger:
         stranger.begin(
-            "Content-Length: 5", "Webhook-Signature: v1,x", "Webhook-Id: 1", "Expect: 100-continue", secret="wrong"
+            "Content-Length: 5",
+            f"Webhook-Signature: v1,{base64.b64encode(b'x' * 32).decode()}",  # well formed: else the head refuses it
+            "Webhook-Id: 1",
+            f"Webhook-Timestamp: {int(time.time())}",
+            "Expect: 100-continue",
+            secret="wrong",
         )
         assert (await stranger.answer()).status == 100
         stranger.writer.write(b"a: b\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, urlencode
 
 import pytest
 from hypothesis import given
@@ -15,8 +15,11 @@ from relay.inbound.webhook.form import (
     Form,
     multipart_carefully,
     parse_form,
+    spans,
     unquote_carefully,
+    value_pieces,
 )
+from relay.inbound.webhook.short_fields import find_short
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=b"
@@ -392,3 +395,54 @@ def test_the_short_way_through_parts_gives_what_the_parser_gives(parts: list[byt
 )
 def test_a_broken_escape_behind_sound_ones_stays(value: bytes, unquoted: bytes) -> None:
     assert urlencoded(b"a=" + value) == [("a", unquoted)]
+
+
+@pytest.mark.parametrize("before", range(8))
+def test_a_value_in_pieces_is_the_value(before: int) -> None:
+    """Wherever a piece would end: within an escape, behind a broken one, at a plus."""
+    value = b"x" * before + b"%C3%A9%+a%2" * 60_000
+    body = b"one=1&value=" + value + b"&last"
+    fields = spans(body)
+    assert [one.name for one in fields] == ["one", "value", "last"]
+    pieces = list(value_pieces(body, fields[1]))
+    assert len(pieces) > 1
+    assert b"".join(pieces) == unquote_carefully(value)
+    assert [b"".join(value_pieces(body, one)) for one in (fields[0], fields[2])] == [b"1", b""]
+
+
+NAMES = ("token", "signature")
+short_forms = st.lists(
+    st.tuples(st.sampled_from([*NAMES, "other", "to ken", "token2"]), st.text(max_size=30)), max_size=8
+)
+
+
+@given(short_forms, st.integers(0, 3))
+def test_short_fields_are_those_of_the_whole_form(fields: list[tuple[str, str]], megabytes: int) -> None:
+    """Of a form as clients write it, with a mail before them."""
+    fields = [("mail", "y" * megabytes * 1024 * 1024 * 2), *fields]
+    body = urlencode(fields).encode()
+    kind = "application/x-www-form-urlencoded"
+    form = parse_form(kind, body)
+    assert find_short(kind, body, NAMES) == {name: form.text(name) for name in NAMES if form.all(name)}
+    parts = [
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in fields
+    ]
+    kind, body = 'multipart/form-data; boundary="b"', b"".join(parts) + b"--b--\r\n"
+    form = parse_form(kind, body)
+    assert find_short(kind, body, NAMES) == {name: form.text(name) for name in NAMES if form.all(name)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", b"token=x"),
+        ("application/x-www-form-urlencoded", b""),
+        ("application/x-www-form-urlencoded", b"to%6ben=x&xtoken=y"),
+        ("multipart/form-data", b'--\r\nContent-Disposition: form-data; name="token"\r\n\r\nx\r\n----'),
+        ("multipart/form-data; boundary=b", b'--b\r\nContent-Disposition: form-data; name="token"\r\n\r\nx\r\n'),
+        ("multipart/form-data; boundary=b", b"--b\r\n" * 3000 + b"--b--"),
+    ],
+)
+def test_what_is_no_form_has_no_short_fields(kind: str, body: bytes) -> None:
+    assert find_short(kind, body, NAMES) == {}

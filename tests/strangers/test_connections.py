@@ -6,16 +6,15 @@ import asyncio
 import json
 from contextlib import AsyncExitStack
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.cli.command import RELAY, Running
-from tests.harness import ACCOUNTS_TOML, ADDRESS, KEY, MAIL, SECRET, Relay
+from tests.harness import ADDRESS, KEY, MAIL, SECRET, Relay
 from tests.redis_server import RedisServer
 from tests.strangers.client import GET, stranger
+from tests.strangers.service import served
 
 pytestmark = pytest.mark.anyio
 
@@ -63,23 +62,14 @@ async def test_a_trusted_proxy_brings_as_many_as_it_likes(relay: Relay) -> None:
             assert await one.status() == 404
 
 
-FEW_FILES = 'ulimit -S -n 64; ulimit -H -n 200; exec "$@"'  # what systems start with, and what they allow
-
-
-def served(redis: RedisServer, folder: Path) -> Running:
-    """A service with few open files."""
-    accounts = folder / "accounts.toml"
-    accounts.write_text(ACCOUNTS_TOML)
-    flags = ("serve", "--port", "0", "--accounts-file", str(accounts))
-    settings = {"RELAY_REDIS_URL": redis.url, "RELAY_RAW_SECRET": SECRET, "RELAY_DOMAINS": "mailsac.com"}
-    return Running("-c", FEW_FILES, "sh", *RELAY, *flags, program="sh", **settings)
+# What systems start programs with, and what they allow.
+FEW_FILES = ("sh", "-c", 'ulimit -S -n 64; ulimit -H -n 200; exec "$@"', "sh")
 
 
 async def test_strangers_leave_files_for_redis_and_for_mail(redis_server: RedisServer, tmp_path: Path) -> None:
     """More connections than files, of addresses that have not too many each."""
-    with served(redis_server, tmp_path) as service:
-        port = urlsplit(str((await asyncio.to_thread(service.event, "service.listening"))["url"])).port or 0
-        await asyncio.to_thread(service.event, "bus.connected")
+    with served(redis_server, tmp_path, wrapper=FEW_FILES) as service:
+        port = service.port
         url = f"ws://127.0.0.1:{port}/incoming-messages?key={KEY}&addresses={ADDRESS}"
         async with AsyncExitStack() as stack, connect(url, proxy=None) as socket:
             for number in range(400):

@@ -37,6 +37,9 @@ def any_same(given: Iterable[str | bytes], secrets: Iterable[str | bytes]) -> bo
     return any([same(text, secret) for text in given for secret in secrets])
 
 
+HEX_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")  # how a digest is written that a header may bring
+
+
 def hmac_digest(secret: str, signed: str | bytes, algorithm: str) -> bytes:
     """RFC 2104, with the UTF-8 bytes of the secret as key; ``algorithm``: "sha256" or "sha1"."""
     return hmac.digest(_bytes(secret), _bytes(signed), algorithm)
@@ -90,6 +93,23 @@ def verify_standard(post: Post, secrets: Sequence[str], *, now: datetime) -> str
     A secret is ``whsec_<base64>``, bare base64, plain text (its UTF-8 bytes, as some providers use it), or
     ``whpk_<base64>``, an Ed25519 public key. Raises NotProven.
     """
+    prefix, webhook_id, timestamp, signatures = _standard_head(post, now)
+    before_body = b"%b.%b." % (webhook_id.encode("latin-1"), timestamp.encode())
+    if not any([_signed_by(secret, before_body, post.body, signatures) for secret in secrets]):
+        raise NotProven(f"{prefix}signature does not match any secret of this provider")
+    return webhook_id
+
+
+def verify_standard_head(post: Post, *, now: datetime) -> None:
+    """Returns when some body could prove a post with this head. Raises NotProven."""
+    prefix, _, _, signatures = _standard_head(post, now)
+    lengths = {"v1": 32, "v1a": 64}  # of HMAC-SHA256, and of Ed25519
+    if not any(len(one) == length for version, length in lengths.items() for one in _given(signatures, version)):
+        raise NotProven(f"{prefix}signature does not match any secret of this provider")
+
+
+def _standard_head(post: Post, now: datetime) -> tuple[str, str, str, str]:
+    """Prefix, id, timestamp and signatures. Raises NotProven."""
     prefix = next((prefix for prefix in _PREFIXES if f"{prefix}signature" in post.headers), _PREFIXES[0])
     webhook_id, timestamp, signatures = (
         post.headers.get(f"{prefix}{name}", "") for name in ("id", "timestamp", "signature")
@@ -99,17 +119,23 @@ def verify_standard(post: Post, secrets: Sequence[str], *, now: datetime) -> str
         raise NotProven(f"{prefix}id must be without dots and {prefix}timestamp Unix seconds")
     if abs(int(timestamp) - int(now.timestamp())) > TOLERANCE_SECONDS:
         raise NotProven(f"{prefix}timestamp is more than {TOLERANCE_SECONDS} s away from our clock")
-    signed = b".".join((webhook_id.encode("latin-1"), timestamp.encode(), post.body))
-    if not any([_signed_by(secret, signed, signatures) for secret in secrets]):
-        raise NotProven(f"{prefix}signature does not match any secret of this provider")
-    return webhook_id
+    return prefix, webhook_id, timestamp, signatures
 
 
-def _signed_by(secret: str, signed: bytes, signatures: str) -> bool:
+def _signed_by(secret: str, before_body: bytes, body: bytes, signatures: str) -> bool:
     if secret.startswith("whpk_"):
+        signed = before_body + body  # Ed25519 reads it twice, so it has no way to take it in pieces
         return any([_ed25519(secret.removeprefix("whpk_"), signed, given) for given in _given(signatures, "v1a")])
-    expected = [hmac.new(key, signed, hashlib.sha256).digest() for key in _hmac_keys(secret)]
+    expected = [_hmac_sha256(key, before_body, body) for key in _hmac_keys(secret)]
     return any([same(given, digest) for given in _given(signatures, "v1") for digest in expected])
+
+
+def _hmac_sha256(key: bytes, *pieces: bytes) -> bytes:
+    """Without a copy of the pieces."""
+    digest = hmac.new(key, digestmod=hashlib.sha256)
+    for piece in pieces:
+        digest.update(piece)
+    return digest.digest()
 
 
 def _given(signatures: str, version: str) -> Iterator[bytes]:

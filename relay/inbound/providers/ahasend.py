@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 from relay import mime
 from relay.errors import BadRequest
-from relay.inbound.proof.signature import verify_standard
+from relay.inbound.proof.signature import verify_standard, verify_standard_head
 from relay.inbound.webhook.provider import (
     Answers,
     Delivery,
@@ -74,6 +74,11 @@ class AhaSend(WebhookProvider):
     def verify(self, post: Post) -> None:
         """Raises NotProven."""
         verify_standard(post, self.secrets, now=post.received)
+
+    def unproven_limit(self, head: Post, max_message_bytes: int) -> int:
+        """Raises NotProven: the head lacks a part of the signature."""
+        verify_standard_head(head, now=head.received)
+        return self.body_limit(max_message_bytes)
 
     def parse(self, post: Post) -> Sequence[Delivery]:
         """One mail. Raises BadRequest or UnsupportedMediaType."""

@@ -26,7 +26,7 @@ from starlette.datastructures import Headers
 
 from relay import mime
 from relay.errors import BadRequest
-from relay.inbound.proof.signature import same, verify_shared_secret
+from relay.inbound.proof.signature import HEX_SHA256, same, verify_shared_secret
 from relay.inbound.webhook.provider import (
     Answers,
     Delivery,
@@ -79,6 +79,12 @@ class ForwardEmail(WebhookProvider):
         if not any([same(given, digest) for digest in digests]):  # noqa: C419  # all are looked at, see signature.py
             raise NotProven("X-Webhook-Signature does not match any secret of this provider")
         return None
+
+    def unproven_limit(self, head: Post, max_message_bytes: int) -> int:
+        """Raises NotProven: the head has no signature."""
+        if not HEX_SHA256.fullmatch(head.headers.get(_SIGNATURE, "").strip()):
+            raise NotProven("X-Webhook-Signature is no HMAC-SHA256 in hex")
+        return self.body_limit(max_message_bytes)
 
     def parse(self, post: Post) -> Sequence[Delivery]:
         """One mail, for all its aliases. Raises BadRequest or UnsupportedMediaType."""

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.proof.signature import same
+from relay.inbound.proof.signature import HEX_SHA256, same
 from relay.inbound.webhook.provider import (
     Answers,
     Delivery,
@@ -69,6 +69,12 @@ class MailerSend(WebhookProvider):
                 "the Signature header does not match any secret of this provider;"
                 " the secret is that of the inbound route"
             )
+
+    def unproven_limit(self, head: Post, max_message_bytes: int) -> int:
+        """Raises NotProven: the head has no signature."""
+        if not HEX_SHA256.fullmatch(head.headers.get("signature", "").strip()):
+            raise NotProven("the Signature header is missing, or no HMAC-SHA256 in hex")
+        return self.body_limit(max_message_bytes)
 
     def parse(self, post: Post) -> Sequence[Delivery]:
         """One mail, or none in a test. Raises BadRequest or UnsupportedMediaType."""

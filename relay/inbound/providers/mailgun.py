@@ -30,7 +30,7 @@ from typing import Any, ClassVar
 import orjson
 
 from relay import mime
-from relay.errors import BadRequest, UnsupportedMediaType
+from relay.errors import BadRequest
 from relay.inbound.proof.signature import any_same, hmac_digest
 from relay.inbound.webhook.form import (
     MAX_FIELDS,
@@ -49,6 +49,7 @@ from relay.inbound.webhook.provider import (
 )
 from relay.inbound.webhook.rebuild import Attachment, rebuilt_mail
 from relay.inbound.webhook.received import hop
+from relay.inbound.webhook.short_fields import find_short
 from relay.inbound.webhook.values import (
     json_object,
     media_type,
@@ -64,6 +65,9 @@ _RETRY_SECONDS = 10 * 3600  # longer than a token is accepted
 _MAX_AGE_SECONDS = 9 * 3600  # the last retry comes after 8 hours
 _MAX_FUTURE_SECONDS = 300  # their clock and ours
 _TIMESTAMP = re.compile(r"[0-9]{1,15}")
+_JSON = "application/json"  # of its tracking webhooks, which bring no mail
+_MAX_TRACKING_BYTES = 64 * 1024  # an event has some KiB
+_FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _PROOF = ("timestamp", "token", "signature", "parent-signature")
 # Beside these the form has every header of the mail again, and its texts without quotations.
 _FIELDS = frozenset(
@@ -111,9 +115,17 @@ class Mailgun(WebhookProvider):
         if not any_same(given, expected):
             raise NotProven("Mailgun's signature does not match: the secret is the HTTP webhook signing key")
 
+    def unproven_limit(self, head: Post, max_message_bytes: int) -> int:
+        """A form may be as long as a mail: its signature may stand at its end. Raises NotProven: it is no form."""
+        if (kind := media_type(head)) == _JSON:
+            return _MAX_TRACKING_BYTES
+        if kind not in _FORMS:
+            raise NotProven("Mailgun's signature is missing: this is neither a form nor JSON")
+        return self.body_limit(max_message_bytes)
+
     def parse(self, post: Post) -> Sequence[Delivery | Fetch]:
         """One mail, or what to ask for it. Raises BadRequest or UnsupportedMediaType."""
-        if media_type(post) == "application/json":
+        if media_type(post) == _JSON:
             raise WrongWebhook(_TRACKING)
         form = parse_form(post.headers.get("content-type", ""), post.body, _FIELDS)
         recipient = _recipient(form)
@@ -185,7 +197,7 @@ def _stored(answer: bytes) -> bytes:
 
 def _signed(post: Post) -> Mapping[str, str]:
     """What is to be proven; of a tracking webhook too, so that its owner is told what is wrong."""
-    if media_type(post) == "application/json":
+    if media_type(post) == _JSON:
         try:
             event = orjson.loads(post.body)
         except orjson.JSONDecodeError:
@@ -193,11 +205,7 @@ def _signed(post: Post) -> Mapping[str, str]:
         signature = event.get("signature") if isinstance(event, dict) else None
         found = signature if isinstance(signature, dict) else {}
         return {name: found[name] for name in _PROOF if isinstance(found.get(name), str)}
-    try:
-        form = parse_form(post.headers.get("content-type", ""), post.body, _PROOF)
-    except (BadRequest, UnsupportedMediaType):
-        return {}
-    return {name: form.text(name) for name in _PROOF}
+    return find_short(post.headers.get("content-type", ""), post.body, _PROOF)
 
 
 def _recipient(form: Form) -> str:

@@ -18,6 +18,7 @@ of Mandrill's server is as in its own example.
 from __future__ import annotations
 
 import base64
+import hmac
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -27,9 +28,9 @@ from urllib.parse import urlencode
 
 from relay import mime
 from relay.errors import BadRequest, UnsupportedMediaType
-from relay.inbound.proof.signature import any_same, hmac_digest
+from relay.inbound.proof.signature import any_same
 from relay.inbound.webhook.batch import read_each
-from relay.inbound.webhook.form import Form, parse_form
+from relay.inbound.webhook.form import parse_form, spans, value_pieces
 from relay.inbound.webhook.provider import (
     Answers,
     Delivery,
@@ -45,6 +46,7 @@ from relay.inbound.webhook.received import hop
 from relay.inbound.webhook.values import (
     base64_bytes,
     json_array,
+    media_type,
     member,
     moment,
     spam_of_score,
@@ -56,6 +58,9 @@ _ANSWERS = Answers(unreadable=200)
 _RETRY_SECONDS = 3 * 24 * 3600  # not documented; as long as any provider is known to go on
 _SIGNATURE = "x-mandrill-signature"
 _SET_UP_KEY = "test-webhook"
+_MAX_PROBE_BYTES = 1024
+_SIGNATURE_BYTES = 20  # of HMAC-SHA1
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 
 
@@ -71,24 +76,25 @@ class Mandrill(WebhookProvider):
 
     def verify(self, post: Post) -> None:
         """Raises NotProven."""
-        try:
-            form = parse_form(post.headers.get("content-type", ""), post.body)
-            given = base64.b64decode(post.headers.get(_SIGNATURE, ""), validate=True)
-        except (BadRequest, UnsupportedMediaType, ValueError):  # binascii.Error is one; non-ASCII text gives one
-            given, form = b"", Form(())
-        if not given:
-            raise NotProven(f"{_SIGNATURE} is missing, or is over no form")
-        probe = [(one.name, one.value) for one in form.fields] == [("mandrill_events", b"[]")]
+        given = _given(post)
+        probe = len(post.body) <= _MAX_PROBE_BYTES and b"".join(_signed(post)) == b"mandrill_events[]"
         keys = (*self.secrets, _SET_UP_KEY) if probe else self.secrets
-        fields = b"".join(one.name.encode() + one.value for one in sorted(form.fields, key=lambda one: one.name))
-        for url in dict.fromkeys(_urls(post)):
-            signed = url.encode("utf-8", "surrogatepass") + fields
-            if any_same([given], [hmac_digest(key, signed, "sha1") for key in keys]):
-                return
+        urls = [url.encode("utf-8", "surrogatepass") for url in dict.fromkeys(_urls(post))]
+        digests = [hmac.new(key.encode("utf-8", "surrogatepass"), url, "sha1") for url in urls for key in keys]
+        for piece in _signed(post):
+            for digest in digests:
+                digest.update(piece)
+        if any_same([given], [digest.digest() for digest in digests]):
+            return
         raise NotProven(
             f"{_SIGNATURE} does not match: the secret is the webhook's key, and RELAY_PUBLIC_URL must be how the URL"
             " begins that was typed in at Mandrill"
         )
+
+    def unproven_limit(self, head: Post, max_message_bytes: int) -> int:
+        """Raises NotProven: there is no signature, or no form."""
+        _given(head)
+        return self.body_limit(max_message_bytes)
 
     def parse(self, post: Post) -> Sequence[Delivery | Unreadable]:
         """The mails. Raises BadRequest or UnsupportedMediaType."""
@@ -96,6 +102,34 @@ class Mandrill(WebhookProvider):
         if events is None:
             raise BadRequest("mandrill_events is missing: this is no post of Mandrill", member="mandrill_events")
         return read_each(json_array(events), lambda event: _delivery(event, post), post, _post_of)
+
+
+def _given(post: Post) -> bytes:
+    """The signature. Raises NotProven: there is none, or it is over no form."""
+    with suppress(ValueError):  # binascii.Error is one; non-ASCII text gives one
+        given = base64.b64decode(post.headers.get(_SIGNATURE, ""), validate=True)
+        if len(given) == _SIGNATURE_BYTES and media_type(post) in _FORMS:
+            return given
+    raise NotProven(f"{_SIGNATURE} is missing, or is over no form")
+
+
+def _signed(post: Post) -> Iterator[bytes]:
+    """Names and values in the order of the names, in pieces: a form of 200 MB is never there twice.
+
+    Raises NotProven: it is no form.
+    """
+    try:
+        if media_type(post) == _FORMS[0]:
+            for one in sorted(spans(post.body), key=lambda one: one.name):
+                yield one.name.encode()
+                yield from value_pieces(post.body, one)
+        else:
+            form = parse_form(post.headers.get("content-type", ""), post.body)
+            for field in sorted(form.fields, key=lambda one: one.name):
+                yield field.name.encode()
+                yield field.value
+    except (BadRequest, UnsupportedMediaType):
+        raise NotProven(f"{_SIGNATURE} is missing, or is over no form") from None
 
 
 def _post_of(array: bytes) -> bytes:

@@ -18,7 +18,7 @@ from starlette.datastructures import Headers
 
 from relay import mime
 from relay.errors import BadRequest, NotAMail, UnsupportedMediaType
-from relay.inbound.proof.signature import is_standard, verify_shared_secret, verify_standard
+from relay.inbound.proof.signature import is_standard, verify_shared_secret, verify_standard, verify_standard_head
 from relay.inbound.webhook.provider import (
     ANSWERS,
     Answers,
@@ -58,6 +58,11 @@ class Raw(WebhookProvider):
             verify_standard(post, self.secrets, now=post.received)
         else:
             verify_shared_secret(post, self.secrets)
+
+    def unproven_limit(self, head: Post, max_message_bytes: int) -> int:
+        """Raises NotProven: the head lacks a part of the signature."""
+        verify_standard_head(head, now=head.received)
+        return self.body_limit(max_message_bytes)
 
     def parse(self, post: Post) -> Sequence[Delivery]:
         """One mail. Raises BadRequest or UnsupportedMediaType."""

@@ -103,6 +103,14 @@ class SendGrid(WebhookProvider):
                 return proof()
         return last()
 
+    def unproven_limit(self, head: Post, max_message_bytes: int) -> int:
+        """Raises NotProven: neither a body nor a secret beside it could prove the post."""
+        try:
+            _signature_head(head)
+        except NotProven:
+            self.verify(head)  # what else may prove it stands in the head
+        return self.body_limit(max_message_bytes)
+
     def parse(self, post: Post) -> Sequence[Delivery]:
         """One mail. Raises BadRequest or UnsupportedMediaType."""
         if media_type(post) == "application/json":
@@ -146,17 +154,23 @@ class SendGrid(WebhookProvider):
 
 
 def _verify_signature(post: Post, public_keys: Sequence[str]) -> None:
+    timestamp = _signature_head(post)
+    digest = hashlib.sha256(timestamp.encode())
+    digest.update(post.body)
+    signature = post.headers.get(_SIGNATURE, "")
+    if not any(_signed_by(key, signature, digest.digest()) for key in public_keys):
+        raise NotProven("SendGrid's signature does not match: the secret is the public key of the security policy")
+
+
+def _signature_head(post: Post) -> str:
+    """The timestamp that is signed. Raises NotProven: there is none, or it is too old."""
     timestamp = post.headers.get(_SIGNED_AT, "")
     if not _TIMESTAMP.fullmatch(timestamp):
         raise NotProven(f"{_SIGNATURE} is missing, or {_SIGNED_AT}, in Unix seconds: the secret is a public key")
     age_seconds = int(post.received.timestamp()) - int(timestamp)
     if not -_MAX_FUTURE_SECONDS <= age_seconds <= _MAX_AGE_SECONDS:
         raise NotProven(f"{_SIGNED_AT} is more than {_MAX_AGE_SECONDS // 3600} hours old, or in the future")
-    digest = hashlib.sha256(timestamp.encode())
-    digest.update(post.body)
-    signature = post.headers.get(_SIGNATURE, "")
-    if not any(_signed_by(key, signature, digest.digest()) for key in public_keys):
-        raise NotProven("SendGrid's signature does not match: the secret is the public key of the security policy")
+    return timestamp
 
 
 def _signed_by(public_key: str, signature: str, digest: bytes) -> bool:

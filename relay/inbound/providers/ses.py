@@ -51,6 +51,7 @@ from relay.mime import headers
 
 _RETRY_SECONDS = 7200  # more than sns.MAX_AGE_SECONDS: what is old enough to be forgotten is too old to be proven
 _ANSWERS = Answers(unreadable=200)
+_MAX_MESSAGE_BYTES = 1024 * 1024  # SNS takes 256 KiB; JSON may need four bytes for one of them
 _SPAM = {"PASS": 0.0, "FAIL": 1.0}  # GRAY, PROCESSING_FAILED and DISABLED say nothing
 _SET_UP = "Successfully validated SNS topic"  # what SES publishes when a topic is chosen, as plain text
 
@@ -86,11 +87,22 @@ class Ses(WebhookProvider):
         except NotProven:
             if not topics:
                 raise
+        # An ARN has nothing that JSON would escape. Whoever does not know it has nothing parsed.
+        if len(post.body) > _MAX_MESSAGE_BYTES or not any(topic.encode() in post.body for topic in topics):
+            raise NotProven("TopicArn is none of the topics in RELAY_SES_SECRET")
         try:
             message = json_object(post.body)
         except BadRequest:
             raise NotProven("the body is no message of Amazon SNS, and no shared secret proves it") from None
         return sns.verify(message, topics, self.certificates, now=post.received)
+
+    def unproven_limit(self, head: Post, max_message_bytes: int) -> int:
+        """What SNS may post; as much as a mail may have where the shared secret stands in the head."""
+        try:
+            verify_shared_secret(head, [secret for secret in self.secrets if not sns.is_topic(secret)])
+        except NotProven:
+            return _MAX_MESSAGE_BYTES
+        return self.body_limit(max_message_bytes)
 
     def parse(self, post: Post) -> Sequence[Delivery]:
         """One mail for all its recipients, or none. Raises BadRequest or UnsupportedMediaType."""

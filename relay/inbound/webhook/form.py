@@ -22,6 +22,8 @@ from relay.mime.headers import parameters
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks  # does not exist while running
 
+_MAX_NAME_BYTES = 1024
+_PIECE_BYTES = 256 * 1024
 MAX_FIELDS = 2000  # a mail's headers as fields, and some hundred attachments; each costs about 1 KiB
 
 
@@ -88,6 +90,46 @@ def _urlencoded(body: bytes, only: Container[str] | None) -> Iterator[Field]:
         name = _text(_unquote(encoded_name))
         if pair and (only is None or name in only):
             yield Field(name, _unquote(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A field of an urlencoded form whose value has not been read."""
+
+    name: str
+    start: int  # of the value as it came
+    end: int
+
+
+def spans(body: bytes) -> list[Span]:
+    """The fields of an urlencoded form, in order, without a copy of any value. Raises BadRequest: too many, or a name
+    that is longer than any of a provider's."""
+    found: list[Span] = []
+    start = 0
+    while start < len(body):
+        end = body.find(b"&", start)
+        end = len(body) if end < 0 else end
+        equals = body.find(b"=", start, min(end, start + _MAX_NAME_BYTES))
+        if equals < 0 and end - start >= _MAX_NAME_BYTES:
+            raise BadRequest("the form has a field whose name is too long")
+        if end > start:
+            name_end = equals if equals >= 0 else end
+            found.append(Span(_text(_unquote(body[start:name_end])), min(name_end + 1, end), end))
+        if len(found) > MAX_FIELDS:
+            raise _too_many()
+        start = end + 1
+    return found
+
+
+def value_pieces(body: bytes, span: Span) -> Iterator[bytes]:
+    """The value of a field, unquoted, piece by piece: to be hashed, it need never be whole."""
+    start = span.start
+    while start < span.end:
+        cut = min(start + _PIECE_BYTES, span.end)
+        if cut < span.end and (escape := body.rfind(b"%", cut - 2, cut)) > start:
+            cut = escape  # not within it
+        yield _unquote(body[start:cut])
+        start = cut
 
 
 # A run has its limit because the pattern remembers each escape of it; what is longer is several runs.

@@ -218,6 +218,18 @@ class HeadProven(Protocol):
 
 
 @runtime_checkable
+class BodyProven(Protocol):
+    """What a provider has beside when its proof is in the body, or over it: the door asks before it reads one."""
+
+    def unproven_limit(self, head: Post, max_message_bytes: int) -> int:
+        """Bytes of the largest body that is read to prove a post with this head; ``head`` has no body yet.
+
+        Raises NotProven: no body could, because what belongs to the proof is missing.
+        """
+        ...
+
+
+@runtime_checkable
 class FetchingProvider(Provider, Protocol):
     """A provider whose posts do not hold the whole mail: what the rest is fetched with. All pure."""
 
