@@ -16,7 +16,7 @@ import orjson
 import structlog
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from relay.activity.kinds import shown
 from relay.errors import BadRequest, RelayError, TooLarge, Unavailable, UnsupportedMediaType
@@ -31,13 +31,13 @@ from relay.inbound.webhook.provider import (
     PostHeaders,
     Provider,
 )
+from relay.work_bytes import WorkBytes
 
 # A body that comes more slowly holds memory that other providers need; 25 MiB in it are 3.5 Mbit/s.
 _BODY_SECONDS = 60.0
 # Who is refused by the head of a request may still be writing its body, and would never read why if it were cut off.
 _DISCARD_SECONDS = 5.0
-# All bodies together may hold this many of the largest mail; beyond, providers are asked to come again.
-_BODIES_IN_MEMORY = 16
+_LINGER_SECONDS = 2.0  # after the answer; 25 MiB come in that time with 100 Mbit/s
 _NO_QUERY = QueryParams()
 
 
@@ -69,24 +69,11 @@ class _Overloaded(Unavailable):
         return {**super().headers, "connection": "close"}  # what is left of the body is not read
 
 
-class _Memory:
-    """What the bodies of all entrances hold of it."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit_bytes = limit_bytes
-        self._held_bytes = 0
-
-    def hold(self, size_bytes: int) -> None:
-        """Counts bytes of a body that wait; negative when they are gone. Raises Unavailable: too many."""
-        self._held_bytes += size_bytes
-        if size_bytes > 0 and self._held_bytes > self._limit_bytes:
-            raise _Overloaded("too much mail is coming in at once; try again")
-
-
 def entrances(
     providers: Iterable[Provider],
     intake: Intake,
     observer: Observer,
+    work: WorkBytes,
     *,
     settled: Callable[[str], Awaitable[None]],
     max_message_bytes: int,
@@ -94,15 +81,15 @@ def entrances(
 ) -> dict[str, ASGIApp]:
     """What answers at which path. A provider without a secret is not among them, and its path does not exist.
 
+    ``work``: what bodies are counted by. One that could never fit is too large, whatever its provider allows.
     ``settled(url)`` waits until the download of the URL, which a proof needs, has succeeded or failed.
     ``public_url``: without a slash at the end; "" = scheme and host of each request stand for it.
     """
-    memory = _Memory(_BODIES_IN_MEMORY * max_message_bytes)
 
     def entrance(provider: Provider) -> Entrance:
-        limit_bytes = provider.body_limit(max_message_bytes)
+        limit_bytes = min(provider.body_limit(max_message_bytes), work.bodies_limit_bytes)
         return Entrance(
-            provider, intake, observer, memory, settled=settled, public_url=public_url, limit_bytes=limit_bytes
+            provider, intake, observer, work, settled=settled, public_url=public_url, limit_bytes=limit_bytes
         )
 
     return {f"/inbound/{provider.name}": entrance(provider) for provider in providers}
@@ -116,7 +103,7 @@ class Entrance:
         provider: Provider,
         intake: Intake,
         observer: Observer,
-        memory: _Memory,
+        work: WorkBytes,
         *,
         settled: Callable[[str], Awaitable[None]],
         public_url: str,
@@ -126,7 +113,7 @@ class Entrance:
         self._provider = provider
         self._intake = intake
         self._activity = observer.activity
-        self._memory = memory
+        self._work = work
         self._settled = settled
         self._public_url = public_url
         self._limit_bytes = limit_bytes
@@ -141,13 +128,24 @@ class Entrance:
             return await Response()(scope, receive, send)
         body = _Body()
         try:
-            answer = await self._take(body, scope, receive)
+            answer = await self._answer(body, scope, receive)
         except RelayError as error:
-            return await self._refused(error, body, scope)(scope, receive, send)
+            refused = self._refused(error, body, scope)
+            if isinstance(error, Unavailable) and not body.whole:
+                return await self._put_off(refused, body, scope, receive, send)
+            return await refused(scope, receive, send)
         self._posts("200").inc()
         headers = [(b"content-length", b"%d" % len(answer)), (b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         return await send({"type": "http.response.body", "body": answer})
+
+    async def _answer(self, body: _Body, scope: Scope, receive: Receive) -> bytes:
+        """As :meth:`_take`; the system's own limit of memory is a reason to come again, like ours."""
+        try:
+            return await self._take(body, scope, receive)
+        except MemoryError:
+            self._log.exception("inbound.no_memory", provider=self._provider.name, size_bytes=body.size_bytes)
+            raise _Overloaded("no memory is left; try again") from None
 
     async def _take(self, body: _Body, scope: Scope, receive: Receive) -> bytes:
         """Takes one post in; returns the JSON for its provider. Raises RelayError: nothing, or not all, was taken."""
@@ -172,7 +170,7 @@ class Entrance:
                 report = await self._intake.take(self._provider, post, proven=proven)
             return report.answer()
         finally:
-            self._memory.hold(-body.size_bytes)
+            self._work.release(body.size_bytes)
 
     async def _verify_head(self, head: Post) -> None:
         try:
@@ -197,18 +195,30 @@ class Entrance:
         if message["type"] == "http.disconnect":
             raise BadRequest("the connection ended before the body did")
         chunk = message.get("body", b"")
+        self._work.reserve(len(chunk))
         body.add(chunk, last=not message.get("more_body", False))
-        self._memory.hold(len(chunk))
         if body.size_bytes > self._limit_bytes:
             raise too_large(self._limit_bytes)
 
-    async def _discard(self, headers: PostHeaders, body: _Body, receive: Receive) -> None:
+    async def _put_off(self, refused: Response, body: _Body, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers at once, and reads on for a moment: who still writes would lose the answer with the connection."""
+
+        async def send_unended(message: Message) -> None:
+            await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
+
+        await refused(scope, receive, send_unended)
+        await self._discard(PostHeaders(scope["headers"]), body, receive, seconds=_LINGER_SECONDS)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _discard(
+        self, headers: PostHeaders, body: _Body, receive: Receive, *, seconds: float = _DISCARD_SECONDS
+    ) -> None:
         """Reads on for a moment, and keeps nothing. Afterwards the body is whole, or its connection must end."""
         if "expect" in headers:  # it waits to be told to go on, and is not
             return
         left_bytes = self._limit_bytes
         try:
-            async with asyncio.timeout(_DISCARD_SECONDS):
+            async with asyncio.timeout(seconds):
                 while not body.whole and left_bytes >= 0:
                     message = await receive()
                     left_bytes -= len(message.get("body", b""))

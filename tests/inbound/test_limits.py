@@ -11,13 +11,15 @@ import httpx2
 import pytest
 
 from relay.inbound.intake import MAX_RECIPIENTS
+from relay.work_bytes import WORK_FACTOR
 from tests.harness import ADDRESS, DOMAIN, MAIL, MAILSAC_SECRET, Relay
 from tests.inbound.wire import Answer, Wire, wire
 
 pytestmark = pytest.mark.anyio
 
 LIMIT = 1024  # the least that may be set
-small = pytest.mark.settings(max_message_bytes=LIMIT)
+# What all may hold: sixteen of the largest mail, and what one of them takes in work.
+small = pytest.mark.settings(max_message_bytes=LIMIT, work_bytes=(16 + WORK_FACTOR) * LIMIT)
 # Where the body is refused, given up or put off, the store has no part; one is enough.
 one_store = pytest.mark.parametrize("redis_url", ["memory"], indirect=True)
 BUDGET = 16 * LIMIT  # of all bodies together
