@@ -22,7 +22,7 @@ from pydantic import (
     ValidationError,
 )
 
-from relay import network, redis_url
+from relay import network, redis_url, work_bytes
 from relay.address import BadAddress, canonical_domain
 from relay.errors import ConfigError
 from relay.letters.retention import Retention
@@ -118,8 +118,7 @@ class Settings(BaseModel):
         (), description="comma list of shared domains on which any account may reserve addresses"
     )
     dns_servers: Words = Field(
-        (),
-        description="comma list of host[:port] asked for TXT proofs of domains; empty: the system's resolvers",
+        (), description="comma list of host[:port] asked for TXT proofs of domains; empty: the system's resolvers"
     )
     public_url: Annotated[str, AfterValidator(_http_url)] = Field(
         "",
@@ -134,6 +133,11 @@ class Settings(BaseModel):
     )
     max_message_bytes: int = Field(
         25 * 1024 * 1024, ge=1024, description="bytes of one mail as posted; over it the provider is told 413"
+    )
+    work_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=8192,
+        description="bytes of all mail in work at once, and what is made of it; beyond it the provider is told 503",
     )
     socket_buffer_bytes: int = Field(
         1024 * 1024, ge=4096, description="bytes that may wait for one slow socket; over it: close 4408"
@@ -159,10 +163,7 @@ class Settings(BaseModel):
         description="time for the head of a request, and for its body before it must keep 64 KiB/s",
     )
     ping_seconds: float = Field(
-        25.0,
-        ge=1,
-        le=3600,
-        description="time between pings to a socket; without an answer in 10 s it is closed",
+        25.0, ge=1, le=3600, description="time between pings to a socket; without an answer in 10 s it is closed"
     )
     redis_probe_seconds: float = Field(
         30.0,
@@ -369,6 +370,7 @@ def _contradictions(settings: Settings) -> list[str]:
         problems.append("RELAY_REDIS_WAIT_REPLICAS: memory:// has no replicas: set RELAY_REDIS_URL")
     if settings.internal_port and settings.internal_port == settings.port:
         problems.append("RELAY_INTERNAL_PORT: must differ from RELAY_PORT")
+    problems += work_bytes.problems(settings.work_bytes, largest_bytes=settings.max_message_bytes)
     return problems + _oauth_gaps(settings)
 
 

@@ -16,7 +16,7 @@ HOUSE = Path(__file__).parent.parent / "relay"
 FLOORS: dict[str, list[set[str]]] = {
     "": [
         {"errors", "clock", "network", "pace", "regex", "message_id", "builders"},
-        {"redis_url", "address", "fair", "logs", "metrics"},
+        {"redis_url", "address", "fair", "logs", "metrics", "work_bytes"},
         {"store"},
         {"letters"},
         {"settings", "message", "queues", "activity", "client"},

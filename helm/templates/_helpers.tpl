@@ -49,6 +49,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and (kindIs "float64" .) (eq (floor .) .) -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
 {{- end }}
 
+{{/* The resources, with a memory limit made of RELAY_WORK_BYTES where none is given; values.yaml says how. */}}
+{{- define "relay.resources" -}}
+{{- $limits := default dict .Values.resources.limits -}}
+{{- $work := int64 (default 268435456 .Values.settings.RELAY_WORK_BYTES) -}}
+{{- $mebibytes := mul (int64 (default 1 .Values.settings.RELAY_WORKERS)) (add 320 (div (mul $work 7) 4194304)) -}}
+{{- $limits = merge (dict) $limits (dict "memory" (printf "%dMi" $mebibytes)) -}}
+{{- toYaml (merge (dict "limits" $limits) .Values.resources) -}}
+{{- end }}
+
 {{/* RELAY_<SENDER>_SECRET of a sender's name. */}}
 {{- define "relay.senderVariable" -}}
 {{- printf "RELAY_%s_SECRET" (. | upper | replace "-" "_") -}}

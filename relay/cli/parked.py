@@ -28,6 +28,7 @@ from relay.queues.fetches import Fetches
 from relay.queues.parked import Parked, ParkedPost, is_id
 from relay.settings import Settings
 from relay.store import Store
+from relay.work_bytes import WorkBytes
 
 app = typer.Typer(
     add_completion=False,
@@ -175,6 +176,7 @@ async def _retry_each(store: Store, loaded: Settings, ids: Sequence[str] | None)
         room,
         Fetches(store),
         Observer(metrics, activity),
+        WorkBytes(loaded.work_bytes, largest_bytes=loaded.max_message_bytes),
         fetched_from=loaded.api_keys(),
         max_message_bytes=loaded.max_message_bytes,
     )

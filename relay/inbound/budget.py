@@ -1,8 +1,9 @@
 """The bytes of bodies that are at the door: who may hold how many, and who makes room for whom.
 
-One number bounds all bodies. Those of which nobody knows yet who sent them have half of it, so that mail with its proof
-in the head has the other half for itself. Where they want more, the client address that holds most gives way, not the
-one that comes last: a stranger with bodies that never end stands in the way of nobody who brings a mail.
+One number bounds all bodies (work_bytes.py). Those of which nobody knows yet who sent them have half of it, so that
+mail with its proof in the head has the other half for itself. Where they want more, the client address that holds most
+gives way, not the one that comes last: a stranger with bodies that never end stands in the way of nobody who brings a
+mail.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from relay.errors import Unavailable
+from relay.work_bytes import WorkBytes
 
 _ALWAYS_BYTES = 128 * 1024  # of a proven body, which is nearly every mail: they pass whatever else is under way
 
@@ -79,11 +81,12 @@ class Share:
 
 
 class Budget:
-    """Of all bodies at the doors of a process."""
+    """Of all bodies at the doors of a process: who may hold what of the bytes that :class:`WorkBytes` counts."""
 
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit_bytes = limit_bytes
-        self.held_bytes = 0  # of all
+    def __init__(self, work: WorkBytes) -> None:
+        self._work = work
+        self.limit_bytes = work.bodies_limit_bytes  # of all bodies
+        self.unproven_limit_bytes = self.limit_bytes // 2
         self.unproven_bytes = 0
         self._clients: dict[str, dict[Share, None]] = {}  # unproven shares that hold something
 
@@ -93,15 +96,32 @@ class Budget:
 
     def hold(self, share: Share, more_bytes: int) -> None:
         """See :meth:`Share.hold`."""
+        self._count(share, more_bytes)
+        if share.proven and share.size_bytes <= _ALWAYS_BYTES:
+            self._work.admit(more_bytes)
+            return
+        try:
+            while not self._reserve(share, more_bytes):
+                self._make_room(share)
+        except Overloaded:
+            self._count(share, -more_bytes)
+            raise
+
+    def _count(self, share: Share, more_bytes: int) -> None:
         share.size_bytes += more_bytes
-        self.held_bytes += more_bytes
         if not share.proven:
             self.unproven_bytes += more_bytes
             self._clients.setdefault(share.client, {})[share] = None
-        elif share.size_bytes <= _ALWAYS_BYTES:
-            return
-        while self._is_spent(share):
-            self._make_room(share)
+
+    def _reserve(self, share: Share, more_bytes: int) -> bool:
+        """Whether there was room."""
+        if not share.proven and self.unproven_bytes > self.unproven_limit_bytes:
+            return False
+        try:
+            self._work.reserve(more_bytes)
+        except Unavailable:
+            return False
+        return True
 
     def prove(self, share: Share) -> None:
         """See :meth:`Share.prove`."""
@@ -113,12 +133,8 @@ class Budget:
         """See :meth:`Share.release`."""
         if not share.proven:
             self._forget_unproven(share)
-        self.held_bytes -= share.size_bytes
+        self._work.release(share.size_bytes)
         share.size_bytes = 0
-
-    def _is_spent(self, share: Share) -> bool:
-        too_many_unproven = not share.proven and self.unproven_bytes > self._limit_bytes // 2
-        return too_many_unproven or self.held_bytes > self._limit_bytes
 
     def _make_room(self, share: Share) -> None:
         """Takes the largest body that still comes of the client that holds most. Raises Overloaded: it is this one."""

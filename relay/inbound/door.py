@@ -16,7 +16,7 @@ import orjson
 import structlog
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from relay import pace
 from relay.activity.kinds import shown
@@ -34,11 +34,11 @@ from relay.inbound.webhook.provider import (
     PostHeaders,
     Provider,
 )
+from relay.work_bytes import WorkBytes
 
 # Who is refused by the head of a request may still be writing its body, and would never read why if it were cut off.
 _DISCARD_SECONDS = 5.0
-# All bodies together may hold this many of the largest mail; beyond, providers are asked to come again.
-_BODIES_IN_MEMORY = 16
+_LINGER_SECONDS = 2.0  # after the answer; 25 MiB come in that time with 100 Mbit/s
 # To prove a body takes time and, in some forms, as much memory again: beyond the small ones few are proven at once.
 _SMALL_BYTES = 128 * 1024
 _PROVEN_AT_ONCE = 2
@@ -48,14 +48,24 @@ _NO_QUERY = QueryParams()
 class _Body:
     """What has come of a body. One of one chunk is never copied."""
 
-    __slots__ = ("_chunks", "limit_bytes", "size_bytes", "whole")
+    __slots__ = ("_chunks", "_limit_bytes", "_too_long", "size_bytes", "whole")
 
     def __init__(self, limit_bytes: int) -> None:
         """``limit_bytes``: beyond it the rest is not read."""
-        self.limit_bytes = limit_bytes
+        self.limit(limit_bytes, too_large(limit_bytes))
         self._chunks: list[bytes] = []
         self.size_bytes = 0
         self.whole = False
+
+    def limit(self, limit_bytes: int, too_long: RelayError) -> None:
+        """``too_long`` is what is wrong with a body beyond the limit."""
+        self._limit_bytes = limit_bytes
+        self._too_long = too_long
+
+    def look_at(self, size_bytes: int) -> None:
+        """Raises what is wrong with so many bytes."""
+        if size_bytes > self._limit_bytes:
+            raise self._too_long
 
     def add(self, chunk: bytes, *, last: bool) -> None:
         self._chunks.append(chunk)
@@ -71,6 +81,7 @@ def entrances(
     providers: Iterable[Provider],
     intake: Intake,
     observer: Observer,
+    work: WorkBytes,
     *,
     settled: Callable[[str], Awaitable[None]],
     max_message_bytes: int,
@@ -79,12 +90,13 @@ def entrances(
 ) -> dict[str, ASGIApp]:
     """What answers at which path. A provider without a secret is not among them, and its path does not exist.
 
+    ``work``: what bodies are counted by. One that could never fit is too large, whatever its provider allows.
     ``settled(url)`` waits until the download of the URL, which a proof needs, has succeeded or failed.
     ``request_seconds``: before a body must keep the least rate (pace.py).
     ``public_url``: without a slash at the end; "" = scheme and host of each request stand for it.
     """
-    budget = Budget(_BODIES_IN_MEMORY * max_message_bytes)
-    observer.metrics.inbound_bytes.labels("all").set_function(lambda: budget.held_bytes)
+    budget = Budget(work)
+    observer.metrics.inbound_bytes.labels("all").set_function(lambda: work.bodies_bytes)
     observer.metrics.inbound_bytes.labels("unproven").set_function(lambda: budget.unproven_bytes)
 
     proving = asyncio.Semaphore(_PROVEN_AT_ONCE)
@@ -128,7 +140,7 @@ class Entrance:
         self._budget = budget
         self._settled = settled
         self._public_url = public_url
-        self._limit_bytes = provider.body_limit(max_message_bytes)
+        self._limit_bytes = min(provider.body_limit(max_message_bytes), budget.limit_bytes)
         self._request_seconds = request_seconds
         self._max_message_bytes = max_message_bytes
         self._proving = proving
@@ -144,13 +156,24 @@ class Entrance:
             return await Response()(scope, receive, send)
         body = _Body(self._limit_bytes)
         try:
-            answer = await self._take(body, scope, receive)
+            answer = await self._answer(body, scope, receive)
         except RelayError as error:
-            return await self._refused(error, body, scope)(scope, receive, send)
+            refused = self._refused(error, body, scope)
+            if isinstance(error, Unavailable) and not body.whole:
+                return await self._put_off(refused, body, scope, receive, send)
+            return await refused(scope, receive, send)
         self._posts("200").inc()
         headers = [(b"content-length", b"%d" % len(answer)), (b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         return await send({"type": "http.response.body", "body": answer})
+
+    async def _answer(self, body: _Body, scope: Scope, receive: Receive) -> bytes:
+        """As :meth:`_take`; the system's own limit of memory is a reason to come again, like ours."""
+        try:
+            return await self._take(body, scope, receive)
+        except MemoryError:
+            self._log.exception("inbound.no_memory", provider=self._provider.name, size_bytes=body.size_bytes)
+            raise Overloaded("no memory is left; try again") from None
 
     async def _take(self, body: _Body, scope: Scope, receive: Receive) -> bytes:
         """Takes one post in; returns the JSON for its provider. Raises RelayError: nothing, or not all, was taken."""
@@ -160,14 +183,14 @@ class Entrance:
         share = self._budget.share(scope["client"][0] if scope.get("client") else "")
         proven = self._head_proven is not None and self._head_proven.proof_in_head(headers)
         head = Post(headers, query, b"", datetime.now(UTC), url)
-        _refuse_declared(headers, too_large(self._limit_bytes), self._limit_bytes)
+        _refuse_declared(headers, body)
         try:  # before a stranger can have us hold a body
             if proven:
                 await self._verify_head(head)
                 share.prove()
-            elif self._body_proven:
-                body.limit_bytes = self._body_proven.unproven_limit(head, self._max_message_bytes)
-                _refuse_declared(headers, self._too_long(body), body.limit_bytes)
+            else:
+                self._limit_unproven(body, head)
+                _refuse_declared(headers, body)
         except (NotProven, NotReady):
             await self._discard(headers, body, receive)
             raise
@@ -182,6 +205,16 @@ class Entrance:
                 return await self._taken(post, share)
         finally:
             share.release()
+
+    def _limit_unproven(self, body: _Body, head: Post) -> None:
+        """What is longer than its proof may be is no mail that is too large. Raises NotProven, or NotReady."""
+        limit_bytes = min(self._limit_bytes, self._budget.unproven_limit_bytes)
+        body.limit(limit_bytes, too_large(limit_bytes))
+        if self._body_proven:
+            provable_bytes = self._body_proven.unproven_limit(head, self._max_message_bytes)
+            if provable_bytes < limit_bytes:
+                error = NotProven(f"such a post of the provider has at most {provable_bytes} bytes")
+                body.limit(provable_bytes, error)
 
     async def _taken(self, post: Post, share: Share) -> bytes:
         if not share.proven and len(post.body) > _SMALL_BYTES:
@@ -219,24 +252,29 @@ class Entrance:
         if message["type"] == "http.disconnect":
             raise BadRequest("the connection ended before the body did")
         chunk = message.get("body", b"")
-        body.add(chunk, last=not message.get("more_body", False))
         share.hold(len(chunk))
-        if body.size_bytes > body.limit_bytes:
-            raise self._too_long(body)
+        body.add(chunk, last=not message.get("more_body", False))
+        body.look_at(body.size_bytes)
 
-    def _too_long(self, body: _Body) -> RelayError:
-        """What is longer than its proof may be is no mail that is too large."""
-        if body.limit_bytes < self._limit_bytes:
-            return NotProven(f"such a post of the provider has at most {body.limit_bytes} bytes")
-        return too_large(self._limit_bytes)
+    async def _put_off(self, refused: Response, body: _Body, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers at once, and reads on for a moment: who still writes would lose the answer with the connection."""
 
-    async def _discard(self, headers: PostHeaders, body: _Body, receive: Receive) -> None:
+        async def send_unended(message: Message) -> None:
+            await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
+
+        await refused(scope, receive, send_unended)
+        await self._discard(PostHeaders(scope["headers"]), body, receive, seconds=_LINGER_SECONDS)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _discard(
+        self, headers: PostHeaders, body: _Body, receive: Receive, *, seconds: float = _DISCARD_SECONDS
+    ) -> None:
         """Reads on for a moment, and keeps nothing. Afterwards the body is whole, or its connection must end."""
         if "expect" in headers:  # it waits to be told to go on, and is not
             return
         left_bytes = self._limit_bytes
         try:
-            async with asyncio.timeout(_DISCARD_SECONDS):
+            async with asyncio.timeout(seconds):
                 while not body.whole and left_bytes >= 0:
                     message = await receive()
                     left_bytes -= len(message.get("body", b""))
@@ -280,8 +318,8 @@ def _url(public_url: str, headers: PostHeaders, scope: Scope) -> str:
     return f"{path}?{query.decode('latin-1')}" if query else path
 
 
-def _refuse_declared(headers: PostHeaders, error: RelayError, limit_bytes: int) -> None:
-    """Raises the error for a body that says it is longer."""
+def _refuse_declared(headers: PostHeaders, body: _Body) -> None:
+    """Raises what is wrong with a body of the length that is declared."""
     declared = headers.get("content-length", "")
-    if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit_bytes):
-        raise error
+    if declared.isdecimal():
+        body.look_at(int(declared[:19]))  # 18 digits are more than any limit

@@ -39,6 +39,7 @@ from relay.metrics import Metrics
 from relay.queues import parked
 from relay.queues.fetches import Fetches
 from relay.queues.parked import Headers, Parked
+from relay.work_bytes import WorkBytes
 
 # A recipient list longer than this is a mistake or an attack; RFC 5321 section 4.5.3.1.8 asks for 100.
 MAX_RECIPIENTS = 1000
@@ -116,14 +117,19 @@ class Intake:
         dead_letters: Parked,
         fetches: Fetches,
         observer: Observer,
+        work: WorkBytes,
         *,
         fetched_from: Collection[str],
         max_message_bytes: int,
     ) -> None:
-        """``fetched_from``: names of the providers whose API we have a key of."""
+        """``work`` has the room for the work on posts.
+
+        ``fetched_from``: names of the providers whose API we have a key of.
+        """
         self._bus = bus
         self._dead_letters = dead_letters
         self._fetches = fetches
+        self._work = work
         self._activity = observer.activity
         self._fetched_from = frozenset(fetched_from)
         # labels() takes longer than inc(), and there are few: an outcome each.
@@ -136,6 +142,13 @@ class Intake:
     async def take(self, provider: Provider, post: Post, *, proven: bool = False) -> Report:
         """Takes one post in; ``proven``: its provider has been asked already. Raises RelayError: nothing, or not all,
         was taken, and another try of the same post does no harm."""
+        entered_bytes = await self._work.enter(len(post.body))
+        try:
+            return await self._take(provider, post, proven=proven)
+        finally:
+            self._work.leave(entered_bytes)
+
+    async def _take(self, provider: Provider, post: Post, *, proven: bool) -> Report:
         report = Report()
         try:
             if len(post.body) > _THREAD_BYTES:
@@ -154,6 +167,13 @@ class Intake:
 
     async def deliver(self, provider: Provider, delivery: Delivery) -> Report:
         """Takes in a mail that was fetched. Raises RelayError, as :meth:`take`."""
+        entered_bytes = await self._work.enter(len(delivery.raw))
+        try:
+            return await self._deliver(provider, delivery)
+        finally:
+            self._work.leave(entered_bytes)
+
+    async def _deliver(self, provider: Provider, delivery: Delivery) -> Report:
         report = Report()
         try:
             read = await asyncio.to_thread(self._sorted, provider, [delivery], report)

@@ -45,6 +45,7 @@ from relay.service.recovery import AccountsRecovery
 from relay.settings import Settings
 from relay.stream.door import Door as StreamDoor
 from relay.waiting.wait import Waiting
+from relay.work_bytes import WorkBytes
 
 log = structlog.get_logger()
 
@@ -100,6 +101,7 @@ class Service:
         self._activity = Recorder(beside, journal, self.metrics, on_written=self._reader.wake)
         self.node = self._made_node()
         self._fetches = Fetches(self.store)
+        self.work = WorkBytes(settings.work_bytes, largest_bytes=settings.max_message_bytes)
         self._documents = DocumentCache(sns.is_amazon_sns, exactly=[settings.sendgrid_jwks_url])
         self._observer = Observer(self.metrics, self._activity)
         self._intake = self._made_intake()
@@ -143,6 +145,7 @@ class Service:
             Parked(self.store),
             self._fetches,
             self._observer,
+            self.work,
             fetched_from=self.settings.api_keys(),
             max_message_bytes=self.settings.max_message_bytes,
         )
@@ -152,6 +155,7 @@ class Service:
             self._providers(),
             self._intake,
             self._observer,
+            self.work,
             settled=self._documents.settled,
             public_url=self.settings.public_url,
             max_message_bytes=self.settings.max_message_bytes,
@@ -249,6 +253,7 @@ class Service:
             self._fetches,
             self._intake,
             self.metrics,
+            self.work,
             providers=providers.fetching(),
             api_keys=self.settings.api_keys(),
             max_message_bytes=self.settings.max_message_bytes,

@@ -298,6 +298,17 @@ def test_large_numbers_stay_whole(home: Path) -> None:
     assert render(home, "all").settings["RELAY_DRAIN_SECONDS"] == "45.5"
 
 
+def test_the_memory_limit_follows_from_the_bytes_of_mail_in_work(home: Path) -> None:
+    def limit(*sets: str, case: str = "minimal") -> str:
+        text: str = render(home, case, *sets).container["resources"]["limits"]["memory"]
+        return text
+
+    assert limit() == "768Mi"
+    assert limit("settings.RELAY_WORK_BYTES=1073741824") == "2112Mi"
+    assert limit("settings.RELAY_WORKERS=2", case="production") == "1536Mi"
+    assert limit("resources.limits.memory=5Gi") == "5Gi"
+
+
 def test_rollout_never_has_fewer_pods_with_redis_and_never_two_stores_without(home: Path) -> None:
     shared = render(home, "production").only("Deployment")["spec"]["strategy"]
     assert shared == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}

@@ -11,17 +11,19 @@ import httpx2
 import pytest
 
 from relay.inbound.intake import MAX_RECIPIENTS
+from relay.work_bytes import WORK_FACTOR
 from tests.harness import ADDRESS, DOMAIN, MAIL, MAILSAC_SECRET, Relay
 from tests.inbound.wire import Answer, Wire, wire
 
 pytestmark = pytest.mark.anyio
 
 LIMIT = 1024  # the least that may be set
-small = pytest.mark.settings(max_message_bytes=LIMIT)
+# What all may hold: sixteen of the largest mail, and what one of them takes in work.
+small = pytest.mark.settings(max_message_bytes=LIMIT, work_bytes=(16 + WORK_FACTOR) * LIMIT)
 # Where the body is refused, given up or put off, the store has no part; one is enough.
 one_store = pytest.mark.parametrize("redis_url", ["memory"], indirect=True)
 LARGE = 256 * 1024  # a small mail that is proven passes always: these are not small
-large = pytest.mark.settings(max_message_bytes=LARGE)
+large = pytest.mark.settings(max_message_bytes=LARGE, work_bytes=(16 + WORK_FACTOR) * LARGE)
 FITTING = 16  # of the largest mail at once
 
 

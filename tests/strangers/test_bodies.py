@@ -14,13 +14,16 @@ import httpx2
 import pytest
 
 from relay import builders
+from relay.work_bytes import WORK_FACTOR
 from tests.harness import ADDRESS, SECRET, Relay
 from tests.inbound.wire import Answer, Wire, wire
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("redis_url", ["memory"], indirect=True)]
 
 LARGE = 256 * 1024  # the largest mail here; all bodies may hold sixteen of it, and those not proven eight
-settings = pytest.mark.settings(max_message_bytes=LARGE, mailersend_secret=SECRET)
+settings = pytest.mark.settings(
+    max_message_bytes=LARGE, work_bytes=(16 + WORK_FACTOR) * LARGE, mailersend_secret=SECRET
+)
 JUNK = (
     "Webhook-Id: 1",
     "Webhook-Timestamp: {now}",

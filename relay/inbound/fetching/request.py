@@ -7,7 +7,7 @@ host, never the path or the query, in which a token may stand.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -59,8 +59,20 @@ class Asker:
         """Ends all connections."""
         await self._client.aclose()
 
-    async def get(self, url: str, headers: Mapping[str, str], *, with_key: bool, limit_bytes: int) -> bytes:
-        """The body of a 200. ``with_key``: the headers hold the API key. Raises NotNow, one of its kinds, or Never."""
+    async def get(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        with_key: bool,
+        limit_bytes: int,
+        reserve: Callable[[int], None],
+    ) -> bytes:
+        """The body of a 200.
+
+        ``with_key``: the headers hold the API key. ``reserve(n)`` counts n bytes that came, and may raise Unavailable.
+        Raises NotNow, one of its kinds, Never, or what ``reserve`` raises.
+        """
         host = urlsplit(url).hostname
         self._client.cookies.clear()  # one answer shall not change the next
         try:
@@ -72,14 +84,15 @@ class Asker:
                     raise _refusal(response, f"{host} answers {response.status_code}", with_key=with_key)
                 if response.headers.get("content-encoding", "identity") != "identity":
                     raise NotNow(f"{host} answers in an encoding that was not asked for")
-                return await _body(response, limit_bytes)
+                return await _body(response, limit_bytes, reserve)
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, OSError) as error:
             raise NotNow(f"{host} gives no whole answer ({type(error).__name__})") from error
 
 
-async def _body(response: httpx2.Response, limit_bytes: int) -> bytes:
+async def _body(response: httpx2.Response, limit_bytes: int, reserve: Callable[[int], None]) -> bytes:
     body = bytearray()
     async for chunk in response.aiter_raw():
+        reserve(len(chunk))
         body += chunk
         if len(body) > limit_bytes:
             raise Never(f"the mail at {response.url.host} is larger than it may be (RELAY_MAX_MESSAGE_BYTES)")

@@ -26,6 +26,7 @@ from relay.inbound.webhook.fetch_codec import decode, encode
 from relay.inbound.webhook.provider import Delivery, Fetch, FetchingProvider
 from relay.metrics import Metrics
 from relay.queues.fetches import Fetches, Lease
+from relay.work_bytes import WorkBytes
 
 log = structlog.get_logger()
 
@@ -41,6 +42,24 @@ class _Lost(Exception):
     """Our time is over, and another process has the mail."""
 
 
+class _Answers:
+    """The bytes of the answers to one mail's fetches, as they are counted."""
+
+    def __init__(self, work: WorkBytes) -> None:
+        self._work = work
+        self._size_bytes = 0
+
+    def reserve(self, size_bytes: int) -> None:
+        """Raises Unavailable: there is no room for them now."""
+        self._work.reserve(size_bytes)
+        self._size_bytes += size_bytes
+
+    def release(self) -> None:
+        """All of them are gone."""
+        self._work.release(self._size_bytes)
+        self._size_bytes = 0
+
+
 class FetchWorker:
     """Fetches in this process. ``run`` has an owner."""
 
@@ -49,14 +68,16 @@ class FetchWorker:
         fetches: Fetches,
         intake: Intake,
         metrics: Metrics,
+        work: WorkBytes,
         *,
         providers: Mapping[str, FetchingProvider],
         api_keys: Mapping[str, str],
         max_message_bytes: int,
     ) -> None:
-        """``providers``, ``api_keys``: by name; the mail of a provider without a key waits for one."""
+        """``work`` counts the answers. ``providers``, ``api_keys``: by name; mail of a provider without a key waits."""
         self._fetches = fetches
         self._intake = intake
+        self._counted = work
         self._outcomes = metrics.fetches.labels
         self._waiting = metrics.fetches_waiting
         self._providers = providers
@@ -137,10 +158,16 @@ class FetchWorker:
     async def _deliver(self, asker: Asker, lease: Lease) -> None:
         if (provider := self._providers.get(lease.provider)) is None:
             raise Never(f"there is no provider {lease.provider} that fetches")
-        mail = await self._mail(asker, provider, lease, decode(lease.step or lease.first))
-        await self._intake.deliver(provider, mail)
+        answers = _Answers(self._counted)
+        try:
+            mail = await self._mail(asker, provider, lease, decode(lease.step or lease.first), answers)
+            await self._intake.deliver(provider, mail)
+        finally:
+            answers.release()
 
-    async def _mail(self, asker: Asker, provider: FetchingProvider, lease: Lease, fetch: Fetch) -> Delivery:
+    async def _mail(
+        self, asker: Asker, provider: FetchingProvider, lease: Lease, fetch: Fetch, answers: _Answers
+    ) -> Delivery:
         for _ in range(_MAX_STEPS):
             headers = {"accept": fetch.accept} | self._key(provider, fetch)
             left_bytes = provider.answers_limit(self._max_message_bytes)
@@ -150,7 +177,10 @@ class FetchWorker:
                     raise Never("a URL is not at a host of the provider: it is not asked")
                 if not await self._fetches.hold(lease):
                     raise _Lost
-                bodies.append(await asker.get(url, headers, with_key=fetch.with_key, limit_bytes=left_bytes))
+                body = await asker.get(
+                    url, headers, with_key=fetch.with_key, limit_bytes=left_bytes, reserve=answers.reserve
+                )
+                bodies.append(body)
                 left_bytes -= len(bodies[-1])
             # In a thread: a large mail that is rebuilt would hold up everybody else.
             found = await asyncio.to_thread(provider.fetched, fetch, bodies)
