@@ -52,7 +52,7 @@ coverage: $(STAMP)  ## run all tests, and say which lines they do not reach; fai
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-fail-under=$(COVERAGE_MIN) $(ARGS)
 
 # Not tests/: their mail is in many languages, and misspelt on purpose.
-PROSE = *.md *.toml Makefile .ci changes docs relay bench chaos clients scripts helm
+PROSE = *.md *.toml Makefile .ci changes docs relay bench chaos siege clients scripts helm
 
 check: $(STAMP)  ## lint (Python and Lua), formatting, types and spelling; changes nothing
 	@$(PY) -m ruff check

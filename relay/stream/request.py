@@ -17,6 +17,7 @@ from relay.stream.frames import FORMATS, Format
 SUBPROTOCOL = "relay"
 _KEY_SUBPROTOCOL = "relay.key."
 _MAX_QUERY_CHARS = 64 * 1024
+_MAX_PARAMETERS = 1000  # lists are written with commas
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class ListenRequest:
 
 def parse(connection: HTTPConnection, *, default_frames: Format, max_addresses: int, now_ms: int) -> ListenRequest:
     """Raises Refused (4400 or 4401). ``now_ms`` is Unix time."""
-    if len(connection.scope.get("query_string", b"")) > _MAX_QUERY_CHARS:
+    if _is_too_long(connection):
         raise Refused(
             BAD_REQUEST,
             "the query is too long; listen to a domain, give one _id or a time as since, or open several sockets",
@@ -66,13 +67,18 @@ def asked_for(connection: HTTPConnection, *, max_addresses: int) -> frozenset[st
 
     Without what could be a key at the wrong place: it is kept with what happened.
     """
-    if len(connection.scope.get("query_string", b"")) > _MAX_QUERY_CHARS:
+    if _is_too_long(connection):
         return frozenset()
     try:
         addresses, domains = _listened(connection.query_params.getlist("addresses"), max_addresses)
     except Refused:
         return frozenset()
     return addresses | {domain for domain in domains if "." in domain}
+
+
+def _is_too_long(connection: HTTPConnection) -> bool:
+    query: bytes = connection.scope.get("query_string", b"")
+    return len(query) > _MAX_QUERY_CHARS or query.count(b"&") > _MAX_PARAMETERS
 
 
 def _key(connection: HTTPConnection) -> str:

@@ -149,6 +149,8 @@ async def test_what_stands_between_chunks_has_an_end(hasty: Relay, case: str) ->
 
 HEAVY = {
     "lines": head("GET /", *(f"X-{number}: {'y' * 1000}" for number in range(70))),
+    "parameters": head(f"GET /?{'a&' * 1001}"),
+    "parameters of a mail": head(f"POST /inbound/raw?{'a&' * 1001}", "Content-Length: 0"),
     "a path": head(f"GET /{'%41' * 3000}"),
     "a path of a socket": head(
         f"GET /{'%41' * 100_000}",

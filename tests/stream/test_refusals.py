@@ -71,6 +71,12 @@ async def test_refusal(relay: Relay, case: str) -> None:
     assert KEY not in frame["error"]
 
 
+async def test_a_query_of_many_parameters_is_refused_unread(relay: Relay) -> None:
+    async with connect(relay.socket_url(key=KEY, addresses=ADDRESS) + "&a" * 1000, proxy=None) as socket:
+        code, frame = await told(socket)
+    assert (code, "query is too long" in frame["error"]) == (4400, True)
+
+
 async def test_each_address_that_is_not_ours_is_named(relay: Relay) -> None:
     code, frame = await refused(relay, key=KEY, addresses=f"{OTHER_ADDRESS},{QUIET_ADDRESS},{ADDRESS},x.test")
     assert code == 4403

@@ -1,0 +1,1 @@
+"""Attacks on a running relay, by whom they come from."""
