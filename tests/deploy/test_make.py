@@ -28,9 +28,7 @@ TARGETS = [
     "clean",
     "help",
 ]
-SPELLING = (
-    "python -m codespell_lib *.md pyproject.toml Makefile .ci changes docs relay bench chaos clients scripts helm"
-)
+SPELLING = "python -m codespell_lib *.md pyproject.toml Makefile .ci changes docs relay bench chaos siege clients scripts helm"
 SERVICE = "--requirement requirements.lock --requirement requirements-build.lock"
 
 

@@ -8,17 +8,16 @@ from urllib.parse import urlsplit
 
 from tests.cli.command import RELAY, Running
 from tests.harness import ACCOUNTS_TOML, SECRET
-from tests.redis_server import RedisServer
 
 
 class Served(Running):
     """Listens, with its accounts loaded, when the constructor returns."""
 
-    def __init__(self, redis: RedisServer, folder: Path, wrapper: Sequence[str], **settings: str) -> None:
+    def __init__(self, redis_url: str, folder: Path, wrapper: Sequence[str], **settings: str) -> None:
         accounts = folder / "accounts.toml"
         accounts.write_text(ACCOUNTS_TOML)
         flags = ("serve", "--port", "0", "--accounts-file", str(accounts))
-        known = {"RELAY_REDIS_URL": redis.url, "RELAY_RAW_SECRET": SECRET, "RELAY_DOMAINS": "mailsac.com"}
+        known = {"RELAY_REDIS_URL": redis_url, "RELAY_RAW_SECRET": SECRET, "RELAY_DOMAINS": "mailsac.com"}
         command = (*wrapper, *RELAY)
         super().__init__(*command[1:], *flags, program=command[0], **known, **settings)
         self.url = str(self.event("service.listening")["url"])
@@ -31,6 +30,6 @@ class Served(Running):
         return self._process.pid
 
 
-def served(redis: RedisServer, folder: Path, *, wrapper: Sequence[str] = (), **settings: str) -> Served:
+def served(redis_url: str, folder: Path, *, wrapper: Sequence[str] = (), **settings: str) -> Served:
     """A running service; ``wrapper``: a command in whose place it comes."""
-    return Served(redis, folder, wrapper, **settings)
+    return Served(redis_url, folder, wrapper, **settings)
