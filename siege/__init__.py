@@ -1,0 +1,1 @@
+"""Attacks on a running relay: what can be sent to it, and what it may cost."""
