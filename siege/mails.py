@@ -78,6 +78,9 @@ MAILS: Mapping[str, Callable[[int], bytes]] = MappingProxyType(
         "French": _body("text/plain; charset=iso-8859-1", "Voilà l'été, déjà passé.\r\n".encode("latin-1")),
         "quoted-printable": _body("text/plain; charset=utf-8", b"=C3=A9=20", "quoted-printable"),
         "blanks": _body("text/plain", b" \t", "quoted-printable"),
+        "one wide character": lambda size_bytes: _filled(
+            _HEAD + b"Content-Type: text/plain; charset=utf-8\r\n\r\n", b"hello\r\n", size_bytes, "𝄞".encode()
+        ),
         "wide characters": _body("text/plain; charset=utf-8", "𝄞é".encode()),
         "bytes of no charset": _body("text/plain; charset=gb18030", b"\xff\xfea"),
         "UTF-16 of half characters": _body("text/plain; charset=utf-16", b"\xd8\x00\x00a"),
