@@ -93,7 +93,10 @@ def _bodies(raw: bytes, block: headers.Block) -> tuple[str, str, tuple[str, ...]
     attachments: list[str] = []
     for leaf in tree.leaves(raw, block):
         if leaf.is_body:
-            bodies[leaf.kind].append(charset.decode(leaf.content, leaf.charset))
+            content = leaf.content
+            if len(content) > _SPLIT_CHARACTERS:
+                content = charset.with_newlines(content, leaf.charset)
+            bodies[leaf.kind].append(charset.decode(content, leaf.charset))
         else:
             attachments.append(leaf.checksum)
     return _joined(bodies["text/plain"]), _joined(bodies["text/html"]), tuple(attachments)

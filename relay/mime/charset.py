@@ -84,10 +84,29 @@ def decode(content: bytes, label: str = "") -> str:
     Never raises, never holds a lone surrogate, never begins with a byte order mark. Bytes without a meaning in the
     charset become U+FFFD.
     """
-    codec = CODECS.get(label.lower(), "") if len(label) < 40 else ""
-    if content.isascii() and not codec.startswith(("iso2022", "hz", "utf-16", "utf-32")):
+    codec = _codec(label)
+    if content.isascii() and _is_above_ascii(codec):
         return content.decode("ascii")  # every other allowed codec has ASCII at its bottom
     return _decode(content, codec).removeprefix("\ufeff")
+
+
+def with_newlines(content: bytes, label: str) -> bytes:
+    """The same with "\n" at every line's end, where that can be done before it is decoded; else ``content``.
+
+    Decoded, a text may take four bytes a character, and then as much again to mend its ends.
+    """
+    if b"\r" not in content or not _is_above_ascii(_codec(label)):
+        return content
+    return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _codec(label: str) -> str:
+    return CODECS.get(label.lower(), "") if len(label) < 40 else ""
+
+
+def _is_above_ascii(codec: str) -> bool:
+    """Whether bytes below 0x80 stand for ASCII wherever they stand for a control character."""
+    return not codec.startswith(("iso2022", "hz", "utf-16", "utf-32"))
 
 
 def _decode(content: bytes, codec: str) -> str:
