@@ -5,7 +5,8 @@ Nobody after :func:`encode` makes its bytes again: they travel compressed throug
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import codecs
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -68,7 +69,14 @@ def encode(message: Message) -> Encoded:
     ``raw`` is text that turns back into the original bytes: encode it as UTF-8, or as latin-1 when
     ``"rawEncoding": "latin1"`` stands beside it.
     """
+    if len(message.raw) > _PIECES_FROM_BYTES:
+        return _encode_pieces(message)
     raw, encoding = _raw_text(message.raw)
+    shape = _shape(message, raw, encoding)
+    return Encoded(row(shape, octets(message.raw)), Members.seal(orjson.dumps(shape)))
+
+
+def _shape(message: Message, raw: str, encoding: Mapping[str, str]) -> dict[str, Any]:
     shape: dict[str, Any] = {
         "to": _mailboxes(message.to),
         "from": _mailboxes(message.sender),
@@ -91,7 +99,58 @@ def encode(message: Message) -> Encoded:
     }
     if message.raw_synthesized:
         shape["rawSynthesized"] = True
-    return Encoded(row(shape, octets(message.raw)), Members.seal(orjson.dumps(shape)))
+    return shape
+
+
+# A JSON text of a large mail, whole, takes up to twelve times its size, and as long as others may not wait.
+_PIECES_FROM_BYTES = 512 * 1024
+_PIECE = 256 * 1024  # bytes or characters
+
+
+def _encode_pieces(message: Message) -> Encoded:
+    """What :func:`encode` returns, piece by piece."""
+    encoding = {} if _is_utf8(message.raw) else {"rawEncoding": "latin1"}
+    shape = _shape(message, "", encoding)
+    large = {
+        "raw": lambda: _raw_pieces(message.raw, latin1=bool(encoding)),
+        "text": lambda: _text_pieces(message.text),
+        "html": lambda: _text_pieces(message.html),
+    }
+
+    def pieces() -> Iterator[bytes]:
+        begun = b""
+        for name, value in shape.items():
+            yield begun + b'"%b":' % name.encode()
+            begun = b","
+            if name not in large:
+                yield orjson.dumps(value)
+                continue
+            yield b'"'
+            for piece in large[name]():
+                yield orjson.dumps(piece)[1:-1]
+            yield b'"'
+        yield b"}"
+
+    return Encoded(row(shape, octets(message.raw)), Members.seal_pieces(pieces, message.raw))
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        return all(True for _ in _raw_pieces(raw, latin1=False))
+    except UnicodeDecodeError:
+        return False
+
+
+def _raw_pieces(raw: bytes, *, latin1: bool) -> Iterator[str]:
+    """Raises UnicodeDecodeError: it is no UTF-8."""
+    decoder = codecs.getincrementaldecoder("latin-1" if latin1 else "utf-8")()
+    for start in range(0, len(raw), _PIECE):
+        yield decoder.decode(raw[start : start + _PIECE])
+    yield decoder.decode(b"", final=True)
+
+
+def _text_pieces(text: str) -> Iterator[str]:
+    return (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))
 
 
 def for_inbox(encoded: Encoded, inbox: str, original_inbox: str = "") -> Kept:

@@ -1,1 +1,1 @@
-"""Attacks on a running relay, by whom they come from."""
+"""Attacks on a running relay: what can be sent to it, and what it may cost."""

@@ -67,3 +67,26 @@ def test_rebuilt_mail_says_so() -> None:
         ]
         is True
     )
+
+
+@pytest.mark.parametrize("unit", ["a", "é\r\n", "𝄞\x00", "\x7f\u2028", '"\\'])
+@pytest.mark.parametrize("codec", ["utf-8", "latin-1"])
+def test_a_large_mail_is_encoded_as_a_small_one(unit: str, codec: str) -> None:
+    """It is encoded in pieces, whose ends are anywhere in a character."""
+
+    def shape(times: int) -> dict[str, object]:
+        text = unit * times
+        raw = b"x" + text.encode(codec, "replace")
+        sender = (EmailAddress("a@b.test", "A"),)
+        encoded = encode(Message(received=RECEIVED, raw=raw, sender=sender, text=text, html=text, spam=0.5))
+        found: dict[str, object] = orjson.loads(message_json(encoded))
+        assert str(found["raw"]).encode(str(found.get("rawEncoding", "utf-8"))) == raw
+        assert found["text"] == found["html"] == text
+        return found
+
+    small, large = shape(1), shape(700_000)
+    assert list(small) == list(large)
+    varying = ("raw", "text", "html", "size")
+    assert [small[name] for name in small if name not in varying] == [
+        large[name] for name in large if name not in varying
+    ]

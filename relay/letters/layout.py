@@ -21,7 +21,7 @@ Version 0.2 kept the message JSON itself; it begins with a brace, which no form 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -77,6 +77,26 @@ class Members(NamedTuple):
         if len(stored) >= len(members):
             return cls(_PLAIN, members, len(members))
         return cls(_DEFLATED, stored, len(members))
+
+    @classmethod
+    def seal_pieces(cls, pieces: Callable[[], Iterator[bytes]], sample: bytes) -> Members:
+        """The same of a large object in pieces, which is never in memory as a whole unless it stays plain.
+
+        ``pieces()`` gives the object without its first brace, each time it is called. ``sample``: most of its bytes,
+        to tell whether they are worth deflating.
+        """
+        if not _shrinks(sample):
+            members = b"".join(pieces())
+            return cls(_PLAIN, members, len(members))
+        compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -15)
+        deflated, size_bytes = bytearray(), 0
+        for piece in pieces():
+            size_bytes += len(piece)
+            deflated += compressor.compress(piece)
+        deflated += compressor.flush(isal_zlib.Z_SYNC_FLUSH)
+        if len(deflated) >= size_bytes:
+            return cls(_PLAIN, b"".join(pieces()), size_bytes)
+        return cls(_DEFLATED, bytes(deflated), size_bytes)
 
     def to(self, head: bytes) -> bytes:
         """The sealed value for the recipient that ``head`` names, see :func:`head`."""

@@ -93,16 +93,28 @@ def _bodies(raw: bytes, block: headers.Block) -> tuple[str, str, tuple[str, ...]
     attachments: list[str] = []
     for leaf in tree.leaves(raw, block):
         if leaf.is_body:
-            bodies[leaf.kind].append(charset.decode(leaf.content, leaf.charset))
+            content = leaf.content
+            if len(content) > _SPLIT_CHARACTERS:
+                content = charset.with_newlines(content, leaf.charset)
+            bodies[leaf.kind].append(charset.decode(content, leaf.charset))
         else:
             attachments.append(leaf.checksum)
     return _joined(bodies["text/plain"]), _joined(bodies["text/html"]), tuple(attachments)
 
 
+def _with_newlines(body: str) -> str:
+    if len(body) > _SPLIT_CHARACTERS:
+        return body.replace("\r\n", "\n").replace("\r", "\n")
+    # Takes two thirds of the time of replace(), and some fifty bytes a line.
+    return "\n".join(body.split("\r\n")).replace("\r", "\n")
+
+
+_SPLIT_CHARACTERS = 256 * 1024
+
+
 def _joined(bodies: list[str]) -> str:
     """One text with "\\n" at every line's end: JSON readers compare it with strings they wrote themselves."""
-    # Split and joined, which takes two thirds of the time of replace().
-    bodies = ["\n".join(body.split("\r\n")).replace("\r", "\n") for body in bodies if body]
+    bodies = [_with_newlines(body) for body in bodies if body]
     if len(bodies) < 2:
         return bodies[0] if bodies else ""
     return "".join(body if body.endswith("\n") else body + "\n" for body in bodies[:-1]) + bodies[-1]

@@ -6,7 +6,7 @@ is looked up here, never in the registry: alias -> allowed codec, else UTF-8, el
 
 from __future__ import annotations
 
-import re
+import codecs
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -84,10 +84,29 @@ def decode(content: bytes, label: str = "") -> str:
     Never raises, never holds a lone surrogate, never begins with a byte order mark. Bytes without a meaning in the
     charset become U+FFFD.
     """
-    codec = CODECS.get(label.lower(), "") if len(label) < 40 else ""
-    if content.isascii() and not codec.startswith(("iso2022", "hz", "utf-16", "utf-32")):
+    codec = _codec(label)
+    if content.isascii() and _is_above_ascii(codec):
         return content.decode("ascii")  # every other allowed codec has ASCII at its bottom
     return _decode(content, codec).removeprefix("\ufeff")
+
+
+def with_newlines(content: bytes, label: str) -> bytes:
+    """The same with "\n" at every line's end, where that can be done before it is decoded; else ``content``.
+
+    Decoded, a text may take four bytes a character, and then as much again to mend its ends.
+    """
+    if b"\r" not in content or not _is_above_ascii(_codec(label)):
+        return content
+    return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _codec(label: str) -> str:
+    return CODECS.get(label.lower(), "") if len(label) < 40 else ""
+
+
+def _is_above_ascii(codec: str) -> bool:
+    """Whether bytes below 0x80 stand for ASCII wherever they stand for a control character."""
+    return not codec.startswith(("iso2022", "hz", "utf-16", "utf-32"))
 
 
 def _decode(content: bytes, codec: str) -> str:
@@ -108,14 +127,26 @@ def _utf8(content: bytes) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        text = content.decode("utf-8", "replace")
-    beyond_ascii = sum(map(len, _BEYOND_ASCII.findall(text)))
-    if text.count("\ufffd") * 2 <= beyond_ascii:
-        return text
-    return content.decode("cp1252", "replace")
+        if _is_mostly_utf8(content):
+            return content.decode("utf-8", "replace")
+        return codecs.charmap_decode(content, "strict", _CP1252)[0]
 
 
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
+def _is_mostly_utf8(content: bytes) -> bool:
+    """Piece by piece: a text with U+FFFD takes two bytes a character, and a list of what is not ASCII took fifty."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    broken = beyond_ascii = 0
+    for start in range(0, len(content), _PIECE_BYTES):
+        end = start + _PIECE_BYTES
+        text = decoder.decode(content[start:end], final=end >= len(content))
+        broken += text.count("\ufffd")
+        beyond_ascii += len(text) - len(text.encode("ascii", "ignore"))
+    return broken * 2 <= beyond_ascii
+
+
+_PIECE_BYTES = 256 * 1024
+# As the codec has it with "replace", which asks Python for each byte that has no meaning.
+_CP1252 = bytes(range(256)).decode("cp1252", "replace")
 
 
 def _wide(content: bytes, codec: str) -> str:

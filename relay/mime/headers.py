@@ -119,6 +119,23 @@ def empty_line(raw: bytes, start: int, end: int) -> tuple[int, int]:
 
 def unfold(value: bytes) -> bytes:
     """Each fold as one blank, as ``FOLD`` says it. There must be no empty line in ``value``."""
+    if len(value) <= _PIECE_BYTES:
+        return _unfold(value)
+    pieces: list[bytes] = []  # a substitution remembers each of its places
+    start = 0
+    while start < len(value):
+        inside = _NOT_BLANK.search(value, start + _PIECE_BYTES)  # no fold goes on behind it
+        end = inside.start() if inside else len(value)
+        pieces.append(_unfold(value[start:end]))
+        start = end
+    return b"".join(pieces)
+
+
+_PIECE_BYTES = 64 * 1024
+_NOT_BLANK = re.compile(rb"[^ \t\r\n]")
+
+
+def _unfold(value: bytes) -> bytes:
     if b"\r" not in value:
         return _LF_FOLD.sub(b" ", value)
     unfolded = _CRLF_FOLD.sub(b" ", value)

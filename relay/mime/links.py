@@ -10,6 +10,8 @@ from html import unescape
 MAX_LINKS = 1_000
 # What browsers and servers agree on in practice. A longer one is left out: cut short it would lead elsewhere.
 MAX_LENGTH = 2_048
+# That are looked at, each time that one is met: a look takes some microseconds, and a mail has room for millions.
+MAX_LOOKS = 50_000
 _WINDOW = 4 * MAX_LENGTH  # in HTML "&amp;" stands for one character
 
 _SCHEME = re.compile(r"https?\Z", re.IGNORECASE)
@@ -32,8 +34,9 @@ def find(text: str, html: str) -> tuple[str, ...]:
 
 
 def _in_text(text: str) -> Iterator[str]:
-    position = 0
-    while (found := text.find("://", position)) >= 0:
+    position = looks = 0
+    while looks < MAX_LOOKS and (found := text.find("://", position)) >= 0:
+        looks += 1
         position = found + 3
         scheme = _SCHEME.search(text, max(0, found - 5), found)
         if scheme is None:
@@ -62,8 +65,9 @@ def _trimmed(url: str) -> str:
 
 
 def _in_html(html: str) -> Iterator[str]:
-    position = 0
-    while (found := html.find("://", position)) >= 0:
+    position = looks = 0
+    while looks < MAX_LOOKS and (found := html.find("://", position)) >= 0:
+        looks += 1
         position = found + 3
         before = _ATTRIBUTE.search(html, max(0, found - _ATTRIBUTE_REACH), found)
         if before is None:

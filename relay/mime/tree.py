@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -148,26 +149,47 @@ def _split(raw: bytes, part: _Part, limit: int) -> list[tuple[int, int]]:
     Neither preamble nor epilogue; the line end before a delimiter belongs to it.
     """
     inner: list[tuple[int, int]] = []
-    delimiter = b"--" + part.head.boundary
-    start, position = -1, part.start
-    while (found := raw.find(delimiter, position, part.end)) >= 0:
-        position = found + len(delimiter)
-        if found != part.start and raw[found - 1] != 10:
-            continue
-        line_end = _LINE_END.match(raw, position, part.end)
-        if line_end is None:
-            continue
+    start = -1
+    for found, line_end in _delimiters(raw, part):
         if start >= 0:
             before = found - (2 if raw.startswith(b"\r\n", found - 2) else 1)
             inner.append((start, max(start, before)))
         if line_end[1]:
             return inner
-        start = position = line_end.end()
+        start = line_end.end()
         if len(inner) >= limit - 1:
             break
     if start >= 0:
         inner.append((start, part.end))
     return inner
+
+
+def _delimiters(raw: bytes, part: _Part) -> Iterator[tuple[int, re.Match[bytes]]]:
+    """Where each delimiter line of a multipart begins, and the end of that line."""
+    delimiter = b"--" + part.head.boundary
+    if raw.startswith(delimiter, part.start, part.end) and (
+        line_end := _LINE_END.match(raw, part.start + len(delimiter), part.end)
+    ):
+        yield part.start, line_end
+    line = b"\n" + delimiter
+    position, misses = part.start, 0
+    while misses < _FEW_MISSES and (found := raw.find(line, position, part.end)) >= 0:
+        position = found + len(line)
+        if line_end := _LINE_END.match(raw, position, part.end):
+            yield found + 1, line_end
+            position = line_end.end() - (raw[line_end.end() - 1] == 10)  # which may begin the next
+        else:
+            misses += 1
+    if misses < _FEW_MISSES:
+        return
+    # Lines that begin like a delimiter, and are those of a multipart inside: to look at each took seconds a level.
+    whole_line = re.compile(re.escape(line) + _LINE_END.pattern)
+    while whole := whole_line.search(raw, position, part.end):
+        yield whole.start() + 1, whole
+        position = whole.end() - (raw[whole.end() - 1] == 10)
+
+
+_FEW_MISSES = 64
 
 
 def _leaf(raw: bytes, part: _Part) -> Leaf:
@@ -243,18 +265,27 @@ def _quoted_printable(body: bytes) -> bytes:
 
 def _uuencoded(body: bytes) -> bytes:
     """Between ``begin`` and ``end`` as POSIX uuencode writes it; lines that do not decode are left out."""
-    lines = iter(body.splitlines())
-    if not any(line.startswith(b"begin ") for line in lines):
+    text = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in body else body
+    begin = _UU_BEGIN.search(text)
+    if begin is None or text.count(b"\n", begin.end()) * _UU_LEAST_LINE_BYTES > max(len(text), _UU_ANY_BYTES):
         return body
-    content: list[bytes] = []
+    lines = io.BytesIO(text)  # one line at a time: a list of all took a hundred times their bytes
+    lines.seek(begin.end())
+    content = bytearray()
     for line in lines:
         if line.strip() == b"end":
             break
         try:  # suppress() would take as long as all the rest
-            content.append(_uu_line(line))
+            content += _uu_line(line.rstrip(b"\n"))
         except binascii.Error:
             continue
-    return b"".join(content)
+    return bytes(content)
+
+
+_UU_BEGIN = re.compile(rb"^begin [^\n]*+(?:\n|\Z)", re.MULTILINE)
+# Encoders write lines of 61 bytes. What has many much shorter ones is no file, and millions of lines take seconds.
+_UU_LEAST_LINE_BYTES = 20
+_UU_ANY_BYTES = 64 * 1024
 
 
 def _uu_line(line: bytes) -> bytes:
