@@ -28,7 +28,8 @@ TARGETS = [
     "clean",
     "help",
 ]
-SPELLING = "python -m codespell_lib *.md pyproject.toml Makefile .ci changes docs relay bench chaos siege clients scripts helm"
+SPELLED = "*.md pyproject.toml Makefile .ci changes docs relay bench chaos siege clients scripts helm"
+SPELLING = f"python -m codespell_lib {SPELLED}"
 SERVICE = "--requirement requirements.lock --requirement requirements-build.lock"
 
 
