@@ -43,8 +43,8 @@ FLOORS: dict[str, list[set[str]]] = {
         {"since", "node"},
     ],
     "service": [
-        {"recovery", "descriptors", "server"},
-        {"clients"},
+        {"recovery", "descriptors", "server", "outside"},
+        {"clients", "late"},
         {"connection"},
         {"app"},
         {"serve"},

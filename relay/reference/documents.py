@@ -1,15 +1,13 @@
 """``/docs``, ``/openapi.json`` and ``/asyncapi.json``: made when first asked for.
 
-That takes some 40 ms, which most processes need not spend at their start.
+That takes some 40 ms, and to load this room as long, which most processes need not spend at their start.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import orjson
-from starlette.routing import Route
 
 from relay import web
 from relay.reference import NOUNS, asyncapi, openapi, page
@@ -25,16 +23,9 @@ def openapi_and_asyncapi(public_url: str = "") -> dict[str, dict[str, Any]]:
     }
 
 
-def routes(public_url: str = "") -> list[Route]:
-    """The paths of the reference, for app.py."""
-
-    def document(path: str) -> bytes:
-        return orjson.dumps(openapi_and_asyncapi(public_url)[path])
-
-    return [
-        web.made("/docs", "docs.html", _docs),
-        *(web.made(path, path, partial(document, path)) for path in ("/openapi.json", "/asyncapi.json")),
-    ]
+def made(path: str, public_url: str = "") -> bytes:
+    """What is given out at one of the three paths. ``public_url``: as above."""
+    return _docs() if path == "/docs" else orjson.dumps(openapi_and_asyncapi(public_url)[path])
 
 
 def _docs() -> bytes:

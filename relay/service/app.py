@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from functools import partial
 
 import structlog
 from starlette.applications import Starlette
@@ -26,12 +24,7 @@ from relay.delivery.replay import Replay
 from relay.errors import ConfigError
 from relay.inbound import providers
 from relay.inbound.door import entrances
-from relay.inbound.fetching.document_cache import DocumentCache
-from relay.inbound.fetching.worker import FetchWorker
 from relay.inbound.intake import Intake, Observer
-from relay.inbound.proof import sns
-from relay.inbound.providers.sendgrid import SendGrid
-from relay.inbound.providers.ses import Ses
 from relay.inbound.unserved import PATH as UNSERVED_PATH
 from relay.inbound.unserved import UnservedPath
 from relay.inbound.webhook.provider import Provider
@@ -40,7 +33,7 @@ from relay.mailbox import Mailbox
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.queues.fetches import Fetches
 from relay.queues.parked import Parked
-from relay.reference import documents as reference
+from relay.service import late
 from relay.service.recovery import AccountsRecovery
 from relay.settings import Settings
 from relay.stream.door import Door as StreamDoor
@@ -50,8 +43,11 @@ from relay.work_bytes import WorkBytes
 log = structlog.get_logger()
 
 _END_SECONDS = 10.0  # for the tasks of a service to end when they are told to; the process then ends without them
-_CONFIRMATION_TRIES = 3  # of an SNS subscription; it is asked for once only
 _TURN_BYTES = 64 * 1024  # one read of a socket to Redis brings about as much
+
+
+async def _settled(_url: str) -> None:
+    """Nothing is fetched, so nothing is waited for."""
 
 
 def _without_redirects(starlette: Starlette) -> Starlette:
@@ -102,7 +98,7 @@ class Service:
         self.node = self._made_node()
         self._fetches = Fetches(self.store)
         self.work = WorkBytes(settings.work_bytes, largest_bytes=settings.max_message_bytes)
-        self._documents = DocumentCache(sns.is_amazon_sns, exactly=[settings.sendgrid_jwks_url])
+        self._documents = late.document_cache(settings)
         self._observer = Observer(self.metrics, self._activity)
         self._intake = self._made_intake()
         replay = Replay(self.letterbox, self.metrics, self._activity, limit=settings.replay_limit)
@@ -156,7 +152,7 @@ class Service:
             self._intake,
             self._observer,
             self.work,
-            settled=self._documents.settled,
+            settled=self._documents.settled if self._documents else _settled,
             public_url=self.settings.public_url,
             max_message_bytes=self.settings.max_message_bytes,
             request_seconds=self.settings.request_seconds,
@@ -170,7 +166,7 @@ class Service:
             *self._stream.routes(),
             *api.routes(self._rooms()),
             *web.routes(),
-            *reference.routes(self.settings.public_url),
+            *late.reference_routes(self.settings.public_url),
             *([] if self.internal else self._internal_routes()),
         ]
         handlers = dict(api.exception_handlers())
@@ -205,12 +201,7 @@ class Service:
 
     def _providers(self) -> list[Provider]:
         known = providers.enabled(self.settings)
-        if isinstance(ses := known.get("ses"), Ses):
-            confirm = partial(self._documents.ask, tries=_CONFIRMATION_TRIES)
-            known["ses"] = replace(ses, certificates=self._documents.cached, confirm=confirm)
-        if isinstance(sendgrid := known.get("sendgrid"), SendGrid):
-            known["sendgrid"] = replace(sendgrid, key_sets=self._documents.cached)
-        return list(known.values())
+        return list(late.with_documents(known, self._documents, self.settings).values())
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
@@ -239,25 +230,11 @@ class Service:
             tasks.create_task(self._stream.wheel.run(), name="heartbeat")
             tasks.create_task(self._activity.run(), name="activity")
             tasks.create_task(self.sweeper.run(), name="sweeper")
-            jwks_url = self.settings.sendgrid_jwks_url
-            # Else there is nothing to fetch, and no need of certificates.
-            if jwks_url or "ses" in self.settings.provider_secrets():
-                self._documents.ask(jwks_url)  # the first mail need not wait then
+            if self._documents:
                 tasks.create_task(self._documents.run(), name="fetcher")
             if self.settings.api_keys():
-                tasks.create_task(self._fetch_worker().run(), name="fetching")
-
-    def _fetch_worker(self) -> FetchWorker:
-        """For all providers that fetch: what one left in the queue whose secret is gone is fetched as well."""
-        return FetchWorker(
-            self._fetches,
-            self._intake,
-            self.metrics,
-            self.work,
-            providers=providers.fetching(),
-            api_keys=self.settings.api_keys(),
-            max_message_bytes=self.settings.max_message_bytes,
-        )
+                worker = late.fetch_worker(self.settings, self._fetches, self._intake, self.metrics, self.work)
+                tasks.create_task(worker.run(), name="fetching")
 
     @property
     def ready(self) -> bool:

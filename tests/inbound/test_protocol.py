@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from relay import builders
 from relay.errors import BadRequest, UnsupportedMediaType
 from relay.inbound.proof.shared_secret import SharedSecretProvider
-from relay.inbound.providers import NEED_API_KEY, PROVIDERS
+from relay.inbound.providers import FETCHING, NEED_API_KEY, PROVIDERS
 from relay.inbound.webhook.provider import (
     Answers,
     Fetch,
@@ -68,7 +68,7 @@ def test_who_fetches_has_a_key_and_the_same_arguments() -> None:
     assert {f"{name}_api_key" for name in fetching} == {
         name for name in Settings.model_fields if name.endswith("_api_key")
     }
-    assert set(NEED_API_KEY) <= set(fetching)
+    assert set(NEED_API_KEY) <= set(fetching) == set(FETCHING)
     for one in fetching.values():
         for member in ("may_fetch", "key_header", "answers_limit", "fetched"):
             promised = inspect.signature(getattr(FetchingProvider, member)).parameters

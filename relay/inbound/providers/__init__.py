@@ -3,60 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from typing import cast
 
-from relay.inbound.proof.oauth import TokenServer
-from relay.inbound.providers.ahasend import AhaSend
-from relay.inbound.providers.brevo import Brevo
-from relay.inbound.providers.cloudmailin import CloudMailin
-from relay.inbound.providers.forwardemail import ForwardEmail
-from relay.inbound.providers.improvmx import ImprovMX
-from relay.inbound.providers.mailersend import MailerSend
-from relay.inbound.providers.mailgun import Mailgun
-from relay.inbound.providers.mailjet import Mailjet
-from relay.inbound.providers.mailsac import Mailsac
-from relay.inbound.providers.mandrill import Mandrill
-from relay.inbound.providers.postal import Postal
-from relay.inbound.providers.postmark import Postmark
-from relay.inbound.providers.raw import Raw
-from relay.inbound.providers.resend import Resend
-from relay.inbound.providers.sendgrid import SendGrid
-from relay.inbound.providers.ses import Ses
-from relay.inbound.providers.sparkpost import SparkPost
 from relay.inbound.webhook.provider import FetchingProvider, Provider
 from relay.settings import PREFIX, Settings
 
-# Each provider by the name of its setting (RELAY_<NAME>_SECRET) and of its path (/inbound/<name>).
-PROVIDERS: dict[str, Callable[[tuple[str, ...]], Provider]] = {
-    "raw": Raw,
-    "ahasend": AhaSend,
-    "brevo": Brevo,
-    "cloudmailin": CloudMailin,
-    "forwardemail": ForwardEmail,
-    "improvmx": ImprovMX,
-    "mailersend": MailerSend,
-    "mailgun": Mailgun,
-    "mailjet": Mailjet,
-    "mailsac": Mailsac,
-    "mandrill": Mandrill,
-    "postal": Postal,
-    "postmark": Postmark,
-    "resend": Resend,
-    "sendgrid": SendGrid,
-    "ses": Ses,
-    "sparkpost": SparkPost,
+_CLASSES = {
+    "raw": "Raw",
+    "ahasend": "AhaSend",
+    "brevo": "Brevo",
+    "cloudmailin": "CloudMailin",
+    "forwardemail": "ForwardEmail",
+    "improvmx": "ImprovMX",
+    "mailersend": "MailerSend",
+    "mailgun": "Mailgun",
+    "mailjet": "Mailjet",
+    "mailsac": "Mailsac",
+    "mandrill": "Mandrill",
+    "postal": "Postal",
+    "postmark": "Postmark",
+    "resend": "Resend",
+    "sendgrid": "SendGrid",
+    "ses": "Ses",
+    "sparkpost": "SparkPost",
 }
+
+
+def _make(name: str, secrets: tuple[str, ...]) -> Provider:
+    """Loads the module of the provider: what proves some takes as long to load as half of the service."""
+    made: Callable[[tuple[str, ...]], Provider] = getattr(import_module(f"{__name__}.{name}"), _CLASSES[name])
+    return made(secrets)
+
+
+# Each provider by the name of its setting (RELAY_<NAME>_SECRET), of its path (/inbound/<name>) and of its module.
+PROVIDERS: dict[str, Callable[[tuple[str, ...]], Provider]] = {name: partial(_make, name) for name in _CLASSES}
 # Those that are of no use without RELAY_<NAME>_API_KEY: their posts never hold a whole mail.
 NEED_API_KEY = ("brevo", "resend")
+# Those whose posts may only announce a mail: FetchingProvider.
+FETCHING = ("brevo", "mailgun", "resend")
 
 
 def enabled(settings: Settings) -> dict[str, Provider]:
     """Those that have a secret, by name."""
-    known = {name: PROVIDERS[name](secrets) for name, secrets in settings.provider_secrets().items()}
-    if settings.sendgrid_jwks_url and isinstance(sendgrid := known["sendgrid"], SendGrid):
-        named = (settings.sendgrid_oauth_issuer, settings.sendgrid_oauth_audience, settings.sendgrid_oauth_subject)
-        known["sendgrid"] = replace(sendgrid, tokens=TokenServer(settings.sendgrid_jwks_url, *named))
-    return known
+    return {name: PROVIDERS[name](secrets) for name, secrets in settings.provider_secrets().items()}
 
 
 def without_api_key(settings: Settings) -> list[str]:
@@ -70,5 +61,4 @@ def without_api_key(settings: Settings) -> list[str]:
 
 def fetching() -> dict[str, FetchingProvider]:
     """Those whose mail may have to be fetched, also without a secret: the queue may hold what was theirs."""
-    made = {name: make(()) for name, make in PROVIDERS.items()}
-    return {name: provider for name, provider in made.items() if isinstance(provider, FetchingProvider)}
+    return {name: cast("FetchingProvider", PROVIDERS[name](())) for name in FETCHING}
