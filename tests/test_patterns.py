@@ -51,8 +51,12 @@ def _bad(node: Any) -> Iterator[str]:
 class _Names(dict[str, Any]):
     """A module's names; a local one, which only a call would know, is some word."""
 
-    def __missing__(self, name: str) -> str:
-        return "word"
+    def __init__(self, names: Mapping[str, Any], word: str | bytes = "word") -> None:
+        super().__init__(names)
+        self._word = word
+
+    def __missing__(self, name: str) -> str | bytes:
+        return self._word
 
 
 def patterns(source: str, names: Mapping[str, Any]) -> Iterator[tuple[int, str | bytes, int]]:
@@ -67,7 +71,10 @@ def patterns(source: str, names: Mapping[str, Any]) -> Iterator[tuple[int, str |
 
 def _value(expression: ast.expr, names: Mapping[str, Any]) -> Any:
     code = compile(ast.Expression(expression), "<pattern>", "eval")
-    return eval(code, {}, _Names(names))  # noqa: S307 -- our own source
+    try:
+        return eval(code, {}, _Names(names))  # noqa: S307 -- our own source
+    except TypeError:  # a pattern of bytes
+        return eval(code, {}, _Names(names, word=b"word"))  # noqa: S307
 
 
 def names_of(path: Path) -> Mapping[str, Any]:

@@ -149,8 +149,8 @@ def test_who_was_refused_too_often_waits(redis: RedisServer, tmp_path: Path) -> 
     with Service(redis.url, tmp_path, RELAY_MAX_REFUSALS_PER_MINUTE="1") as service:
         with service.listen(key="no-such-key-0123456789") as guessing:
             assert guessing.ended() == exits.REFUSED
-        with service.listen("--timeout", "1") as waiting:
-            waiting.err.until("wait a minute; connecting again in 6")
+        with service.listen("--timeout", "1", key="neither-this-key-0123456789") as waiting:
+            waiting.err.until("wait a minute, or give a valid one; connecting again in 6")
             assert waiting.ended() == exits.TIMED_OUT
 
 
