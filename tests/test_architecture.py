@@ -17,6 +17,8 @@ FLOORS: dict[str, list[set[str]]] = {
     "": [
         {"errors", "clock", "network", "pace", "regex", "message_id", "builders"},
         {"redis_url", "address", "fair", "logs", "metrics", "work_bytes"},
+        {"confined"},
+        {"confined_process"},
         {"store"},
         {"letters"},
         {"settings", "message", "queues", "activity", "client"},
@@ -32,6 +34,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"webhook", "budget"},
         {"proof"},
         {"providers"},
+        {"reading"},
         {"intake"},
         {"door", "unserved", "fetching"},
     ],

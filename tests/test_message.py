@@ -78,15 +78,19 @@ def test_a_large_mail_is_encoded_as_a_small_one(unit: str, codec: str) -> None:
         text = unit * times
         raw = b"x" + text.encode(codec, "replace")
         sender = (EmailAddress("a@b.test", "A"),)
-        encoded = encode(Message(received=RECEIVED, raw=raw, sender=sender, text=text, html=text, spam=0.5))
+        headers = () if unit == "a" else (("x", text), ("y", "1"), ("y", text), (text, ""))
+        encoded = encode(
+            Message(received=RECEIVED, raw=raw, sender=sender, text=text, html=text, spam=0.5, headers=headers)
+        )
         found: dict[str, object] = orjson.loads(message_json(encoded))
         assert str(found["raw"]).encode(str(found.get("rawEncoding", "utf-8"))) == raw
         assert found["text"] == found["html"] == text
+        assert found["headers"] == ({"x": text, "y": ["1", text], text: ""} if headers else {})
         return found
 
     small, large = shape(1), shape(700_000)
     assert list(small) == list(large)
-    varying = ("raw", "text", "html", "size")
+    varying = ("raw", "headers", "text", "html", "size")
     assert [small[name] for name in small if name not in varying] == [
         large[name] for name in large if name not in varying
     ]

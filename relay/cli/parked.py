@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from relay.activity import Journal, Recorder
 from relay.cli import exits, table
 from relay.cli.console import abandon_stdout, complain, print_json
 from relay.cli.registry import iso, on_redis
+from relay.confined import Confined
 from relay.delivery.bus import Bus
 from relay.errors import RelayError, Unavailable
 from relay.inbound.intake import Intake, Observer, Report
@@ -171,26 +173,29 @@ async def _retry_each(store: Store, loaded: Settings, ids: Sequence[str] | None)
     bus = Bus(store, loaded.retention, restore=_nothing)
     metrics, journal = Metrics(), Journal(store, keep_seconds=loaded.keep_seconds)
     activity = Recorder(store, journal, metrics)
+    confined = Confined()
     intake = Intake(
         bus,
         room,
         Fetches(store),
         Observer(metrics, activity),
-        WorkBytes(loaded.work_bytes, largest_bytes=loaded.max_message_bytes),
+        work=WorkBytes(loaded.work_bytes, largest_bytes=loaded.max_message_bytes),
+        confined=confined,
         fetched_from=loaded.api_keys(),
         max_message_bytes=loaded.max_message_bytes,
     )
     posts = {post.id: post for post in await room.list()}
     outcomes = []
-    for post_id in dict.fromkeys(posts if ids is None else ids):
-        post = posts.get(post_id)
-        if post is None:
-            outcomes.append(_Outcome(post_id, problem=_reason(post_id)))
-        elif make := PROVIDERS.get(post.provider):
-            provider = make(loaded.provider_secrets().get(post.provider, ()))
-            outcomes.append(await _retry(room, intake, provider, post))
-        else:
-            outcomes.append(_Outcome(post_id, problem=f"there is no provider {post.provider}"))
+    with closing(confined):
+        for post_id in dict.fromkeys(posts if ids is None else ids):
+            post = posts.get(post_id)
+            if post is None:
+                outcomes.append(_Outcome(post_id, problem=_reason(post_id)))
+            elif make := PROVIDERS.get(post.provider):
+                provider = make(loaded.provider_secrets().get(post.provider, ()))
+                outcomes.append(await _retry(room, intake, provider, post))
+            else:
+                outcomes.append(_Outcome(post_id, problem=f"there is no provider {post.provider}"))
     await activity.flush()
     return outcomes
 

@@ -22,7 +22,8 @@ from relay import pace
 from relay.activity.kinds import shown
 from relay.errors import BadRequest, RelayError, TooLarge, Unavailable, UnsupportedMediaType
 from relay.inbound.budget import Budget, Overloaded, Share
-from relay.inbound.intake import Intake, Observer, too_large
+from relay.inbound.intake import Intake, Observer
+from relay.inbound.reading import too_large
 from relay.inbound.webhook.provider import (
     ANSWERS,
     Answers,

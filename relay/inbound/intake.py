@@ -7,71 +7,50 @@ announced, and went into the queue of fetches.py.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 import orjson
 import structlog
 
 from relay import clock
 from relay.activity import Recorder
-from relay.address import BadAddress, canonical_address
+from relay.confined import Broken, Confined
 from relay.delivery.bus import (
     Bus,
     IdempotencyKey,
     Published,
     Unwanted,
 )
-from relay.errors import BadRequest, RelayError, TooLarge, UnsupportedMediaType
+from relay.errors import TooLarge
+from relay.inbound.reading import Letter, Read, Reader, read_fetched, read_post, rejection
 from relay.inbound.webhook.fetch_codec import encode as encode_fetch
 from relay.inbound.webhook.provider import (
-    Delivery,
     Fetch,
+    FetchingProvider,
     Post,
     Provider,
     Unreadable,
-    WrongWebhook,
 )
-from relay.message import Encoded, Message, encode, for_inbox
+from relay.message import for_inbox
 from relay.metrics import Metrics
 from relay.queues import parked
 from relay.queues.fetches import Fetches
 from relay.queues.parked import Headers, Parked
 from relay.work_bytes import WorkBytes
 
-# A recipient list longer than this is a mistake or an attack; RFC 5321 section 4.5.3.1.8 asks for 100.
-MAX_RECIPIENTS = 1000
-_NAMED_RECIPIENTS = 10  # of a mail that is refused as a whole, to tell their accounts
 # Above this a body is worked on in a thread, so that no other request or socket waits for it: the Rust and C
 # parts release the GIL. Below, handing over would cost more than the work.
 _THREAD_BYTES = 128 * 1024
+# Above this in a process of its own, with limits of memory and CPU: what is large may be made to be dear.
+_CONFINED_BYTES = 1024 * 1024
 # Messages published at once for one post: few enough to fit in memory, and to leave connections to Redis for
 # other posts; with more, the last would use up their time limit waiting for one.
 _BYTES_AT_ONCE = 4 * 1024 * 1024
 _LETTERS_AT_ONCE = 32
-
-
-@dataclass(frozen=True, slots=True)
-class _Letter:
-    """A mail for one recipient; the mail itself is encoded once for all."""
-
-    inbox: str
-    original_inbox: str
-    encoded: Encoded
-    event: IdempotencyKey | None
-    size_bytes: int  # of the mail as it came
-    author: str  # first address of From; "" = none
-
-
-@dataclass(slots=True)
-class _Read:
-    """What a post holds."""
-
-    letters: list[_Letter] = field(default_factory=list)
-    fetches: list[Fetch] = field(default_factory=list)
-    unreadable: list[Unreadable] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -88,7 +67,7 @@ class Report:
         self.accepted.append(one | {"duplicate": True} if published.repeated else one)
 
     def reject(self, inbox: str, reason: str) -> None:
-        self.rejected.append({"inbox": inbox[:320], "reason": reason})
+        self.rejected.append(rejection(inbox, reason))
 
     def answer(self) -> bytes:
         """JSON; ``parked`` and ``fetching`` are there only when something was, or is."""
@@ -117,12 +96,13 @@ class Intake:
         dead_letters: Parked,
         fetches: Fetches,
         observer: Observer,
-        work: WorkBytes,
         *,
+        work: WorkBytes,
+        confined: Confined,
         fetched_from: Collection[str],
         max_message_bytes: int,
     ) -> None:
-        """``work`` has the room for the work on posts.
+        """``work`` has the room for the work on posts, ``confined`` the processes for large ones.
 
         ``fetched_from``: names of the providers whose API we have a key of.
         """
@@ -131,12 +111,12 @@ class Intake:
         self._fetches = fetches
         self._work = work
         self._activity = observer.activity
-        self._fetched_from = frozenset(fetched_from)
+        self._confined = confined
+        self._reader = Reader(frozenset(fetched_from), max_message_bytes)
         # labels() takes longer than inc(), and there are few: an outcome each.
         self._recipients = lru_cache(maxsize=256)(observer.metrics.recipients.labels)
         self._duplicates = observer.metrics.duplicates.labels
         self._parked = observer.metrics.parked.labels
-        self._max_message_bytes = max_message_bytes
         self._log = structlog.get_logger().bind()  # once: there is a line for each mail
 
     async def take(self, provider: Provider, post: Post, *, proven: bool = False) -> Report:
@@ -144,43 +124,60 @@ class Intake:
         was taken, and another try of the same post does no harm."""
         entered_bytes = await self._work.enter(len(post.body))
         try:
-            return await self._take(provider, post, proven=proven)
+            read = await self._read(provider, post, proven=proven)
+            report = await self._publish_all(provider, read)
+            # Last: when it fails the provider comes again, and the letters are known then.
+            await self._announce(provider, read.fetches, report)
+            for one in read.unreadable:
+                await self._park(provider.name, post.received, parked.kept(post.headers.items()), one, report)
         finally:
             self._work.leave(entered_bytes)
-
-    async def _take(self, provider: Provider, post: Post, *, proven: bool) -> Report:
-        report = Report()
-        try:
-            if len(post.body) > _THREAD_BYTES:
-                read = await asyncio.to_thread(self._read, provider, post, report, proven)
-            else:
-                read = self._read(provider, post, report, proven)
-        finally:
-            self._note_rejected(report)
-        await self._publish(provider, read.letters, report)
-        # Last: when it fails the provider comes again, and the letters are known then.
-        await self._announce(provider, read.fetches, report)
-        for one in read.unreadable:
-            await self._park(provider.name, post.received, parked.kept(post.headers.items()), one, report)
         self._tell(provider, len(post.body), report)
         return report
 
-    async def deliver(self, provider: Provider, delivery: Delivery) -> Report:
-        """Takes in a mail that was fetched. Raises RelayError, as :meth:`take`."""
-        entered_bytes = await self._work.enter(len(delivery.raw))
+    async def deliver(self, provider: FetchingProvider, fetch: Fetch, bodies: Sequence[bytes]) -> Fetch | Report:
+        """Takes in a mail that was fetched; ``bodies`` are the answers to ``fetch``, and may name what to ask next.
+
+        Raises RelayError, as :meth:`take`.
+        """
+        size_bytes = sum(map(len, bodies))
+        entered_bytes = await self._work.enter(size_bytes)
         try:
-            return await self._deliver(provider, delivery)
+            if size_bytes > _CONFINED_BYTES:
+                arguments = (self._reader, _confinable(provider), fetch, bodies)
+                read = await self._confined.run(size_bytes, read_fetched, *arguments)
+            else:
+                read = await asyncio.to_thread(read_fetched, self._reader, provider, fetch, bodies)
+            if isinstance(read, Fetch):
+                return read
+            report = await self._publish_all(provider, read)
         finally:
             self._work.leave(entered_bytes)
+        self._tell(provider, size_bytes, report)
+        return report
 
-    async def _deliver(self, provider: Provider, delivery: Delivery) -> Report:
-        report = Report()
+    async def _read(self, provider: Provider, post: Post, *, proven: bool) -> Read:
+        """What the post holds, where its size wants it to be read. Raises what ``verify`` does, and Unavailable."""
+        if len(post.body) <= _THREAD_BYTES:
+            return _read_proven(self._reader, provider, post, proven=proven)
+        if len(post.body) <= _CONFINED_BYTES:
+            return await asyncio.to_thread(_read_proven, self._reader, provider, post, proven=proven)
+        if not proven:
+            await asyncio.to_thread(provider.verify, post)
         try:
-            read = await asyncio.to_thread(self._sorted, provider, [delivery], report)
-        finally:
-            self._note_rejected(report)
+            arguments = (self._reader, _confinable(provider), post)
+            return await self._confined.run(len(post.body), read_post, *arguments)
+        except Broken as broken:  # for another try it would be as dear
+            return Read(unreadable=[Unreadable(f"the mail cannot be read: {broken}", post.body)])
+
+    async def _publish_all(self, provider: Provider, read: Read) -> Report:
+        """Raises RelayError: what could not be read at all, or Unavailable."""
+        report = Report(rejected=read.rejected)
+        for rejected in report.rejected:  # before anything is published: what has no owner yet
+            self._activity.refused("", rejected["inbox"], rejected["reason"])
+        if read.error:
+            raise read.error
         await self._publish(provider, read.letters, report)
-        self._tell(provider, len(delivery.raw), report)
         return report
 
     async def park(self, provider: str, fetch: Fetch | None, kept: bytes, reason: str) -> None:
@@ -191,59 +188,7 @@ class Intake:
         received, headers = (fetch.received, fetch.headers) if fetch else (datetime.now(UTC), ())
         await self._park(provider, received, headers, Unreadable(reason, fetch.post if fetch else kept), Report())
 
-    def _read(self, provider: Provider, post: Post, report: Report, proven: bool) -> _Read:
-        """Proof, parser, and what is to be done with what there is. Pure but for the report; may run in a thread."""
-        if not proven:
-            provider.verify(post)
-        try:
-            return self._sorted(provider, provider.parse(post), report)
-        except (BadRequest, UnsupportedMediaType) as error:
-            if provider.answers.unreadable != 200:
-                raise
-            return _Read(unreadable=[Unreadable(str(error), post.body, once=isinstance(error, WrongWebhook))])
-
-    def _sorted(
-        self, provider: Provider, events: Sequence[Delivery | Fetch | Unreadable], report: Report
-    ) -> _Read:
-        read = _Read()
-        for event in events:
-            if isinstance(event, Delivery):
-                read.letters += self._letters(provider, event, report, alone=len(events) == 1)
-            elif isinstance(event, Unreadable):
-                read.unreadable.append(event)
-            elif provider.name in self._fetched_from:
-                read.fetches.append(event)
-            else:
-                read.unreadable.append(Unreadable(_no_key(provider), event.post))
-        return read
-
-    def _letters(
-        self, provider: Provider, delivery: Delivery, report: Report, *, alone: bool
-    ) -> Iterable[_Letter]:
-        if problem := self._problem(delivery):
-            reason = "too large" if isinstance(problem, TooLarge) else "too many recipients"
-            if alone:
-                for recipient in delivery.recipients[:_NAMED_RECIPIENTS]:
-                    report.reject(_canonical_or_as_written(recipient), reason)
-                raise problem
-            # In a batch it is no reason to refuse the others.
-            report.reject(next(iter(delivery.recipients), ""), reason)
-            return ()
-        event = (
-            IdempotencyKey(f"{provider.name}\n{delivery.event}", delivery.retry_seconds)
-            if delivery.event
-            else None
-        )
-        return _letters(delivery, event, report)
-
-    def _problem(self, delivery: Delivery) -> RelayError | None:
-        if len(delivery.raw) > self._max_message_bytes:
-            return too_large(self._max_message_bytes)
-        if len(delivery.recipients) > MAX_RECIPIENTS:
-            return BadRequest(f"more than {MAX_RECIPIENTS} recipients in one post; post the mail in parts")
-        return None
-
-    async def _publish(self, provider: Provider, letters: Sequence[_Letter], report: Report) -> None:
+    async def _publish(self, provider: Provider, letters: Sequence[Letter], report: Report) -> None:
         for batch in _batches(letters):
             at_ms = clock.now_ms()
             if len(batch) == 1:  # nearly always; a task for it would cost more than its encoding
@@ -260,12 +205,7 @@ class Intake:
                     report.reject(letter.inbox, outcome.reason)
                     self._activity.refused(outcome.owner, letter.inbox, outcome.reason, author=letter.author)
 
-    def _note_rejected(self, report: Report) -> None:
-        """Before anything is published: what has no owner yet."""
-        for rejected in report.rejected:
-            self._activity.refused("", rejected["inbox"], rejected["reason"])
-
-    def _note(self, letter: _Letter, published: Published, at_ms: int) -> None:
+    def _note(self, letter: Letter, published: Published, at_ms: int) -> None:
         self._activity.received(
             published.owner,
             letter.inbox,
@@ -277,9 +217,10 @@ class Intake:
             heard=published.heard,
         )
 
-    async def _publish_one(self, letter: _Letter) -> Published | Unwanted:
+    async def _publish_one(self, letter: Letter) -> Published | Unwanted:
         message = for_inbox(letter.encoded, letter.inbox, letter.original_inbox)
-        return await self._bus.publish(letter.inbox, message, letter.event)
+        event = IdempotencyKey(letter.event, letter.retry_seconds) if letter.event else None
+        return await self._bus.publish(letter.inbox, message, event)
 
     async def _announce(self, provider: Provider, fetches: Sequence[Fetch], report: Report) -> None:
         for fetch in fetches:
@@ -333,40 +274,24 @@ class Intake:
             self._recipients(provider.name, one["reason"]).inc()
 
 
-def too_large(limit_bytes: int) -> TooLarge:
-    """The error for a body, or a mail in it, that is larger than may be."""
-    return TooLarge(f"the mail is larger than {limit_bytes} bytes, the limit here (RELAY_MAX_MESSAGE_BYTES)")
+def _read_proven(reader: Reader, provider: Provider, post: Post, *, proven: bool) -> Read:
+    """May run in a thread. Raises what ``verify`` does."""
+    if not proven:
+        provider.verify(post)
+    return read_post(reader, provider, post)
 
 
-def _no_key(provider: Provider) -> str:
-    return (
-        f"the post only announces a mail, which has to be fetched: set RELAY_{provider.name.upper()}_API_KEY, and then"
-        " relay parked retry"
-    )
+AnyProvider = TypeVar("AnyProvider", bound=Provider)
 
 
-def _letters(delivery: Delivery, event: IdempotencyKey | None, report: Report) -> Iterator[_Letter]:
-    encoded = encode(_message(delivery))
-    inboxes: dict[str, None] = {}  # one letter each, although a recipient may be named twice
-    for recipient in delivery.recipients:
-        try:
-            inboxes[canonical_address(recipient)] = None
-        except BadAddress:
-            report.reject(recipient, "not an address")
-    rerouted_from = _canonical_or_as_written(delivery.rerouted_from) if delivery.rerouted_from else ""
-    author = delivery.parts.sender[0].address if delivery.parts.sender else ""
-    return (_Letter(inbox, rerouted_from, encoded, event, len(delivery.raw), author) for inbox in inboxes)
+def _confinable(provider: AnyProvider) -> AnyProvider:
+    """The provider without what reaches this process: a parser needs none of it."""
+    dataclass_of_it = cast("Any", provider)  # as all providers are, but a Protocol cannot say so
+    own = {one.name: one.default for one in fields(dataclass_of_it) if callable(getattr(provider, one.name))}
+    return cast("AnyProvider", replace(dataclass_of_it, **own))
 
 
-def _canonical_or_as_written(address: str) -> str:
-    """Canonical like the inbox, so that the two differ only where mail was rerouted."""
-    try:
-        return canonical_address(address)
-    except BadAddress:
-        return address
-
-
-def _batches(letters: Sequence[_Letter]) -> Iterator[Sequence[_Letter]]:
+def _batches(letters: Sequence[Letter]) -> Iterator[Sequence[Letter]]:
     if len(letters) == 1:
         yield letters
         return
@@ -374,26 +299,3 @@ def _batches(letters: Sequence[_Letter]) -> Iterator[Sequence[_Letter]]:
     at_once = min(max(fitting, 1), _LETTERS_AT_ONCE)
     for start in range(0, len(letters), at_once):
         yield letters[start : start + at_once]
-
-
-def _message(delivery: Delivery) -> Message:
-    parts = delivery.parts
-    return Message(
-        received=delivery.received,
-        raw=delivery.raw,
-        sender=parts.sender,
-        to=parts.to,
-        cc=parts.cc,
-        bcc=parts.bcc,
-        subject=parts.subject,
-        headers=parts.headers,
-        text=parts.text,
-        html=parts.html,
-        attachments=parts.attachments,
-        links=parts.links,
-        ip=delivery.ip,
-        via=delivery.via,
-        rtls=delivery.rtls,
-        spam=delivery.spam,
-        raw_synthesized=delivery.raw_synthesized,
-    )

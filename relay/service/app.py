@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from relay import api, network, store, web
 from relay.accounts import Accounts
 from relay.activity import Journal, Reader, Recorder
+from relay.confined import Confined
 from relay.delivery.bus import Bus
 from relay.delivery.letterbox import Letterbox
 from relay.delivery.node import Node, NodeLimits
@@ -97,6 +98,7 @@ class Service:
         self._activity = Recorder(beside, journal, self.metrics, on_written=self._reader.wake)
         self.node = self._made_node()
         self._fetches = Fetches(self.store)
+        self._confined = Confined()
         self.work = WorkBytes(settings.work_bytes, largest_bytes=settings.max_message_bytes)
         self._documents = late.document_cache(settings)
         self._observer = Observer(self.metrics, self._activity)
@@ -141,7 +143,8 @@ class Service:
             Parked(self.store),
             self._fetches,
             self._observer,
-            self.work,
+            work=self.work,
+            confined=self._confined,
             fetched_from=self.settings.api_keys(),
             max_message_bytes=self.settings.max_message_bytes,
         )
@@ -212,10 +215,11 @@ class Service:
             yield
         finally:
             running.cancel()
-            _, late = await asyncio.wait([running], timeout=_END_SECONDS)
-            if late:
+            _, stuck = await asyncio.wait([running], timeout=_END_SECONDS)
+            if stuck:
                 log.error("service.stuck", seconds=_END_SECONDS)
             self._waiting.close()
+            self._confined.close()
             await self.store.close()
 
     def _ended(self, running: asyncio.Task[None]) -> None:

@@ -21,9 +21,9 @@ import structlog.testing
 
 from relay import mime
 from relay.errors import BadRequest
-from relay.inbound.intake import MAX_RECIPIENTS
 from relay.inbound.proof.signature import verify_shared_secret
 from relay.inbound.providers import PROVIDERS
+from relay.inbound.reading import MAX_RECIPIENTS
 from relay.inbound.webhook.provider import (
     Answers,
     Delivery,

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 import httpx2
 import pytest
 
-from relay.inbound.intake import MAX_RECIPIENTS
+from relay.inbound.reading import MAX_RECIPIENTS
 from relay.work_bytes import WORK_FACTOR
 from tests.harness import ADDRESS, DOMAIN, MAIL, MAILSAC_SECRET, Relay
 from tests.inbound.wire import Answer, Wire, wire

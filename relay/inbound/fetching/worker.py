@@ -23,7 +23,7 @@ from relay.inbound.fetching.request import (
 )
 from relay.inbound.intake import Intake
 from relay.inbound.webhook.fetch_codec import decode, encode
-from relay.inbound.webhook.provider import Delivery, Fetch, FetchingProvider
+from relay.inbound.webhook.provider import Fetch, FetchingProvider
 from relay.metrics import Metrics
 from relay.queues.fetches import Fetches, Lease
 from relay.work_bytes import WorkBytes
@@ -160,14 +160,14 @@ class FetchWorker:
             raise Never(f"there is no provider {lease.provider} that fetches")
         answers = _Answers(self._counted)
         try:
-            mail = await self._mail(asker, provider, lease, decode(lease.step or lease.first), answers)
-            await self._intake.deliver(provider, mail)
+            await self._fetch(asker, provider, lease, decode(lease.step or lease.first), answers)
         finally:
             answers.release()
 
-    async def _mail(
+    async def _fetch(
         self, asker: Asker, provider: FetchingProvider, lease: Lease, fetch: Fetch, answers: _Answers
-    ) -> Delivery:
+    ) -> None:
+        """Asks what there is to ask, one step after the other, until a mail is delivered."""
         for _ in range(_MAX_STEPS):
             headers = {"accept": fetch.accept} | self._key(provider, fetch)
             left_bytes = provider.answers_limit(self._max_message_bytes)
@@ -182,10 +182,9 @@ class FetchWorker:
                 )
                 bodies.append(body)
                 left_bytes -= len(bodies[-1])
-            # In a thread: a large mail that is rebuilt would hold up everybody else.
-            found = await asyncio.to_thread(provider.fetched, fetch, bodies)
-            if isinstance(found, Delivery):
-                return found
+            found = await self._intake.deliver(provider, fetch, bodies)
+            if not isinstance(found, Fetch):
+                return
             if not await self._fetches.hold(lease, encode(found)):
                 raise _Lost
             fetch = found
