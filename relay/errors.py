@@ -62,6 +62,12 @@ class Unauthorized(RelayError):
     status = 401
 
 
+class Forbidden(RelayError):
+    """The caller's: the key is valid, and may not do this."""
+
+    status = 403
+
+
 class NotFound(RelayError):
     """The caller's: there is no such thing."""
 

@@ -97,6 +97,7 @@ class Service:
         self._reader = Reader(journal)
         self._activity = Recorder(beside, journal, self.metrics, on_written=self._reader.wake)
         self.node = self._made_node()
+        self.accounts.gate.on_expiry(self.node.key_ended)
         self._fetches = Fetches(self.store)
         self._confined = Confined()
         self.work = WorkBytes(settings.work_bytes, largest_bytes=settings.max_message_bytes)
