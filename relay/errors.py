@@ -114,6 +114,10 @@ class Unavailable(RelayError):
         return {"retry-after": "5"}
 
 
+class Starting(Unavailable):
+    """Ours, for a moment: what the accounts file says is not there yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Close:
     """How a WebSocket ends: RFC 6455 close code, its short reason, and whether coming back makes sense."""

@@ -20,7 +20,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"confined"},
         {"confined_process"},
         {"store"},
-        {"letters"},
+        {"letters", "setting_types"},
         {"settings", "message", "queues", "activity", "client"},
         {"mime", "accounts", "delivery", "testing"},
         {"inbound", "stream", "mailbox", "rendering"},
@@ -46,7 +46,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"since", "node"},
     ],
     "service": [
-        {"recovery", "descriptors", "server", "outside"},
+        {"recovery", "descriptors", "server", "outside", "weak_secrets"},
         {"clients", "late"},
         {"connection"},
         {"app"},
@@ -86,7 +86,7 @@ OFFERS: dict[str, set[str]] = {
     },
     "inbound": {"door", "fetching", "intake", "proof", "providers", "unserved", "webhook"},
     "queues": {"fetches", "parked"},
-    "service": {"app", "serve", "workers"},
+    "service": {"app", "serve", "weak_secrets", "workers"},
     "store": {"", "keys", "notices"},
 }
 

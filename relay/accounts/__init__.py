@@ -12,6 +12,7 @@ from relay.accounts.api_keys import ApiKeys
 from relay.accounts.domains import Domains
 from relay.accounts.gate import Gate, hash_key
 from relay.accounts.rights import Scope, expiry
+from relay.accounts.shared_domains import SharedDomains
 from relay.accounts.txt import TxtResolver
 from relay.accounts.wrong_keys import WrongKeys
 from relay.address import canonical_address
@@ -66,7 +67,7 @@ class Accounts:
         Raises ConfigError: RELAY_DNS_SERVERS cannot be read.
         """
         keys = ApiKeys(store)
-        addresses = Addresses(store, shared_domains=settings.domains)
+        addresses = Addresses(store, shared=SharedDomains(settings.domains, settings.reserved_names))
         wrong_keys = WrongKeys(metrics or Metrics(), max_per_minute=settings.max_refusals_per_minute)
         resolver = TxtResolver(settings.dns_servers)
         return cls(
