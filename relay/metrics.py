@@ -19,6 +19,7 @@ class Metrics:
         self.recovered = Counter("relay_recovered", "Messages read after a loss of the link", registry=every)
         self.replayed = Counter("relay_replayed", "Messages sent to sockets that resumed", registry=every)
         self.gaps = Counter("relay_gaps", "Gaps that listeners were told of", ["reason"], registry=every)
+        self.trimmed = Counter("relay_trimmed", "Messages that made room in a full account", registry=every)
         self.probes_failed = Counter("relay_probes_failed", "Links to Redis found deaf", registry=every)
         self.duplicates = Counter(
             "relay_duplicates", "Recipients of events that were posted again", ["provider"], registry=every

@@ -138,6 +138,12 @@ class Settings(BaseModel):
         ge=1024 * 1024,
         description="bytes of messages kept per inbox, as they are kept; the oldest make room",
     )
+    account_bytes: int = Field(
+        1024 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="bytes of messages kept per account, starred ones included; the oldest of all its inboxes make "
+        "room; the accounts file may set it for an account; not on a cluster",
+    )
     keep_seconds: int = Field(7 * 24 * 3600, ge=60, description="time that a message is kept")
     starred_messages: int = Field(
         100, ge=0, le=1000, description="starred messages kept per inbox for as long as they are starred"

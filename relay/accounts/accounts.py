@@ -61,6 +61,13 @@ class AccountBook:
         await self._update(account_id, address_credits, token="")
         return await self.get(account_id)
 
+    async def limit(self, account_id: str, *, account_bytes: int) -> None:
+        """Sets how many bytes of mail the account keeps, as its file says; 0 = as all others."""
+        name = keys.account(account_id)
+        await self._store.ask(
+            ("HSET", name, "account_bytes", account_bytes) if account_bytes else ("HDEL", name, "account_bytes")
+        )
+
     async def note_disabled(self, account_id: str, by: str) -> None:
         """Notes that an account is disabled, and by whom; "" = it is not any more. Raises NotFound.
 

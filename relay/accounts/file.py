@@ -69,6 +69,7 @@ class DeclaredAccount(_Model):
     keys: list[Annotated[str, AfterValidator(_key)]] = []
     key_hashes: list[Annotated[str, Field(pattern=r"^sha256:"), AfterValidator(_key)]] = []
     address_credits: int = Field(DEFAULT_CREDITS, ge=0, le=MAX_CREDITS)  # does not limit the addresses below
+    account_bytes: int = Field(0, ge=0)  # of mail that it keeps; 0 = RELAY_ACCOUNT_BYTES
     domains: list[Annotated[str, AfterValidator(_domain)]] = []
     addresses: list[DeclaredAddress] = []
 
@@ -204,6 +205,7 @@ async def _each(
 async def _apply_names(where: str, account: DeclaredAccount, accounts: Accounts, token: str) -> list[str]:
     """The account with its keys and domains; the answer is what could not be done."""
     await accounts.accounts.put(account.id, address_credits=account.address_credits, token=token)
+    await accounts.accounts.limit(account.id, account_bytes=account.account_bytes)
     problems: list[str] = []
     for kind, value, member in _names(account):
         try:

@@ -31,6 +31,7 @@ from relay.inbound.unserved import UnservedPath
 from relay.inbound.webhook.provider import Provider
 from relay.letters.sweeper import Sweeper
 from relay.mailbox import Mailbox
+from relay.mailbox.account_room import AccountRoom
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.queues.fetches import Fetches
 from relay.queues.parked import Parked
@@ -85,17 +86,29 @@ class Service:
             metrics=self.metrics,
         )
         self.sweeper = Sweeper(self.store.with_own_queue(), retention)
-        self.bus = Bus(self.store, retention, restore=self._recovery.restored, note_due=self.sweeper.note)
+        beside = self.store.with_own_queue()
+        journal = Journal(beside, keep_seconds=settings.keep_seconds)
+        self._reader = Reader(journal)
+        self._activity = Recorder(beside, journal, self.metrics, on_written=self._reader.wake)
+        room = AccountRoom(
+            self.store.with_own_queue(),
+            limit_bytes=settings.account_bytes,
+            journal=self._activity,
+            metrics=self.metrics,
+        )
+        self.bus = Bus(
+            self.store,
+            retention,
+            restore=self._recovery.restored,
+            note_due=self.sweeper.note,
+            kept=None if self.store.clustered else room.kept,
+        )
         self.mailbox = Mailbox(
             self.store.with_own_queue(),
             retention,
             starred_messages=settings.starred_messages,
             starred_bytes=settings.starred_bytes,
         )
-        beside = self.store.with_own_queue()
-        journal = Journal(beside, keep_seconds=settings.keep_seconds)
-        self._reader = Reader(journal)
-        self._activity = Recorder(beside, journal, self.metrics, on_written=self._reader.wake)
         self.node = self._made_node()
         self.accounts.gate.on_expiry(self.node.key_ended)
         self._fetches = Fetches(self.store)

@@ -158,6 +158,7 @@ CALLS: dict[str, Call] = {
         None,
     ),
     "letters/lua/adopted.lua": (["meta"], [1], None),
+    "letters/lua/room.lua": (["index", "letter:", "meta"], ["ann", 2**53, 1000, "kept:%s"], [0, 0, b"-1"]),
     "letters/lua/expire.lua": (["index", "letter:", "meta", "due"], ["a@x", 10, 1000, 60_000, "kept:%s"], b"0"),
     "mailbox/lua/copies.lua": (INBOX, [*ANN, 1000, ID], [[b"", b"", 0]]),
     "mailbox/lua/count.lua": (INBOX, [*ANN, 0], [0, 0, 0]),
@@ -219,10 +220,10 @@ async def test_the_scripts_of_an_inbox_one_after_the_other(opened: Store) -> Non
     for letter in (b"letter", b""):
         await opened.ask(("SET", beside, b"letter"))
         arguments = (box, "", tag, "abcdef", 10, 1000, "bell", "bell of x", 0, keys.ACCOUNT_KEPT, 9, 60, b"row")
-        outcome, message_id, owner, listening, old = await run(
+        outcome, message_id, owner, listening, old, total = await run(
             "delivery/lua/publish.lua", *arguments, "", letter, names=published
         )
-        assert (outcome, owner, listening, old) == (1, b"ann", 0, 0)
+        assert (outcome, owner, listening, old, total) == (1, b"ann", 0, 0, 9 * (len(ids) + 1))
         ids.append(message_id.decode())
     first, second = ids
     page = [b"", [second.encode(), first.encode()], [b"row", b"row"], [b"", b""], [b"0", b"0"], []]
