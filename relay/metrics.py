@@ -14,6 +14,9 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = every = CollectorRegistry()
         self.connected = Gauge("relay_bus_connected", "1 while the link to Redis stands", registry=every)
+        self.refuses_writes = Gauge(
+            "relay_redis_refuses_writes", "1 while Redis is full, a replica, or cannot save", registry=every
+        )
         self.sockets = Gauge("relay_sockets", "Open WebSockets that listen", registry=every)
         self.delivered = Counter("relay_deliveries", "Messages handed to a socket", registry=every)
         self.recovered = Counter("relay_recovered", "Messages read after a loss of the link", registry=every)

@@ -56,7 +56,13 @@ async def _checks(relay: Relay) -> dict[str, bool]:
 async def test_it_is_ready_before_all_is_applied_and_says_so(redis_url: str, tmp_path: Path, held: Held) -> None:
     async with harness.relay(redis_url, tmp_path) as relay:
         assert held.begun.is_set()
-        assert await _checks(relay) == {"ready": True, "redis": True, "accounts": False, "staying": True}
+        assert await _checks(relay) == {
+            "ready": True,
+            "redis": True,
+            "writes": True,
+            "accounts": False,
+            "staying": True,
+        }
         held.go.set()
         await relay.rest("GET", "/api/addresses")
         assert (await _checks(relay))["accounts"]

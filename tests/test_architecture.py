@@ -46,7 +46,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"since", "node"},
     ],
     "service": [
-        {"recovery", "descriptors", "server", "outside", "weak_secrets"},
+        {"recovery", "descriptors", "health", "server", "outside", "weak_secrets"},
         {"clients", "late"},
         {"connection"},
         {"app"},

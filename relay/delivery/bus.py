@@ -239,8 +239,10 @@ class Bus:
         return f"{self._epochs & 0xFFFFFF:06x}"
 
     async def look_around(self) -> None:
-        """Sees whether processes of version 0.2 are there, see letters/version_0_2.py."""
-        await look_around(self._store)
+        """Sees whether Redis takes writes, and whether processes of version 0.2 are there (letters/version_0_2.py)."""
+        await self._store.try_write()
+        if not self._store.refuses_writes:
+            await look_around(self._store)
 
     async def ring(self, channel: str, payload: bytes) -> None:
         """Sends a probe over the way that doorbells take; who follows the channel receives its Echo."""

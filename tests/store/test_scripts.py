@@ -216,7 +216,7 @@ async def test_the_scripts_of_an_inbox_one_after_the_other(opened: Store) -> Non
             return await opened.run(SCRIPTS[script], keys=names, args=args)
         return await opened.run(SCRIPTS[script], keys=inbox, args=("ann", tag, keys.ACCOUNT_KEPT, 60_000, *args))
 
-    ids = []
+    ids: list[str] = []
     for letter in (b"letter", b""):
         await opened.ask(("SET", beside, b"letter"))
         arguments = (box, "", tag, "abcdef", 10, 1000, "bell", "bell of x", 0, keys.ACCOUNT_KEPT, 9, 60, b"row")

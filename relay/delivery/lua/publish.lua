@@ -72,7 +72,8 @@ if not epoch then
   epoch, seq, ms = fresh_epoch, 0, 0
   -- Rows of a lost epoch: nobody can resume them, and their ids could clash.
   sweep(index, letters, kept, math.huge, 0, 0, SWEPT_AT_ONCE)
-  redis.call('DEL', index, old_letters, old_ids)
+  -- Not in vain: once a script has written, a full Redis lets it write on.
+  if redis.call('EXISTS', index, old_letters, old_ids) > 0 then redis.call('DEL', index, old_letters, old_ids) end
   kept.letters, kept.bytes = 0, 0
 elseif mark and known_mark and mark ~= known_mark then
   epoch = fresh_epoch
