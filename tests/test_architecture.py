@@ -42,6 +42,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"letter", "tombstones", "positions", "doorbells", "brought"},
         {"bus", "letterbox", "hub"},
         {"history", "subscriptions", "revalidation", "survey", "readahead"},
+        {"replay_budget"},
         {"replay", "catchup"},
         {"since", "node"},
     ],

@@ -65,6 +65,7 @@ class Wire(asyncio.Protocol):
 
     __slots__ = (
         "_already_sent",
+        "_buffered",
         "_connections",
         "_context",
         "_deflate",
@@ -115,6 +116,7 @@ class Wire(asyncio.Protocol):
         self._incoming: Incoming | None = None
         self._large_bytes = 0  # of the letter beyond the limit that is waiting, 0 = none is
         self._waits_since = 0  # tick of the ping that has no answer yet, 0 = none
+        self._buffered = 0  # bytes that waited to be sent when it was pinged
         self._deflate = False
 
     # For the hub. Nothing here waits.
@@ -207,14 +209,17 @@ class Wire(asyncio.Protocol):
             self._transport.write(frames.wire(item, self._variant))
 
     async def room(self) -> bool:
-        """See :class:`relay.delivery.replay.Resuming`. One that takes nothing for a while is slow."""
+        """See :class:`relay.delivery.replay.Resuming`. One that takes nothing for a while is slow; one on a slow line
+        takes a little."""
         while self._state == _PAUSED:
+            waiting = self._transport.get_write_buffer_size()
             self._drained = asyncio.get_running_loop().create_future()
             try:
                 async with asyncio.timeout(_STALLED_SECONDS):
                     await self._drained
             except TimeoutError:
-                self.end(SLOW, f"nothing was read from this socket for {_STALLED_SECONDS:g} s; read faster")
+                if self._transport.get_write_buffer_size() >= waiting:
+                    self.end(SLOW, f"nothing was read from this socket for {_STALLED_SECONDS:g} s; read faster")
         return self._state != _ENDED
 
     def release(self, last: Mapping[str, MessageId]) -> bool:
@@ -324,12 +329,20 @@ class Wire(asyncio.Protocol):
     def ping(self, now: int) -> None:
         """See :class:`relay.stream.heartbeat.Pulse`."""
         if self._state not in (_HOLDING, _ENDED):
+            self._buffered = self._transport.get_write_buffer_size()
             self._waits_since = self._waits_since or now
             self._transport.write(frames.PING)
 
     def check(self, then: int) -> None:
-        """See :class:`relay.stream.heartbeat.Pulse`. A half-open peer reads nothing, so it is cut off at once."""
-        if 0 < self._waits_since <= then and self._state != _ENDED:
+        """See :class:`relay.stream.heartbeat.Pulse`. A half-open peer reads nothing, so it is cut off at once.
+
+        On a slow line our ping stands behind a large mail: who takes some of it is alive.
+        """
+        if not 0 < self._waits_since <= then or self._state == _ENDED:
+            return
+        if self._transport.get_write_buffer_size() < self._buffered:
+            self._waits_since = 0
+        else:
             self._leave(_NO_ANSWER)
 
     # For uvicorn.
