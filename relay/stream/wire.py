@@ -38,6 +38,7 @@ from relay.stream.handshake import HandOver
 from relay.stream.heartbeat import Wheel
 from relay.stream.incoming import Incoming
 from relay.stream.pending import AlreadySent, PendingQueue
+from relay.stream.unsent import unsent_bytes
 
 _FAREWELL_SECONDS = 5.0  # a peer that has not closed by then is cut off, whatever waits for it
 _STALLED_SECONDS = 30.0  # that a replay waits for a socket to take anything
@@ -116,7 +117,7 @@ class Wire(asyncio.Protocol):
         self._incoming: Incoming | None = None
         self._large_bytes = 0  # of the letter beyond the limit that is waiting, 0 = none is
         self._waits_since = 0  # tick of the ping that has no answer yet, 0 = none
-        self._buffered = 0  # bytes that waited to be sent when it was pinged
+        self._buffered = 0  # bytes that it had not acknowledged when it was pinged
         self._deflate = False
 
     # For the hub. Nothing here waits.
@@ -212,13 +213,13 @@ class Wire(asyncio.Protocol):
         """See :class:`relay.delivery.replay.Resuming`. One that takes nothing for a while is slow; one on a slow line
         takes a little."""
         while self._state == _PAUSED:
-            waiting = self._transport.get_write_buffer_size()
+            waiting = unsent_bytes(self._transport)
             self._drained = asyncio.get_running_loop().create_future()
             try:
                 async with asyncio.timeout(_STALLED_SECONDS):
                     await self._drained
             except TimeoutError:
-                if self._transport.get_write_buffer_size() >= waiting:
+                if unsent_bytes(self._transport) >= waiting:
                     self.end(SLOW, f"nothing was read from this socket for {_STALLED_SECONDS:g} s; read faster")
         return self._state != _ENDED
 
@@ -329,7 +330,7 @@ class Wire(asyncio.Protocol):
     def ping(self, now: int) -> None:
         """See :class:`relay.stream.heartbeat.Pulse`."""
         if self._state not in (_HOLDING, _ENDED):
-            self._buffered = self._transport.get_write_buffer_size()
+            self._buffered = unsent_bytes(self._transport)
             self._waits_since = self._waits_since or now
             self._transport.write(frames.PING)
 
@@ -340,7 +341,7 @@ class Wire(asyncio.Protocol):
         """
         if not 0 < self._waits_since <= then or self._state == _ENDED:
             return
-        if self._transport.get_write_buffer_size() < self._buffered:
+        if unsent_bytes(self._transport) < self._buffered:
             self._waits_since = 0
         else:
             self._leave(_NO_ANSWER)
