@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator
@@ -86,8 +87,9 @@ class Connection:
             limit = self._way.max_frame_bytes
             return Unusable(f"a message is larger than the {limit} bytes of max_frame_bytes; allow more")
         if closed.rcvd is None:
+            silent = self._socket.silent_seconds if isinstance(self._socket, _Heard) else 0
             ours = f": {closed.sent.reason}" if closed.sent and closed.sent.reason else ""
-            return Lost(f"the connection broke{ours}")
+            return Lost(f"the connection broke{f': nothing came for {silent:g} s' if silent else ours}")
         code = closed.rcvd.code
         text = (
             f"{self._last_words or closed.rcvd.reason or 'the server closed the connection'} (close code {code})"
@@ -116,7 +118,8 @@ async def open_connection(way: Way, since: str) -> AsyncIterator[Connection]:
             proxy=None if is_loopback(url) else True,
             max_size=way.max_frame_bytes,
             ping_interval=way.ping_seconds,
-            ping_timeout=way.ping_seconds,
+            ping_timeout=None,  # a pong may stand behind a large message: see _end_when_silent
+            create_connection=_Heard,
             close_timeout=_LAST_WORDS_SECONDS,
             logger=_silent,
         )
@@ -132,10 +135,34 @@ async def open_connection(way: Way, since: str) -> AsyncIterator[Connection]:
         raise Lost(f"cannot connect to {way.short}: {reason_of(error)}") from error
     except (InvalidHandshake, InvalidURI, InvalidProxy) as error:
         raise Unusable(f"{way.short} does not speak WebSocket: {error}", passing=True) from error
+    watching = asyncio.create_task(_end_when_silent(socket, 2 * way.ping_seconds), name="client.watch")
     try:
         yield Connection(socket, way)
     finally:
+        watching.cancel()
         await socket.close()
+
+
+class _Heard(ClientConnection):
+    """Knows when it has last got any bytes."""
+
+    heard_at = 0.0  # by the loop's clock
+    silent_seconds = 0.0  # after which it was given up; 0 = it was not
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = self.loop.time()
+        super().data_received(data)
+
+
+async def _end_when_silent(socket: ClientConnection, seconds: float) -> None:
+    """Ends a connection over which nothing comes, neither a pong nor a piece of a message. A slow line brings some."""
+    if not isinstance(socket, _Heard):
+        return
+    socket.heard_at = socket.heard_at or socket.loop.time()
+    while (left := socket.heard_at + seconds - socket.loop.time()) > 0:  # noqa: ASYNC110  # time alone tells
+        await asyncio.sleep(left)
+    socket.silent_seconds = seconds
+    socket.transport.abort()
 
 
 def _denied(way: Way, response: Response) -> Lost | NotWanted:
