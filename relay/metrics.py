@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -11,7 +15,8 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 class Metrics:
     """The counters; each room touches its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, log_dropped: Callable[[], int] = lambda: 0) -> None:
+        """``log_dropped``: how many lines of the log could not be written, asked when somebody reads."""
         self.registry = every = CollectorRegistry()
         self.connected = Gauge("relay_bus_connected", "1 while the link to Redis stands", registry=every)
         self.refuses_writes = Gauge(
@@ -61,7 +66,18 @@ class Metrics:
             "relay_wrong_keys", "Requests and sockets refused for their API key, by door", ["door"], registry=every
         )
         self.closed = Counter("relay_socket_closes", "Sockets ended by us, by code", ["code"], registry=every)
+        every.register(_LogDropped(log_dropped))
 
     def render(self) -> bytes:
         """The Prometheus text format."""
         return generate_latest(self.registry)
+
+
+class _LogDropped(Collector):
+    def __init__(self, count: Callable[[], int]) -> None:
+        self._count = count
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily(
+            "relay_log_dropped", "Lines of the log that could not be written", value=self._count()
+        )

@@ -15,7 +15,7 @@ HOUSE = Path(__file__).parent.parent / "relay"
 # each other. The key is the folder that has the floors; "" = relay/ itself.
 FLOORS: dict[str, list[set[str]]] = {
     "": [
-        {"errors", "clock", "network", "pace", "regex", "message_id", "builders"},
+        {"errors", "clock", "log_writer", "network", "pace", "regex", "message_id", "builders"},
         {"redis_url", "address", "fair", "logs", "metrics", "work_bytes"},
         {"confined"},
         {"confined_process"},

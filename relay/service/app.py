@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from relay import api, store, web
+from relay import api, logs, store, web
 from relay.accounts import Accounts
 from relay.activity import Journal, Reader, Recorder
 from relay.confined import Confined
@@ -70,7 +70,7 @@ class Service:
             timeout_seconds=settings.redis_timeout_seconds,
             wait_replicas=settings.redis_wait_replicas,
         )
-        self.metrics = Metrics()
+        self.metrics = Metrics(log_dropped=logs.dropped)
         retention = settings.retention
         # With a queue of its own: who reads a lot holds up nobody who publishes.
         self.letterbox = Letterbox(

@@ -19,6 +19,7 @@ from typing import NoReturn
 
 import structlog
 
+from relay import logs
 from relay.errors import ConfigError
 from relay.service.serve import (
     ENDING_SIGNALS,
@@ -94,6 +95,7 @@ class Workers:
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
+            logs.flush()
             os._exit(code)
 
     def _ended(self, pid: int, code: int) -> None:
