@@ -22,6 +22,9 @@ class Metrics:
         self.refuses_writes = Gauge(
             "relay_redis_refuses_writes", "1 while Redis is full, a replica, or cannot save", registry=every
         )
+        self.clock_difference = Gauge(
+            "relay_clock_difference_seconds", "How far Redis' clock is ahead of this process's", registry=every
+        )
         self.sockets = Gauge("relay_sockets", "Open WebSockets that listen", registry=every)
         self.delivered = Counter("relay_deliveries", "Messages handed to a socket", registry=every)
         self.recovered = Counter("relay_recovered", "Messages read after a loss of the link", registry=every)

@@ -45,6 +45,8 @@ RESERVED_NAMES = (
 )
 # Names of version 0.1, still read in 0.2, with a warning.
 RENAMED = {"RELAY_FRAMES": "RELAY_DEFAULT_FRAMES", "RELAY_PROBE_SECONDS": "RELAY_REDIS_PROBE_SECONDS"}
+_FILE = "_FILE"
+_SECRET = ("_SECRET", "_API_KEY", "_REDIS_URL")  # ends of the names that may be files
 
 
 class Settings(BaseModel):
@@ -285,7 +287,8 @@ def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
     environ = os.environ if environ is None else environ
     given = _under_new_names({name: value for name, value in environ.items() if name.startswith(PREFIX)})
     fields = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
-    problems = [_unknown(name, fields) for name in sorted(given) if name not in fields]
+    problems = _from_files(given, fields)
+    problems += [_unknown(name, fields) for name in sorted(given) if name not in fields]
     values: dict[str, Any] = {fields[name]: value for name, value in given.items() if name in fields and value}
     values |= {name: value for name, value in flags.items() if value is not None}
     try:
@@ -296,6 +299,33 @@ def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
     if problems:
         raise ConfigError(problems)
     return settings
+
+
+def _from_files(given: dict[str, str], fields: Mapping[str, str]) -> list[str]:
+    """Puts what the files of ``<NAME>_FILE`` hold in the place of these names. The answer is what is wrong."""
+    problems = []
+    for name in sorted(given):
+        setting = name.removesuffix(_FILE)
+        if name in fields or setting == name or setting not in fields or not setting.endswith(_SECRET):
+            continue
+        path = given.pop(name)
+        if path and given.get(setting):
+            problems.append(f"{name}: {setting} is set as well; set one of them")
+        elif path:
+            given[setting], problem = _secret_in(Path(path))
+            problems += [f"{name}: {problem}"] if problem else []
+    return problems
+
+
+def _secret_in(path: Path) -> tuple[str, str]:
+    """What the file holds, and what is wrong with it, or "". The text of errors may repeat the file: it is left out."""
+    try:
+        secret = path.read_text("utf-8").rstrip("\r\n")
+    except OSError as exc:
+        return "", f"cannot be read: {exc.strerror}"
+    except ValueError:
+        return "", "is not UTF-8"
+    return secret, "" if secret else "is empty"
 
 
 def renamed(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -312,7 +342,10 @@ def _under_new_names(given: Mapping[str, str]) -> dict[str, str]:
 
 def provider_secret(name: str) -> str:
     """The secrets of a provider in the environment as they stand there, whatever else is; "" when it has none."""
-    return os.environ.get(f"{PREFIX}{name.upper()}_SECRET", "")
+    setting = f"{PREFIX}{name.upper()}_SECRET"
+    given = {key: os.environ[key] for key in (setting, setting + _FILE) if key in os.environ}
+    _from_files(given, {setting: ""})
+    return given.get(setting, "")
 
 
 def _unknown(name: str, fields: Mapping[str, str]) -> str:

@@ -40,7 +40,11 @@ def _serving(stderr: int) -> Iterator[httpx2.Client]:
 
 
 def _post(http: httpx2.Client) -> int:
-    headers = {"authorization": f"Bearer {SECRET}", "x-envelope-to": "user1@mailsac.com", "webhook-id": uuid4().hex}
+    headers = {
+        "authorization": f"Bearer {SECRET}",
+        "x-envelope-to": "user1@mailsac.com",
+        "webhook-id": uuid4().hex,
+    }
     return http.post("/inbound/raw", content=MAIL, headers=headers).status_code
 
 
@@ -71,4 +75,4 @@ def test_a_stalled_reader_holds_up_nobody_and_gets_every_line_later() -> None:
         seen = 0
         with os.fdopen(reader, "rb") as lines:
             while seen < _MORE_THAN_A_PIPE:
-                seen += json.loads(lines.readline())["event"] == "inbound.accepted"
+                seen += json.loads(lines.readline())["event"] == "inbound.taken"

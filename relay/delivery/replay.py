@@ -79,6 +79,10 @@ class Replay:
         self._budget = budget or ReplayBudget()
         metrics.replay_bytes.set_function(lambda: self._budget.size_bytes)
 
+    async def now_ms(self) -> int:
+        """Redis' clock, by which letters are dated, and ages in ``since`` are counted. Raises Unavailable."""
+        return await self._letterbox.now_ms()
+
     async def run(self, listener: Resuming, resume: Resume) -> None:
         """Returns when the listener is live, or has ended. It is admitted, and holds. Raises Unavailable."""
         async with self._budget.turn(listener) as here:

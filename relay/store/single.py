@@ -213,6 +213,9 @@ class Store:
     async def _exchange(self, commands: Sequence[Command]) -> deque[Any]:
         """One write and all its replies, on a connection of its own."""
         known, self._connection = self._connection, None  # until every reply is read: half-read it is no good
+        if known and _has_ended(known):  # nothing was sent over it yet, so this repeats nothing
+            await known.disconnect(nowait=True)
+            known = None
         connection = known or self.own_connection()
         replies: deque[Any] = deque()
         demoted = False
@@ -287,6 +290,12 @@ class Store:
             self._logged.text = text
             log.warning("redis.trouble", where=self._where, error=text, kind=type(exc).__name__)
         return Unavailable(text)
+
+
+def _has_ended(connection: Connection) -> bool:
+    """Whether the other side has closed it meanwhile, as a Redis with a `timeout` does to those who are quiet."""
+    reader = getattr(connection, "_reader", None)
+    return isinstance(reader, asyncio.StreamReader) and (reader.at_eof() or reader.exception() is not None)
 
 
 def _packed(connection: Connection, command: Command) -> list[bytes]:

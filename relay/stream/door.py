@@ -15,7 +15,6 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from relay import clock
 from relay.accounts.wrong_keys import WrongKeys
 from relay.activity import Recorder
 from relay.activity.kinds import shown
@@ -111,7 +110,7 @@ class Door:
 
     async def _listen_on_wire(self, websocket: WebSocket, opener: handshake.Open) -> None:
         """The slim way: the connection outlives this endpoint, see wire.py."""
-        request = self._parse(websocket)
+        request = await self._parse(websocket)
         listener = Wire(
             key_hash=request.key_hash,
             addresses=request.addresses,
@@ -138,7 +137,7 @@ class Door:
             listener.end(OUR_FAULT, f"{error} with since, where you are now")
 
     async def _listen_portably(self, websocket: WebSocket) -> None:
-        request = self._parse(websocket)
+        request = await self._parse(websocket)
         limit_bytes = self._settings.socket_buffer_bytes
         listener = PortableListener(request, limit_bytes=limit_bytes, client=_client(websocket))
         await self._node.admit(listener, request.account)
@@ -185,14 +184,14 @@ class Door:
             client=listener.client,
         )
 
-    def _parse(self, websocket: WebSocket) -> ListenRequest:
+    async def _parse(self, websocket: WebSocket) -> ListenRequest:
         if self._leaving:
             raise Refused(LEAVING, "this process is leaving; connect again")
         return parse(
             websocket,
             default_frames=self._settings.default_frames,
             max_addresses=self._settings.max_addresses_per_socket,
-            now_ms=clock.now_ms(),
+            now_ms=await self._history.now_ms() if websocket.query_params.get("since") else 0,
         )
 
     def _asked_for(self, websocket: WebSocket) -> frozenset[str]:
