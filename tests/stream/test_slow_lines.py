@@ -23,6 +23,7 @@ pytestmark = pytest.mark.anyio
 LINE_BYTES_PER_SECOND = 1_000_000 // 8
 LARGE_BYTES = 2_000_000  # takes 16 s on that line: longer than a ping may go without an answer
 SMALL = ["one", "two", "three"]
+EXPECTED = ["large", *SMALL]
 
 Reader = Callable[[str], AsyncIterator[str]]
 
@@ -48,7 +49,7 @@ async def by_raw_socket(url: str) -> AsyncIterator[str]:
             yield str(orjson.loads(payload)["subject"])
 
 
-READERS: dict[str, Reader] = {"websockets": by_websockets, "ours": by_our_client, "raw": by_raw_socket}
+READERS: list[Reader] = [by_websockets, by_our_client, by_raw_socket]
 
 
 async def subjects(reader: Reader, url: str, is_open: asyncio.Event) -> list[str]:
@@ -56,40 +57,39 @@ async def subjects(reader: Reader, url: str, is_open: asyncio.Event) -> list[str
     async for subject in reader(url):
         is_open.set()
         found += [subject] if subject else []
-        if len(found) == 1 + len(SMALL):
+        if len(found) == len(EXPECTED):
             break
     return found
 
 
-def large_mail() -> bytes:
-    """Its text cannot be compressed much."""
-    return b"Subject: large\r\n\r\n" + base64.encodebytes(os.urandom(LARGE_BYTES * 3 // 8))
+def large_mail(size_bytes: int) -> bytes:
+    """As JSON it has about this size; it cannot be compressed much."""
+    return b"Subject: large\r\n\r\n" + base64.encodebytes(os.urandom(size_bytes * 3 // 8))
 
 
-async def post_all(relay: Relay) -> None:
-    assert (await relay.post(large_mail(), ADDRESS)).status_code == 200
-    for subject in SMALL:
-        await relay.send(subject)
+async def received(relay: Relay, *, large_bytes: int) -> list[list[str]]:
+    """The subjects that each client got, of which half resume; a client that is cut off fails."""
+    async with slow_line(relay.port, bytes_per_second=LINE_BYTES_PER_SECOND) as port, asyncio.TaskGroup() as group:
+        url = relay.socket_url(key=KEY, addresses=ADDRESS).replace(f":{relay.port}/", f":{port}/")
+        opened = [asyncio.Event() for _ in READERS]
+        reading = [
+            group.create_task(subjects(reader, url, is_open))
+            for reader, is_open in zip(READERS, opened, strict=True)
+        ]
+        for each in opened:
+            await each.wait()
+        assert (await relay.post(large_mail(large_bytes), ADDRESS)).status_code == 200
+        for subject in SMALL:
+            await relay.send(subject)
+        reading += [group.create_task(subjects(reader, f"{url}&since=1h", asyncio.Event())) for reader in READERS]
+    return [task.result() for task in reading]
 
 
 @pytest.mark.settings(ping_seconds=1)
 async def test_large_mail_and_what_is_behind_it_arrives_live_and_resuming(relay: Relay) -> None:
     if relay.process.portable:
         pytest.skip("how another server pings is its own affair")
-    async with slow_line(relay.port, bytes_per_second=LINE_BYTES_PER_SECOND) as port, asyncio.TaskGroup() as group:
-        url = relay.socket_url(key=KEY, addresses=ADDRESS).replace(f":{relay.port}/", f":{port}/")
-        opened = {name: asyncio.Event() for name in READERS}
-        live = {name: group.create_task(subjects(READERS[name], url, opened[name])) for name in READERS}
-        for each in opened.values():
-            await each.wait()
-        await post_all(relay)
-        resuming = {
-            name: group.create_task(subjects(READERS[name], f"{url}&since=1h", asyncio.Event()))
-            for name in READERS
-        }
-    expected = {name: ["large", *SMALL] for name in READERS}
-    assert {name: task.result() for name, task in live.items()} == expected
-    assert {name: task.result() for name, task in resuming.items()} == expected
+    assert await received(relay, large_bytes=LARGE_BYTES) == [EXPECTED] * 2 * len(READERS)
 
 
 @pytest.mark.settings(ping_seconds=1)
@@ -99,7 +99,7 @@ async def test_pings_pongs_and_the_close_pass_between_the_fragments(relay: Relay
     async with slow_line(relay.port, bytes_per_second=LINE_BYTES_PER_SECOND) as port:
         url = relay.socket_url(key=KEY, addresses=ADDRESS).replace(f":{relay.port}/", f":{port}/")
         async with RawSocket.opened(url) as socket:
-            assert (await relay.post(large_mail(), ADDRESS)).status_code == 200
+            assert (await relay.post(large_mail(LARGE_BYTES), ADDRESS)).status_code == 200
             first = await socket.frame()
             assert (first.opcode, first.fin) == (Opcode.TEXT, False)
             socket.write(Frame(Opcode.PING, b"are you there?"))
