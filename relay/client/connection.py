@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -29,6 +30,7 @@ from relay.errors import CLOSES, RelayError
 from relay.network import is_loopback, reason_of
 
 _LAST_WORDS_SECONDS = 1.0  # a server that does not answer our close frame is not waited for
+_LATE_SECONDS = 1.0  # a timer that fires so much later: this process did not run
 _PASSING = frozenset((408, 425, 429))  # HTTP statuses below 500 after which another attempt makes sense
 _RESTARTS = frozenset((CloseCode.GOING_AWAY, CloseCode.SERVICE_RESTART))
 _CLOCKS_DIFFER_MS = 60_000  # ours, where a server does not say what time it is
@@ -44,7 +46,7 @@ class Way:
 
     url: str
     key: str
-    ping_seconds: float  # a peer that answers nothing for twice as long is dead
+    ping_seconds: float  # a peer that sends nothing for twice as long is dead
     max_frame_bytes: int
 
     @property
@@ -53,10 +55,43 @@ class Way:
         return self.url.partition("?")[0]
 
 
+class _Socket(ClientConnection):
+    """One that knows when it has heard from its server.
+
+    A pong may stand behind a large message for minutes, so any byte is a sign of life. What we do not read, because
+    its consumer is slow or because we did not run, is not the server's silence.
+    """
+
+    heard = 0.0  # by the loop's clock
+    silent_seconds = 0.0  # for which the server had said nothing when it was given up, 0 = it was not
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = self.loop.time()
+        super().data_received(data)
+
+    async def watch(self, ping_seconds: float) -> None:
+        """Pings, and gives up a server that sends nothing. Returns when the connection has ended."""
+        with suppress(ConnectionClosed):
+            while True:
+                await asyncio.sleep(ping_seconds)
+                await self.ping()
+                asked = self.loop.time()
+                await asyncio.sleep(ping_seconds)
+                now = self.loop.time()
+                if self.heard >= asked or self._has_not_read(now - asked - ping_seconds):
+                    continue
+                self.silent_seconds = now - self.heard if self.heard else ping_seconds
+                self.transport.abort()
+                return
+
+    def _has_not_read(self, late_seconds: float) -> bool:
+        return late_seconds > _LATE_SECONDS or self.recv_messages.paused
+
+
 class Connection:
     """An open socket."""
 
-    def __init__(self, socket: ClientConnection, way: Way) -> None:
+    def __init__(self, socket: _Socket, way: Way) -> None:
         self._socket = socket
         self._way = way
         self._last_words = ""
@@ -87,6 +122,8 @@ class Connection:
             return Unusable(f"a message is larger than the {limit} bytes of max_frame_bytes; allow more")
         if closed.rcvd is None:
             ours = f": {closed.sent.reason}" if closed.sent and closed.sent.reason else ""
+            if self._socket.silent_seconds:
+                ours = f": the server sent nothing for {self._socket.silent_seconds:.0f} s"
             return Lost(f"the connection broke{ours}")
         code = closed.rcvd.code
         text = (
@@ -115,8 +152,8 @@ async def open_connection(way: Way, since: str) -> AsyncIterator[Connection]:
             additional_headers={"Mailsac-Key": way.key},
             proxy=None if is_loopback(url) else True,
             max_size=way.max_frame_bytes,
-            ping_interval=way.ping_seconds,
-            ping_timeout=way.ping_seconds,
+            ping_interval=None,  # see _Socket.watch
+            create_connection=_Socket,
             close_timeout=_LAST_WORDS_SECONDS,
             logger=_silent,
         )
@@ -132,9 +169,12 @@ async def open_connection(way: Way, since: str) -> AsyncIterator[Connection]:
         raise Lost(f"cannot connect to {way.short}: {reason_of(error)}") from error
     except (InvalidHandshake, InvalidURI, InvalidProxy) as error:
         raise Unusable(f"{way.short} does not speak WebSocket: {error}", passing=True) from error
+    assert isinstance(socket, _Socket)  # noqa: S101  # as asked for above
+    watching = asyncio.create_task(socket.watch(way.ping_seconds), name="relay.client.watch")
     try:
         yield Connection(socket, way)
     finally:
+        watching.cancel()
         await socket.close()
 
 
