@@ -49,7 +49,7 @@ async def slow_line(port: int, *, bytes_per_second: int) -> AsyncIterator[int]:
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(ConnectionError):
-        while data := await reader.read(_BUFFER_BYTES):
+        while not writer.is_closing() and (data := await reader.read(_BUFFER_BYTES)):
             writer.write(data)
             await writer.drain()
 
@@ -58,7 +58,7 @@ async def _copy_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     loop = asyncio.get_running_loop()
     due = loop.time()
     with contextlib.suppress(ConnectionError):
-        while data := await reader.read(slice_bytes):
+        while not writer.is_closing() and (data := await reader.read(slice_bytes)):
             writer.write(data)
             await writer.drain()
             due = max(due, loop.time() - 1) + len(data) / slice_bytes / _SLICES_PER_SECOND

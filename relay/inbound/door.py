@@ -38,6 +38,7 @@ from relay.inbound.webhook.provider import (
 from relay.work_bytes import WorkBytes
 
 # Who is refused by the head of a request may still be writing its body, and would never read why if it were cut off.
+_LATE_SECONDS = 1.0  # a timer that fires so much later: the process has been stopped, or busy
 _DISCARD_SECONDS = 5.0
 _LINGER_SECONDS = 2.0  # after the answer; 25 MiB come in that time with 100 Mbit/s
 # To prove a body takes time and, in some forms, as much memory again: beyond the small ones few are proven at once.
@@ -237,16 +238,21 @@ class Entrance:
             return
         loop, request_seconds = asyncio.get_running_loop(), self._request_seconds
         began = loop.time()
-        try:
-            async with asyncio.timeout_at(None) as clock:
-                share.wait(lambda: clock.reschedule(loop.time()))
-                while not body.whole:
-                    clock.reschedule(began + pace.seconds_for(body.size_bytes, request_seconds=request_seconds))
-                    await self._read_chunk(body, share, receive)
-        except TimeoutError:
-            share.come()
-            least = f"{pace.LEAST_BYTES_PER_SECOND // 1024} KiB/s after {request_seconds:g} s"
-            raise Overloaded(f"the body came too slowly: {least} is the least; try again") from None
+        while not body.whole:
+            try:
+                async with asyncio.timeout_at(None) as clock:
+                    share.wait(partial(_give_up, clock))
+                    while not body.whole:
+                        clock.reschedule(
+                            began + pace.seconds_for(body.size_bytes, request_seconds=request_seconds)
+                        )
+                        await self._read_chunk(body, share, receive)
+            except TimeoutError:
+                share.come()
+                if loop.time() - (clock.when() or 0) < _LATE_SECONDS:
+                    least = f"{pace.LEAST_BYTES_PER_SECOND // 1024} KiB/s after {request_seconds:g} s"
+                    raise Overloaded(f"the body came too slowly: {least} is the least; try again") from None
+                began = loop.time()  # this process did not run, and what came meanwhile waits to be read
 
     async def _read_chunk(self, body: _Body, share: Share, receive: Receive) -> None:
         message = await receive()
@@ -292,6 +298,10 @@ class Entrance:
         self._activity.refused_post(name, status, str(error), client=client)
         headers = dict(error.headers) if body.whole else {**error.headers, "connection": "close"}
         return Response(orjson.dumps(error.body()), status, headers, "application/json")
+
+
+def _give_up(clock: asyncio.Timeout) -> None:
+    clock.reschedule(asyncio.get_running_loop().time())
 
 
 def _status(answers: Answers, error: RelayError) -> int:

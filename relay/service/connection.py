@@ -29,6 +29,7 @@ _MAX_HEADER_LINES = 200  # browsers send 20; a line costs us ten times the bytes
 _MAX_HEADERS_BYTES = 64 * 1024
 _MAX_FORWARDED_BYTES = 4 * 1024  # X-Forwarded-For is read name by name, each as an address
 _MAX_FRAMING_BYTES = 64 * 1024  # of chunks' extensions, or of what follows the last chunk, in a row
+_LATE_SECONDS = 1.0  # a timer that fires so much later: the process has been stopped, or busy
 # A body outside of /inbound, or whose reader does not ask. The door answers first, in the words of its provider.
 _BODY_PATIENCE = 2
 
@@ -245,7 +246,15 @@ class Connection(HttpToolsProtocol):
             self._set_deadline()
 
     def _set_deadline(self) -> None:
-        self._deadline = self.loop.call_later(self._limits.request_seconds, self.transport.abort)
+        due = self.loop.time() + self._limits.request_seconds
+        self._deadline = self.loop.call_at(due, self._end_unless_late, due)
+
+    def _end_unless_late(self, due: float) -> None:
+        """Time in which this process did not run is not the client's: what it sent then waits to be read."""
+        if self.loop.time() - due > _LATE_SECONDS:
+            self._set_deadline()
+        else:
+            self.transport.abort()
 
     def _meet_deadline(self) -> None:
         if self._deadline is not None:
@@ -258,7 +267,8 @@ class Connection(HttpToolsProtocol):
 
     def _look_at_body(self) -> None:
         """Ends a body that is slower than may be. Where we are the slow ones, its time begins anew."""
-        if self.flow.read_paused or self.cycle.waiting_for_100_continue:
+        late = self.loop.time() - self._deadline.when() > _LATE_SECONDS if self._deadline else False
+        if late or self.flow.read_paused or self.cycle.waiting_for_100_continue:
             self._body_began, self._body_bytes = self.loop.time(), 0
         seconds = pace.seconds_for(self._body_bytes, request_seconds=self._limits.request_seconds * _BODY_PATIENCE)
         if self.loop.time() < self._body_began + seconds:

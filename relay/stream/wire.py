@@ -42,7 +42,7 @@ from relay.stream.frames import Format
 from relay.stream.handshake import HandOver
 from relay.stream.heartbeat import Wheel
 from relay.stream.incoming import Incoming
-from relay.stream.line import unacknowledged_bytes
+from relay.stream.line import take_from_kernel, unacknowledged_bytes
 from relay.stream.outbox import Outbox, Phase, Verdict
 
 _FRAGMENT_BYTES = 64 * 1024  # half a second at 1 Mbit/s; what is larger leaves in fragments
@@ -258,6 +258,7 @@ class Wire(asyncio.Protocol):
         self._variant = frames.variant(frame_format, deflate=hand_over.shares_deflate)
         self._connections.add(self)
         self._transport.set_protocol(self)
+        take_from_kernel(self._transport)
         # No more than a fragment waits there: a ping stands behind all that does.
         high = self._context.fragment_bytes
         self._transport.set_write_buffer_limits(high, high // 4)
