@@ -29,7 +29,7 @@ from relay.stream import frames, handshake
 from relay.stream.handshake_batcher import HandshakeBatcher
 from relay.stream.heartbeat import Wheel
 from relay.stream.portable import PortableListener, say_goodbye
-from relay.stream.request import SUBPROTOCOL, ListenRequest, asked_for, parse
+from relay.stream.request import ListenRequest, asked_for, chosen_subprotocol, parse
 from relay.stream.wire import Wire, WireContext
 
 log = structlog.get_logger()
@@ -247,5 +247,4 @@ def _opener(websocket: WebSocket) -> handshake.Open | None:
 
 
 def _chosen(websocket: WebSocket) -> str | None:
-    """RFC 6455 section 4.2.2: only what the client offered may be chosen."""
-    return SUBPROTOCOL if SUBPROTOCOL in websocket.scope.get("subprotocols", ()) else None
+    return chosen_subprotocol(websocket.scope.get("subprotocols", ()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
@@ -14,7 +14,7 @@ from relay.delivery.replay import Resume
 from relay.errors import BAD_REQUEST, UNAUTHORIZED, Refused
 from relay.stream.frames import FORMATS, Format
 
-SUBPROTOCOL = "relay"
+_SUBPROTOCOL = "relay"
 _KEY_SUBPROTOCOL = "relay.key."
 _MAX_QUERY_CHARS = 64 * 1024
 _MAX_PARAMETERS = 1000  # lists are written with commas
@@ -60,6 +60,16 @@ def parse(connection: HTTPConnection, *, default_frames: Format, max_addresses: 
         frames=_frames(query.get("frames"), default_frames),
         resume=resume,
     )
+
+
+def chosen_subprotocol(offered: Sequence[str]) -> str | None:
+    """Of those that the client offered: RFC 6455 section 4.2.2 allows no other.
+
+    A browser that offered some and is answered with none fails the connection, and shows no close code.
+    """
+    if _SUBPROTOCOL in offered:
+        return _SUBPROTOCOL
+    return next((name for name in offered if name.startswith(_KEY_SUBPROTOCOL)), None)
 
 
 def asked_for(connection: HTTPConnection, *, max_addresses: int) -> frozenset[str]:

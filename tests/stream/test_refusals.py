@@ -109,6 +109,19 @@ async def test_ways_to_give_the_key(relay: Relay, way: str) -> None:
         assert socket.subprotocol == ("relay" if "subprotocols" in options else None)
 
 
+async def test_the_key_alone_as_subprotocol_is_chosen(relay: Relay) -> None:
+    """A browser that is answered with none of what it offered fails the connection, and shows no close code."""
+    offered: Any = [f"relay.key.{KEY}"]
+    async with connect(relay.socket_url(addresses=ADDRESS), proxy=None, subprotocols=offered) as socket:
+        assert socket.subprotocol == f"relay.key.{KEY}"
+        await relay.send("for you")
+        assert json.loads(await socket.recv())["subject"] == "for you"
+    offered = ["relay.key.wrong"]
+    async with connect(relay.socket_url(addresses=ADDRESS), proxy=None, subprotocols=offered) as socket:
+        await socket.wait_closed()
+        assert (socket.subprotocol, socket.close_code) == ("relay.key.wrong", 4401)
+
+
 async def test_case_of_addresses_does_not_matter(relay: Relay) -> None:
     async with relay.listen(ADDRESS.upper()) as socket:
         await relay.send("found", ADDRESS.title())
