@@ -48,6 +48,16 @@ def canonical_domain(text: str, *, member: str = "") -> str:
         raise BadAddress(f"{_shortened(text)} is not a domain: {exc}", member=member) from exc
 
 
+def from_query(text: str) -> str:
+    """An address or domain of a query string, in which a bare ``+`` has become a blank.
+
+    An address without quotes has no blank, so one between its characters can only have been a ``+``. Those around it
+    are of a list that was written with blanks.
+    """
+    stripped = text.strip(" ")
+    return stripped if '"' in stripped or "<" in stripped else stripped.replace(" ", "+")
+
+
 def domain_of(address: str) -> str:
     """The domain of a canonical address."""
     return address.rpartition("@")[2]

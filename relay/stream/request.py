@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
-from relay.address import BadAddress, canonical_address, canonical_domain
+from relay.address import BadAddress, canonical_address, canonical_domain, from_query
 from relay.delivery import since
 from relay.delivery.replay import Resume
 from relay.errors import BAD_REQUEST, UNAUTHORIZED, Refused
@@ -108,7 +108,7 @@ def _keys(connection: HTTPConnection) -> Iterator[str]:
 
 
 def _listened(values: list[str], max_addresses: int) -> tuple[frozenset[str], frozenset[str]]:
-    names = [name for value in values for name in map(str.strip, value.split(",")) if name]
+    names = [name for value in values for name in map(from_query, value.split(",")) if name]
     if not names:
         raise Refused(BAD_REQUEST, "no addresses: give ?addresses=a@example.com,b@example.com (or a domain)")
     if len(set(names)) > max_addresses:
