@@ -105,6 +105,7 @@ class Process:
                 server_header=False,
                 proxy_headers=True,
                 forwarded_allow_ips=self._settings.trusted_proxies,
+                timeout_keep_alive=self._settings.keepalive_seconds,
                 timeout_graceful_shutdown=round(_POSTS_FINISH_SECONDS),
                 # These are for uvicorn's own WebSockets.
                 ws_max_size=_MAX_CLIENT_FRAME_BYTES,
