@@ -17,7 +17,7 @@ from relay.accounts.gate import hash_key
 from relay.activity import Reader
 from relay.address import canonical_address, domain_of
 from relay.api import listing
-from relay.api.rest import Call, Json, route
+from relay.api.rest import Call, Json, public_path, route
 from relay.delivery import since
 from relay.delivery.history import After, Since
 from relay.delivery.letterbox import Letterbox
@@ -163,7 +163,7 @@ def _links(call: Call, inbox: str, found: WaitResult) -> Mapping[str, str]:
     """RFC 8288: where to ask next, and what came instead. Without the key, which a query may hold."""
     given = call.request.query_params
     conditions = {name: given[name] for name in _CONDITIONS if given.get(name)}
-    path = f"/api/addresses/{quote(inbox, safe='@')}"
+    path = public_path(call, f"/api/addresses/{quote(inbox, safe='@')}")
     links = []
     reached = str(found.reached) if found.reached else ""
     if reached:

@@ -35,11 +35,13 @@ class Target:
 def parse(text: str, *, account: str = "", addresses: Sequence[str] = ()) -> Target:
     """The target that a URL names, with its query completed; what is given beside it wins.
 
-    The URL may be a base URL (``https://relay.example.com``) or the whole one of a socket, key included.
+    The URL may be a base URL (``https://example.com/relay``), or the whole one of a socket, key included: it ends with
+    the path of one, or has addresses in its query.
     Raises BadTarget.
     """
     parts = _split(text)
     query = dict(parse_qsl(parts.query))
+    names_in_url = "addresses" in query
     key = query.pop("key", "")
     since = query.pop("since", "")
     given = {"_id": account, "addresses": ",".join(addresses), "frames": "envelope"}
@@ -48,7 +50,9 @@ def parse(text: str, *, account: str = "", addresses: Sequence[str] = ()) -> Tar
     if not names:
         raise BadTarget("no addresses: name those to listen to, such as a@example.com, or a domain of yours")
     encoded = urlencode(query, quote_via=quote, safe="@,")
-    path = parts.path if parts.path.strip("/") else _PATH
+    path = parts.path.rstrip("/")
+    if not (path.endswith(_PATH) or (path and names_in_url)):  # a base URL, which may have a path
+        path += _PATH
     return Target(urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, encoded, "")), names, key, since)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from tests import harness
+from tests import harness, tools
 from tests.harness import ADDRESS, KEY, MAIL, SECRET, Relay
+from tests.nginx import nginx
 
 pytestmark = pytest.mark.anyio
 
@@ -92,25 +94,6 @@ async def test_a_body_that_is_a_request_is_a_body(relay: Relay) -> None:
     assert [status for status, _ in answers] == [b"http/1.1 400 bad request", b"http/1.1 200 ok"]
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
-async def test_curl_with_http2(relay: Relay, tmp_path: Path) -> None:
-    (tmp_path / "mail").write_bytes(MAIL)
-    arguments = [
-        "-sS",
-        "--http2",
-        "--data-binary",
-        f"@{tmp_path / 'mail'}",
-        "-H",
-        f"Authorization: Bearer {SECRET}",
-    ]
-    more = ["-H", "Content-Type: message/rfc822", f"{relay.url}/inbound/raw"]
-    async with relay.listen() as socket:
-        curl = await asyncio.create_subprocess_exec("curl", *arguments, *more, stdout=asyncio.subprocess.PIPE)
-        answer, _ = await curl.communicate()
-        assert len(orjson.loads(answer)["accepted"]) == 1
-        assert (await socket.message())["text"] == "Hello, world.\n"
-
-
 JAVA = """
 import java.net.URI;
 import java.net.http.*;
@@ -129,14 +112,44 @@ class Post {
 """
 
 
-@pytest.mark.skipif(not shutil.which("javac"), reason="needs a JDK")
-async def test_java_in_its_default_setting(relay: Relay, tmp_path: Path) -> None:
-    (tmp_path / "mail").write_bytes(MAIL)
-    (tmp_path / "Post.java").write_text(JAVA)
-    arguments = [str(tmp_path / "Post.java"), f"{relay.url}/inbound/raw", SECRET, str(tmp_path / "mail")]
-    java = await asyncio.create_subprocess_exec("java", *arguments, stdout=asyncio.subprocess.PIPE)
-    answers, _ = await java.communicate()
-    assert [len(orjson.loads(answer).get("accepted", ())) for answer in answers.splitlines()] == [1, 1, 1]
+async def by_java(url: str, folder: Path) -> list[Any]:
+    """Java's HttpClient in its default setting, three times on one connection."""
+    (folder / "mail").write_bytes(MAIL)
+    (folder / "Post.java").write_text(JAVA)
+    return await printed(tools.JAVA.need(), str(folder / "Post.java"), url, SECRET, str(folder / "mail"))
+
+
+async def by_curl(url: str, folder: Path) -> list[Any]:
+    (folder / "mail").write_bytes(MAIL)
+    headers = ["-H", f"Authorization: Bearer {SECRET}", "-H", "Content-Type: message/rfc822"]
+    return await printed(
+        tools.CURL.need(), "-sS", "--http2", "--data-binary", f"@{folder / 'mail'}", *headers, url
+    )
+
+
+async def printed(*command: str) -> list[Any]:
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    lines, _ = await process.communicate()
+    assert process.returncode == 0
+    return [orjson.loads(line) for line in lines.splitlines()]
+
+
+PROGRAMS = {"curl": by_curl, "java": by_java}
+
+
+@asynccontextmanager
+async def nothing() -> AsyncIterator[None]:
+    yield None
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("way", ["directly", "through nginx"])
+async def test_programs_that_ask_for_http2(relay: Relay, tmp_path: Path, program: str, way: str) -> None:
+    async with relay.listen() as socket, nginx(relay.port, tmp_path) if way != "directly" else nothing() as below:
+        url = f"{below.plain_url if below else relay.url}/inbound/raw"
+        answers = await PROGRAMS[program](url, tmp_path)
+        assert [len(answer.get("accepted", ())) for answer in answers] == [1] * len(answers)
+        assert (await socket.message())["text"] == "Hello, world.\n"
 
 
 BAD_HOSTS = {
