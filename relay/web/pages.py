@@ -30,7 +30,7 @@ _PAGES: Mapping[str, str] = MappingProxyType(
 # Whose askers are programs, whatever they accept.
 _OF_PROGRAMS = ("/api/", "/inbound/", "/static/")
 
-_LINK = re.compile(rb'(?:href|src)="(?!#)')
+_LINK = re.compile(rb'(?<= )(?:href|src)="(?![#/]|[a-z]+:)')
 _MOST_SLASHES = 32
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
@@ -85,7 +85,8 @@ class _File:
         known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
         if known & {self.headers["etag"], "*"}:
             return Response(status_code=304, headers={**self.headers})
-        return Response(self.body, headers={**self.headers})
+        is_page = self.headers["content-type"] == _MEDIA_TYPES[".html"]
+        return Response(_linked(request, self.body) if is_page else self.body, headers={**self.headers})
 
 
 def routes() -> list[Route]:
@@ -128,18 +129,19 @@ def or_missing(otherwise: Handler) -> Handler:
 
     async def handler(request: Request, exc: Exception) -> Response:
         if isinstance(exc, HTTPException) and exc.status_code == 404 and _by_person(request):
-            return Response(_from(request.scope["path"], file.body), 404, headers)
+            return Response(_linked(request, file.body), 404, headers)
         return await otherwise(request, exc)
 
     return handler
 
 
-def _from(path: str, body: bytes) -> bytes:
-    """A page whose links are relative to the root, as it must be where a path has more slashes.
+def _linked(request: Request, body: bytes) -> bytes:
+    """A page with its links as they must be where its path has more slashes than one: that of nobody, or ``/docs/``.
 
     A path that nobody has may be of any length; one with hundreds of slashes gets links that lead nowhere.
     """
-    up = b"../" * min(path.count("/") - 1, _MOST_SLASHES)
+    path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    up = b"../" * min(path.count(b"/") - 1, _MOST_SLASHES)
     return _LINK.sub(rb"\g<0>" + up, body) if up else body
 
 

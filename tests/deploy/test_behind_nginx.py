@@ -56,7 +56,7 @@ async def below(tmp_path: Path, anyio_backend: Any, monkeypatch: pytest.MonkeyPa
 
 async def test_whatever_a_page_links_to_is_there(below: Below) -> None:
     seen: set[str] = set()
-    wanted = [f"{below.url}/", f"{below.url}/dashboard", f"{below.url}/docs", f"{below.url}/letter"]
+    wanted = [f"{below.url}/{path}" for path in ("", "dashboard", "docs", "letter", "dashboard/", "docs/")]
     while wanted:
         url = wanted.pop()
         if url in seen:
