@@ -63,6 +63,12 @@ def domain_of(address: str) -> str:
     return address.rpartition("@")[2]
 
 
+def bare_name(address: str) -> str:
+    """The name before the @ as people mean it: without quotes, +tag and dots, which many servers leave out too."""
+    name, at, _ = address.rpartition("@")
+    return (name if at else address).strip('"').partition("+")[0].replace(".", "").strip().casefold()
+
+
 class _NotCanonical(ValueError):
     pass
 

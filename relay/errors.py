@@ -62,6 +62,12 @@ class Unauthorized(RelayError):
     status = 401
 
 
+class Forbidden(RelayError):
+    """The caller's: the key is valid, and may not do this."""
+
+    status = 403
+
+
 class NotFound(RelayError):
     """The caller's: there is no such thing."""
 
@@ -114,6 +120,10 @@ class Unavailable(RelayError):
     @property
     def headers(self) -> Mapping[str, str]:
         return {"retry-after": "5"}
+
+
+class Starting(Unavailable):
+    """Ours, for a moment: what the accounts file says is not there yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,15 @@ class EmailAddress:
     name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A member of the message that does not have everything that the mail has."""
+
+    what: str  # name of the member
+    kept: int
+    of: int  # entries (of the subject: characters) in the mail
+
+
 class Message(NamedTuple):
     """One mail, as far as it is the same for all its recipients; :func:`address` adds the rest.
 
@@ -47,6 +56,7 @@ class Message(NamedTuple):
     rtls: bool = False  # received over TLS; False = no, or not known
     spam: float | None = None  # 0.0 to 1.0; None = not known
     raw_synthesized: bool = False  # raw was rebuilt from parsed fields: DKIM will not verify
+    truncated: tuple[Cut, ...] = ()
 
 
 class Encoded(NamedTuple):
@@ -99,6 +109,8 @@ def _shape(message: Message, raw: str, encoding: Mapping[str, str]) -> dict[str,
     }
     if message.raw_synthesized:
         shape["rawSynthesized"] = True
+    if message.truncated:
+        shape["truncated"] = [{"what": cut.what, "kept": cut.kept, "of": cut.of} for cut in message.truncated]
     return shape
 
 

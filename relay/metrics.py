@@ -14,11 +14,18 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = every = CollectorRegistry()
         self.connected = Gauge("relay_bus_connected", "1 while the link to Redis stands", registry=every)
+        self.refuses_writes = Gauge(
+            "relay_redis_refuses_writes", "1 while Redis is full, a replica, or cannot save", registry=every
+        )
         self.sockets = Gauge("relay_sockets", "Open WebSockets that listen", registry=every)
         self.delivered = Counter("relay_deliveries", "Messages handed to a socket", registry=every)
         self.recovered = Counter("relay_recovered", "Messages read after a loss of the link", registry=every)
         self.replayed = Counter("relay_replayed", "Messages sent to sockets that resumed", registry=every)
+        self.replay_bytes = Gauge(
+            "relay_replay_bytes", "Bytes that replays handed to sockets which have not taken them", registry=every
+        )
         self.gaps = Counter("relay_gaps", "Gaps that listeners were told of", ["reason"], registry=every)
+        self.trimmed = Counter("relay_trimmed", "Messages that made room in a full account", registry=every)
         self.probes_failed = Counter("relay_probes_failed", "Links to Redis found deaf", registry=every)
         self.duplicates = Counter(
             "relay_duplicates", "Recipients of events that were posted again", ["provider"], registry=every

@@ -9,86 +9,42 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
     ValidationError,
 )
 
-from relay import network, redis_url, work_bytes
-from relay.address import BadAddress, canonical_domain
+from relay import work_bytes
 from relay.errors import ConfigError
 from relay.letters.retention import Retention
 from relay.redis_url import EMBEDDED
+from relay.setting_types import (
+    ApiKey,
+    Domains,
+    HttpsUrl,
+    HttpUrl,
+    LocalParts,
+    Networks,
+    Port,
+    RedisUrl,
+    Secrets,
+    Words,
+)
 
 PREFIX = "RELAY_"
+# With the first five whoever has the mail can get a certificate for the domain (CA/Browser Forum Baseline Requirements
+# 3.2.2.4.4); the others run it (RFC 2142, RFC 5321 section 4.5.1) or look like it.
+RESERVED_NAMES = (
+    *("admin", "administrator", "webmaster", "hostmaster", "postmaster"),
+    *("abuse", "security", "noc", "root", "mailer-daemon"),
+)
 # Names of version 0.1, still read in 0.2, with a warning.
 RENAMED = {"RELAY_FRAMES": "RELAY_DEFAULT_FRAMES", "RELAY_PROBE_SECONDS": "RELAY_REDIS_PROBE_SECONDS"}
-
-
-def _comma_list(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _redis_url(value: SecretStr) -> SecretStr:
-    """Whether its options fit together :func:`relay.store.connect` finds. No part of it is repeated."""
-    redis_url.parse(value.get_secret_value())
-    return value
-
-
-def _http_url(value: str) -> str:
-    if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).netloc):
-        raise ValueError("must begin with http:// or https:// and name a host")
-    return value.rstrip("/")
-
-
-def _https_url(value: str) -> str:
-    """It is asked for as it stands, and nothing else is."""
-    parts = urlsplit(value)
-    plain = value.isascii() and value.isprintable() and not any(character in value for character in ' \\"<>#')
-    if value and not (plain and parts.scheme == "https" and parts.hostname and "@" not in parts.netloc):
-        raise ValueError("must begin with https:// and name a host, without a user")
-    if value:
-        _ = parts.port  # raises for what is none
-    return value
-
-
-def _domains(value: tuple[str, ...]) -> tuple[str, ...]:
-    try:
-        return tuple(canonical_domain(domain) for domain in value)
-    except BadAddress as exc:
-        raise ValueError(str(exc)) from exc
-
-
-def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
-    try:
-        network.networks(value)
-    except ValueError as exc:
-        raise ValueError(f"{exc}: write addresses and networks, such as 10.0.0.0/8") from None
-    return value
-
-
-def _api_key(value: SecretStr) -> SecretStr:
-    """It goes into a header. No part of it is repeated."""
-    written = value.get_secret_value()
-    if not all("!" <= character <= "~" for character in written):
-        raise ValueError("must be printable ASCII without spaces, as the provider shows it")
-    return value
-
-
-Port = Annotated[int, Field(ge=0, le=65535)]
-Words = Annotated[tuple[str, ...], BeforeValidator(_comma_list)]
-ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
-Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_comma_list)]
 
 
 class Settings(BaseModel):
@@ -102,7 +58,7 @@ class Settings(BaseModel):
         None, description="second TCP port for /livez, /readyz and /metrics alone; unset: they are on RELAY_PORT"
     )
     workers: int = Field(1, ge=1, le=256, description="processes that share the port; more than 1 needs a Redis")
-    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
+    redis_url: RedisUrl = Field(
         SecretStr(EMBEDDED),
         description="URL of a Redis 6.2 or newer, of its Sentinels or its cluster (docs/redis.md has the forms); "
         "memory:// is inside the process",
@@ -114,13 +70,18 @@ class Settings(BaseModel):
         0, ge=0, le=100, description="replicas of Redis that must have a mail before its provider is told 200"
     )
     accounts_file: Path | None = Field(None, description="TOML file with accounts, loaded at start")
-    domains: Annotated[Words, AfterValidator(_domains)] = Field(
+    domains: Domains = Field(
         (), description="comma list of shared domains on which any account may reserve addresses"
+    )
+    reserved_names: LocalParts = Field(
+        RESERVED_NAMES,
+        description="comma list of names before the @ that on shared domains only the accounts file gives away, "
+        "with any +tag and dots: who has them could get a certificate for the domain, or runs it",
     )
     dns_servers: Words = Field(
         (), description="comma list of host[:port] asked for TXT proofs of domains; empty: the system's resolvers"
     )
-    public_url: Annotated[str, AfterValidator(_http_url)] = Field(
+    public_url: HttpUrl = Field(
         "",
         description="how clients reach this service: https://relay.example.com (in what providers and people are told)",
     )
@@ -128,7 +89,7 @@ class Settings(BaseModel):
         "127.0.0.1,::1",
         description="comma list of proxies (address, network or *) whose X-Forwarded-For is believed",
     )
-    metrics_networks: Annotated[Words, AfterValidator(_networks)] = Field(
+    metrics_networks: Networks = Field(
         (), description="networks, beside loopback, that may read /metrics and the reason in /readyz on RELAY_PORT"
     )
     max_message_bytes: int = Field(
@@ -182,6 +143,12 @@ class Settings(BaseModel):
         256 * 1024 * 1024,
         ge=1024 * 1024,
         description="bytes of messages kept per inbox, as they are kept; the oldest make room",
+    )
+    account_bytes: int = Field(
+        1024 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="bytes of messages kept per account, starred ones included; the oldest of all its inboxes make "
+        "room; the accounts file may set it for an account; not on a cluster",
     )
     keep_seconds: int = Field(7 * 24 * 3600, ge=60, description="time that a message is kept")
     starred_messages: int = Field(
@@ -269,7 +236,7 @@ class Settings(BaseModel):
         description="secrets of POST /inbound/sendgrid (a password in its URL, or the policy's public key), "
         "comma list; unset: no such route",
     )
-    sendgrid_jwks_url: Annotated[str, AfterValidator(_https_url)] = Field(
+    sendgrid_jwks_url: HttpsUrl = Field(
         "",
         description="https URL of the keys (JWKS) of the OAuth server whose tokens prove posts of SendGrid; "
         "unset: no tokens but those in RELAY_SENDGRID_SECRET",

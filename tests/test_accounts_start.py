@@ -56,7 +56,13 @@ async def _checks(relay: Relay) -> dict[str, bool]:
 async def test_it_is_ready_before_all_is_applied_and_says_so(redis_url: str, tmp_path: Path, held: Held) -> None:
     async with harness.relay(redis_url, tmp_path) as relay:
         assert held.begun.is_set()
-        assert await _checks(relay) == {"ready": True, "redis": True, "accounts": False, "staying": True}
+        assert await _checks(relay) == {
+            "ready": True,
+            "redis": True,
+            "writes": True,
+            "accounts": False,
+            "staying": True,
+        }
         held.go.set()
         await relay.rest("GET", "/api/addresses")
         assert (await _checks(relay))["accounts"]
@@ -107,6 +113,15 @@ async def test_mail_that_waits_too_long_is_sent_again_and_none_is_refused(
         accepted = await relay.post(harness.MAIL, ADDRESS, "nobody@mailsac.com")
         assert [one["inbox"] for one in accepted.json()["accepted"]] == [ADDRESS]
         assert [one["reason"] for one in accepted.json()["rejected"]] == ["not reserved"]
+
+
+async def test_a_socket_that_waits_too_long_is_told_that_the_service_starts(
+    empty_redis_url: str, tmp_path: Path, held: Held
+) -> None:
+    async with harness.relay(empty_redis_url, tmp_path, redis_timeout_seconds=0.2) as relay:
+        async with relay.listen() as socket:
+            assert await socket.closed() == (1012, "the service is restarting; connect again")
+        held.go.set()
 
 
 async def test_what_was_there_before_goes_on_while_more_is_applied(

@@ -183,6 +183,8 @@ def shown(default: object) -> str:
         return "unset"
     if hasattr(default, "get_secret_value"):
         return f"`{default.get_secret_value()}`"
+    if isinstance(default, tuple):
+        return f"`{','.join(default)}`"
     return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,8 +14,11 @@ from relay.errors import BadRequest, NotFound
 from relay.store import Script, Store, keys
 
 DEFAULT_CREDITS = 50
+BY_OPERATOR, BY_FILE = "operator", "file"
 MAX_CREDITS = 1_000_000
 ACCOUNT_ID = re.compile(r"[A-Za-z0-9._@+-]{1,64}")
+
+_NOTED = " "
 
 _CREATE = Script.load("accounts/lua/account_create.lua")
 _UPDATE = Script.load("accounts/lua/account_update.lua")
@@ -27,6 +31,7 @@ class Account:
     id: str
     address_credits: int
     created_ms: int  # Unix time in milliseconds
+    disabled_by: str = ""  # BY_OPERATOR, or BY_FILE that names it no more; "" = it is not disabled
 
 
 class AccountBook:
@@ -55,6 +60,42 @@ class AccountBook:
         _check(account_id, address_credits)
         await self._update(account_id, address_credits, token="")
         return await self.get(account_id)
+
+    async def limit(self, account_id: str, *, account_bytes: int) -> None:
+        """Sets how many bytes of mail the account keeps, as its file says; 0 = as all others."""
+        name = keys.account(account_id)
+        await self._store.ask(
+            ("HSET", name, "account_bytes", account_bytes) if account_bytes else ("HDEL", name, "account_bytes")
+        )
+
+    async def note_disabled(self, account_id: str, by: str) -> None:
+        """Notes that an account is disabled, and by whom; "" = it is not any more. Raises NotFound.
+
+        Its keys are another matter: see closing.py.
+        """
+        await self.get(account_id)
+        name = keys.account(account_id)
+        await self._store.ask(("HSET", name, "disabled", by) if by else ("HDEL", name, "disabled"))
+
+    async def forget(self, account_id: str) -> None:
+        """Removes an account of which nothing else is left; a file that names it brings it back at the next start."""
+        await self._store.ask(("DEL", keys.account(account_id)))
+        await self._store.ask(("DEL", keys.ACCOUNTS_DIGEST))
+        await self._store.ask(("SREM", keys.ACCOUNTS, account_id))
+
+    async def declared(self) -> set[str] | None:
+        """The accounts that the accounts file named when it was applied last; None: nobody has noted that yet."""
+        [known, ids] = await self._store.ask(
+            ("EXISTS", keys.ACCOUNTS_DECLARED), ("SMEMBERS", keys.ACCOUNTS_DECLARED)
+        )
+        # One that is no id, so that no account at all is something else than nothing noted.
+        return {one.decode() for one in ids} - {_NOTED} if known else None
+
+    async def note_declared(self, named: Collection[str], gone: Collection[str]) -> None:
+        """Notes which accounts the file names, and which no more."""
+        await self._store.ask(("SADD", keys.ACCOUNTS_DECLARED, _NOTED, *named))
+        if gone:
+            await self._store.ask(("SREM", keys.ACCOUNTS_DECLARED, *gone))
 
     async def get(self, account_id: str) -> Account:
         """One account. Raises NotFound."""
@@ -98,5 +139,8 @@ def _check(account_id: str, address_credits: int) -> None:
 
 def _account(account_id: str, fields: redis_fields.Fields) -> Account:
     return Account(
-        account_id, redis_fields.number(fields, "address_credits"), redis_fields.number(fields, "created")
+        account_id,
+        redis_fields.number(fields, "address_credits"),
+        redis_fields.number(fields, "created"),
+        redis_fields.text(fields, "disabled"),
     )

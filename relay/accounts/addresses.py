@@ -17,6 +17,7 @@ from relay.accounts import places, redis_fields
 from relay.accounts.address_list import AddressList
 from relay.accounts.applied import doubted_keys
 from relay.accounts.reservation import UNCHANGED, Change, Reservation
+from relay.accounts.shared_domains import SharedDomains
 from relay.address import domain_of
 from relay.errors import BadRequest, NotFound, Unauthorized
 from relay.store import Client, Command, Store, keys
@@ -33,10 +34,14 @@ class Addresses:
     """All reservations. Addresses given to it are canonical. Every method raises Unavailable."""
 
     def __init__(
-        self, store: Store, *, shared_domains: Sequence[str], now_ms: Callable[[], int] = clock.now_ms
+        self,
+        store: Store,
+        *,
+        shared: SharedDomains,
+        now_ms: Callable[[], int] = clock.now_ms,
     ) -> None:
         self._store = store
-        self._shared = frozenset(shared_domains)
+        self._shared = shared
         self._now_ms = now_ms
         self._counts = "" if store.clustered else keys.ACCOUNT_KEPT  # see letters/lua/count.lua
         self.listed = AddressList(store, now_ms=now_ms)
@@ -114,7 +119,7 @@ class Addresses:
         """Whether the account could reserve the address, credits aside; and whether anybody has it."""
         async with self._store.call() as client:
             ((owner, owned_since),) = await places.look(client, account_id, [address])
-        served = owned_since is not None or domain_of(address) in self._shared
+        served = owned_since is not None or self._shared.offers(address)
         return served and owner is None, owner is not None
 
     async def _reserve(self, account_id: str, addresses: Sequence[str], change: Change) -> Reservations:
@@ -147,19 +152,10 @@ class Addresses:
         for address, (owner, owned_since) in zip(addresses, looks, strict=True):
             if owner is not None:
                 _check_claimed(lua.YOURS if owner == account_id else lua.OTHERS, address)
-            if owned_since is None and domain_of(address) not in self._shared:
-                raise BadRequest(self._not_served(address))
+            if owned_since is None:
+                self._shared.check(address)
             claims.append((address, owned_since or _DROP_ALL))
         return claims
-
-    def _not_served(self, address: str) -> str:
-        shared = ", ".join(sorted(self._shared)[:5])
-        instead = f", or choose an address on {shared}" if shared else ""
-        domain = domain_of(address)
-        return (
-            f"{address} cannot be reserved: {domain} is neither served here nor verified as yours; add and verify "
-            f"it with POST /api/domains/{domain}{instead}"
-        )
 
     async def _take(self, account_id: str, addresses: Sequence[str]) -> None:
         """A place in the account's set for each address. Raises BadRequest: no credits left."""

@@ -6,7 +6,6 @@ A key has 192 random bits, so a plain hash is enough: there is no short secret b
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 import secrets
 from collections.abc import Sequence
@@ -16,7 +15,8 @@ from typing import cast
 from relay import clock
 from relay.accounts import redis_fields
 from relay.accounts.applied import doubted_keys
-from relay.errors import BadRequest, NotFound
+from relay.accounts.rights import FIELDS, WHOLE, Rights, Scope, rights_of
+from relay.errors import BadRequest, NotFound, Unauthorized
 from relay.store import Client, Script, Store, keys
 from relay.store.notices import Kind, Notice
 
@@ -34,6 +34,7 @@ _GIVEN = re.compile(r"[!-~]{1,200}")
 _LIST = Script.load("accounts/lua/key_list.lua")
 _ADD = Script.load("accounts/lua/key_add.lua")
 _LEAVE = Script.load("accounts/lua/key_leave.lua")
+_SUSPEND = Script.load("accounts/lua/key_suspend.lua")
 _REVOKE = Script.load("accounts/lua/key_revoke.lua")
 
 
@@ -46,6 +47,7 @@ class ApiKey:
     source: str  # who brought it: FROM_FILE, "cli", "api", …
     created_ms: int  # Unix time in milliseconds
     hash: str = field(repr=False)  # SHA-256, hex
+    scope: Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,14 @@ class ApiKeys:
         self._store = store
 
     async def add(
-        self, account_id: str, key: str | None = None, *, label: str = "", source: str = "cli", limit: int = 0
+        self,
+        account_id: str,
+        key: str | None = None,
+        *,
+        label: str = "",
+        source: str = "cli",
+        limit: int = 0,
+        scope: Scope = WHOLE,
     ) -> NewKey:
         """Gives an account one more key: a new one, ``key``, or the key of the hash ``sha256:<64 hex>``.
 
@@ -73,13 +82,18 @@ class ApiKeys:
         made = _PREFIX + secrets.token_urlsafe(24) if key is None else None
         key_hash = hash_of(made or key or "")
         async with self._store.call() as client:
-            if not await client.exists(keys.account(account_id)):
+            exists, disabled = await self._store.ask(
+                ("EXISTS", keys.account(account_id)), ("HGET", keys.account(account_id), "disabled")
+            )
+            if not exists:
                 raise NotFound(f"there is no account {account_id}")
             # The set first: a key that works but is not listed could not be revoked by its id.
             listed = [keys.account_keys(account_id)]
             if not await self._store.run(_LIST, keys=listed, args=[key_hash, limit]):
                 raise BadRequest(f"an account has at most {limit} API keys; revoke one first")
             fields = {"hash": key_hash, "label": label, "source": source, "created": str(clock.now_ms())}
+            fields |= scope.members() | ({"suspended": "1"} if disabled else {})
+            fields["account" if scope.whole and not disabled else "owner"] = account_id
             args = (account_id, *redis_fields.flat(fields))
             owner: bytes = await self._store.run(_ADD, keys=[keys.api_key(key_hash)], args=args)
             if owner.decode() != account_id:
@@ -109,27 +123,30 @@ class ApiKeys:
         async with self._store.call() as client:
             return await _rows(client, account_id)
 
-    async def find(self, key: str) -> str | None:
-        """The account id of a key; None when there is no such key. Takes any text."""
+    async def rights(self, key: str) -> Rights:
+        """What a key may do. Takes any text. Raises Unauthorized: it is none, or none any more."""
         key_hash = hash_key(key)
         async with self._store.call() as client:
-            row = cast("list[bytes | None]", await client.hmget(keys.api_key(key_hash), FIELDS))
-        return account_of_row(key_hash, row)
+            row = cast("list[bytes | None]", await client.hmget(keys.api_key(key_hash), list(FIELDS)))
+        return rights_of(key_hash, row, now_ms=clock.now_ms())
 
+    async def find(self, key: str) -> str | None:
+        """The account id of a key that works; None when there is no such key. Takes any text."""
+        try:
+            return (await self.rights(key)).account_id
+        except Unauthorized:
+            return None
 
-FIELDS = ["account", "hash"]  # what account_of_row reads
+    async def has_from_file(self, account_id: str) -> bool:
+        """Whether an accounts file brought one of the account's keys."""
+        return any(row.source == FROM_FILE for row in await self.list(account_id))
 
-
-def account_of_row(key_hash: str, row: Sequence[bytes | None]) -> str | None:
-    """The account id, when ``row`` (the FIELDS of a key) is the key with this hash; else None.
-
-    Finding the row by a hash already hides how near a wrong key came; comparing in constant time keeps it so
-    whatever the store does to look a row up.
-    """
-    account_id, stored = row
-    if account_id is None or stored is None or not hmac.compare_digest(stored, key_hash.encode()):
-        return None
-    return account_id.decode()
+    async def suspend(self, account_id: str, *, on: bool) -> None:
+        """Has no key of an account work any more, and ends their sockets; or all of them work again."""
+        for row in await self.list(account_id):
+            notice = Notice(Kind.KEY, row.hash).encode().decode()
+            args = (account_id, keys.CONTROL, notice, int(on))
+            await self._store.run(_SUSPEND, keys=[keys.api_key(row.hash)], args=args)
 
 
 def hash_key(key: str) -> str:
@@ -171,7 +188,7 @@ async def _rows(client: Client, account_id: str) -> list[ApiKey]:
     mine = [
         _api_key(key_hash, fields)
         for key_hash, fields in zip(hashes, rows, strict=True)
-        if redis_fields.text(fields, "account") == account_id
+        if account_id in (redis_fields.text(fields, "account"), redis_fields.text(fields, "owner"))
     ]
     return sorted(mine, key=lambda row: (row.created_ms, row.id))
 
@@ -183,4 +200,9 @@ def _api_key(key_hash: str, fields: redis_fields.Fields) -> ApiKey:
         redis_fields.text(fields, "source"),
         redis_fields.number(fields, "created"),
         key_hash,
+        Scope(
+            redis_fields.text(fields, "read_only") == "1",
+            redis_fields.text(fields, "address"),
+            redis_fields.number(fields, "expires") if b"expires" in fields else 0,
+        ),
     )

@@ -1,7 +1,7 @@
 """The accounts file (``RELAY_ACCOUNTS_FILE``): TOML in which the operator declares accounts.
 
-Loading it is idempotent, and many processes may do so at once. What the file does not name stays as it is, with
-one exception: a key that came from the file, and is gone from it, is revoked.
+Loading it is idempotent, and many processes may do so at once. What the file does not name stays as it is, but for what
+came from the file and is gone from it: a key is revoked, a domain given up, an account disabled.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from relay import __version__
-from relay.accounts import Accounts
+from relay.accounts import Accounts, closing
 from relay.accounts.accounts import ACCOUNT_ID, DEFAULT_CREDITS, MAX_CREDITS
 from relay.accounts.api_keys import FROM_FILE, hash_of
 from relay.address import canonical_address, canonical_domain
@@ -69,6 +69,7 @@ class DeclaredAccount(_Model):
     keys: list[Annotated[str, AfterValidator(_key)]] = []
     key_hashes: list[Annotated[str, Field(pattern=r"^sha256:"), AfterValidator(_key)]] = []
     address_credits: int = Field(DEFAULT_CREDITS, ge=0, le=MAX_CREDITS)  # does not limit the addresses below
+    account_bytes: int = Field(0, ge=0)  # of mail that it keeps; 0 = RELAY_ACCOUNT_BYTES
     domains: list[Annotated[str, AfterValidator(_domain)]] = []
     addresses: list[DeclaredAddress] = []
 
@@ -175,6 +176,7 @@ async def apply(declared: Sequence[DeclaredAccount], accounts: Accounts, *, toke
     what is stored; Unavailable: Redis is away, some may be done, apply it again.
     """
     entries = [(f"accounts[{index}]", account) for index, account in enumerate(declared)]
+    await closing.follow_file(accounts, {account.id for account in declared})
     # Keys of all accounts first: who has one is let in. Domains come before addresses: an address on an own domain
     # keeps the mail that the domain caught for it.
     refused = await _each(entries, lambda where, account: _apply_names(where, account, accounts, token))
@@ -203,6 +205,7 @@ async def _each(
 async def _apply_names(where: str, account: DeclaredAccount, accounts: Accounts, token: str) -> list[str]:
     """The account with its keys and domains; the answer is what could not be done."""
     await accounts.accounts.put(account.id, address_credits=account.address_credits, token=token)
+    await accounts.accounts.limit(account.id, account_bytes=account.account_bytes)
     problems: list[str] = []
     for kind, value, member in _names(account):
         try:
@@ -213,6 +216,7 @@ async def _apply_names(where: str, account: DeclaredAccount, accounts: Accounts,
         except (BadRequest, Unauthorized) as exc:
             problems.append(f"{where}.{member}: {exc}")
     await _revoke_gone(account, accounts, token)
+    await accounts.domains.give_up_undeclared(account.id, account.domains)
     return problems
 
 

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     REPLAYED = "replayed"
     GAP = "gap"
     NEAR_MISS = "near-miss"
+    TRIMMED = "trimmed"
 
 
 def encoded(at_ms: int, kind: Kind, inbox: str, members: Mapping[str, Any]) -> bytes:

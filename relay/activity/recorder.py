@@ -145,6 +145,10 @@ class Recorder:
         members = {"reason": reason} if inbox else {"reason": reason, "addresses": _some(listens_to)}
         self._note(Kind.GAP, account, inbox or "", members)
 
+    def trimmed(self, account: str, letters: int, size_bytes: int, limit_bytes: int) -> None:
+        """The oldest mail of the account made room: it may keep ``limit_bytes``."""
+        self._note(Kind.TRIMMED, account, "", {"messages": letters, "size": size_bytes, "limit": limit_bytes})
+
     def _note_stranger(
         self,
         kind: Kind,

@@ -124,6 +124,11 @@ def _by(of: Members) -> str:
     return f" from {of['from']}" if of["from"] else ""
 
 
+def _trimmed(of: Members) -> str:
+    went = f"{_count(of['messages'], 'message')}{_size(of['size'])}"
+    return f"the oldest {went} made room: the account keeps at most{_size(of['limit']).removeprefix(' of')}"
+
+
 def _size(size_bytes: Any) -> str:
     if not isinstance(size_bytes, int):
         return ""
@@ -149,4 +154,5 @@ _WRITERS: dict[str, Callable[[Members], str]] = {
     Kind.REPLAYED: _replayed,
     Kind.GAP: _gap,
     Kind.NEAR_MISS: _near_miss,
+    Kind.TRIMMED: _trimmed,
 }

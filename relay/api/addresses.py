@@ -168,8 +168,8 @@ def routes(accounts: Accounts) -> list[Route]:
     return [
         route(_PATH, gate, {"GET": api.list}),
         route("/api/addresses/{email:email}/availability", gate, {"GET": api.availability}),
-        route("/api/addresses/{email:email}", gate, one),
-        route("/api/private-address-forwarding/{email:email}", gate, {"PUT": api.update}),
+        route("/api/addresses/{email:email}", gate, one, own=True),
+        route("/api/private-address-forwarding/{email:email}", gate, {"PUT": api.update}, own=True),
         route("/api/private-addresses-bulk", gate, {"POST": api.bulk}),
     ]
 

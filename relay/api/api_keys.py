@@ -26,24 +26,34 @@ def _printable(text: str) -> str:
     return text
 
 
-class Label(Body):
-    """What a new key is for."""
+class Wanted(Body):
+    """What a new key is for, and what it may do."""
 
     label: Annotated[str, Field(max_length=_LABEL_LIMIT), AfterValidator(_printable)] = ""
+    readOnly: bool = False  # noqa: N815  # as it is in JSON
+    address: Annotated[str, Field(max_length=320)] = ""  # whose mail alone it reaches; "" = all of the account
+    expires: Annotated[str, Field(max_length=20)] = ""  # how long it lives, such as 30d; "" = for ever
 
 
 class KeyApi:
     """The handlers; a key itself is in the answer that made it, and in no other."""
 
     def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
         self._keys = accounts.keys
 
     async def list(self, call: Call) -> Response:
         return Json([_as_json(key, call) for key in await self._keys.list(call.account_id)])
 
     async def make(self, call: Call) -> Response:
-        label = call.body(Label).label
-        new = await self._keys.add(call.account_id, label=label, source="api", limit=KEYS_LIMIT)
+        wanted = call.body(Wanted)
+        call.rights.check_new_key()
+        scope = await self._accounts.scope(
+            call.account_id, read_only=wanted.readOnly, address=wanted.address, expires=wanted.expires
+        )
+        new = await self._keys.add(
+            call.account_id, label=wanted.label, source="api", limit=KEYS_LIMIT, scope=scope
+        )
         shown = _as_json(await self._find(call, new.id), call)
         del shown["current"]
         return Json(shown | {"key": new.key})
@@ -91,5 +101,8 @@ def _as_json(key: ApiKey, call: Call) -> dict[str, Any]:
         "label": key.label,
         "source": key.source,
         "created": iso(key.created_ms),
+        "readOnly": key.scope.read_only,
+        "address": key.scope.address or None,
+        "expires": iso(key.scope.expires_ms) if key.scope.expires_ms else None,
         "current": _calls_with(call, key),
     }

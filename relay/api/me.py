@@ -52,5 +52,5 @@ def routes(accounts: Accounts, mailbox: Mailbox, wide: FairQueue) -> list[Route]
     api, gate = MeApi(accounts, mailbox), accounts.gate
     return [
         route("/api/me/stats", gate, {"GET": api.stats}, queue=wide),
-        route("/api/me", gate, {"GET": api.me}),
+        route("/api/me", gate, {"GET": api.me}, account_wide=True),
     ]

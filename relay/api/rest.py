@@ -15,7 +15,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from relay.accounts.gate import Gate
+from relay.accounts.rights import Rights
 from relay.activity.kinds import shown
+from relay.address import BadAddress, canonical_address
 from relay.errors import BadRequest, RelayError, TooLarge, Unauthorized
 from relay.fair import FairQueue
 
@@ -59,9 +61,14 @@ AnyBody = TypeVar("AnyBody", bound=Body)
 class Call:
     """An authenticated request."""
 
-    account_id: str
+    rights: Rights
     request: Request
     members: Mapping[str, Any]  # of the JSON body, without the key; {} when there is none
+
+    @property
+    def account_id(self) -> str:
+        """Whose key calls."""
+        return self.rights.account_id
 
     def path(self, name: str) -> str:
         """A part of the path, percent-decoded. Raises BadRequest: it is not UTF-8."""
@@ -99,15 +106,26 @@ def public_path(call: Call, path: str) -> str:
 Handler = Callable[[Call], Awaitable[Response]]
 
 
-def route(path: str, gate: Gate, handlers: Mapping[str, Handler], *, queue: FairQueue | None = None) -> Route:
+def route(
+    path: str,
+    gate: Gate,
+    handlers: Mapping[str, Handler],
+    *,
+    queue: FairQueue | None = None,
+    own: bool = False,
+    account_wide: bool = False,
+) -> Route:
     """A path with a handler for each of its methods; one route, so that a 405 can name them all.
 
-    ``queue``: what it costs is such that not everybody may have it at once.
+    ``queue``: what it costs is such that not everybody may have it at once. ``own``, ``account_wide``: for keys that
+    may less than their account, see :meth:`relay.accounts.rights.Rights.check_rest`.
     """
 
     async def endpoint(request: Request) -> Response:
         handler = handlers["GET" if request.method == "HEAD" else request.method]
         call = await _call(request, gate)
+        if not call.rights.scope.whole:
+            call.rights.check_rest(request.method, _email(request), own=own, account_wide=account_wide)
         if queue is None:
             return await handler(call)
         async with queue.slot(call.account_id, call.gone):
@@ -116,24 +134,34 @@ def route(path: str, gate: Gate, handlers: Mapping[str, Handler], *, queue: Fair
     return Route(path, endpoint, methods=list(handlers))
 
 
+def _email(request: Request) -> str | None:
+    """The address in the path, canonical; None: there is none, or it is none."""
+    try:
+        return canonical_address(str(request.path_params["email"]))
+    except (KeyError, BadAddress):
+        return None
+
+
 async def _call(request: Request, gate: Gate) -> Call:
     members: dict[str, Any] = {}
     key = _key_outside(request)
     # A stranger's body is not read before the key, unless the key can only be in it.
-    account_id = await _account(key, request, gate) if key or request.method not in _WITH_BODY else None
+    rights = await _rights(key, request, gate) if key or request.method not in _WITH_BODY else None
     if request.method in _WITH_BODY:
         members = _members(await _read(request))
         inside = members.pop(BODY_KEY, "")
         if not isinstance(inside, str):
             raise BadRequest(f"{BODY_KEY} must be text", member=BODY_KEY)
-        account_id = account_id or await _account(inside, request, gate)
-    return Call(account_id or "", request, members)
+        rights = rights or await _rights(inside, request, gate)
+    if rights is None:  # cannot be: who has no body has been asked above
+        raise Unauthorized("no API key")
+    return Call(rights, request, members)
 
 
-async def _account(key: str, request: Request, gate: Gate) -> str:
-    """The account of a key. Raises Unauthorized; TooManyRequests in its place, when there were many from there."""
+async def _rights(key: str, request: Request, gate: Gate) -> Rights:
+    """What a key may do. Raises Unauthorized; TooManyRequests in its place, when there were many from there."""
     try:
-        return await gate.account_of(key)
+        return await gate.rights_of(key)
     except Unauthorized:
         gate.wrong_keys.count(shown(request.client.host) if request.client else "", "rest")
         raise

@@ -27,7 +27,7 @@ VERBS = {
     "listen": "Print mail as it arrives.",
     "wait": "Wait for one mail, and print it, its code or its link.",
     "send": "Post a mail to a service.",
-    "account": "Add and list accounts.",
+    "account": "Add, list, disable and remove accounts.",
     "key": "Make, list and revoke API keys.",
     "address": "Reserve, list and release addresses.",
     "domain": "Add, verify, list and remove custom domains.",

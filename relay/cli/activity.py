@@ -32,7 +32,7 @@ _WAIT_SECONDS = 30
 _LOOK_SECONDS = 1.0
 _ANSWER_SECONDS = 15.0  # beyond what a service was asked to wait
 _PAUSES_SECONDS = (1.0, 2.0, 5.0)  # before the next try, while the service or Redis is away
-_BAD_NEWS = frozenset({"refused", "unheard", "socket-refused", "gap", "near-miss"})
+_BAD_NEWS = frozenset({"refused", "unheard", "socket-refused", "gap", "near-miss", "trimmed"})
 
 Printer = Callable[[dict[str, Any]], None]
 

@@ -16,7 +16,7 @@ import typer
 from relay import logs, settings
 from relay.cli import exits
 from relay.cli.network import url_of
-from relay.service import workers
+from relay.service import weak_secrets, workers
 from relay.service.serve import open_sockets
 
 log = structlog.get_logger()
@@ -63,6 +63,7 @@ def serve(
         log.warning(
             "setting.renamed", setting=old, hint=f"set {new} instead: the old name is read by this version only"
         )
+    weak_secrets.tell(loaded)
     public, internal = open_sockets(loaded)
     url, internal_url = url_of(public), internal and url_of(internal)
     log.info("service.listening", url=url, internal_url=internal_url, test_page=f"{url}/")

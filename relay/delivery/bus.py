@@ -108,16 +108,18 @@ class Bus:
         *,
         restore: Callable[[], Awaitable[bool]],
         note_due: Callable[[str], None] | None = None,
+        kept: Callable[[str, int], Awaitable[None]] | None = None,
     ) -> None:
         """``restore`` puts back what a Redis that lost everything must hold; whether to ask it again.
 
         ``note_due`` is told on a cluster of each inbox that has got a letter, see letters/sweeper.py; None = nobody
-        sweeps in this process.
+        sweeps in this process. ``kept`` is told with each letter what its account keeps now, in bytes, and is waited
+        for; None = nobody makes room in this process.
         """
         self._store = store
         self._alone = store.with_own_queue()
         self._restore = restore
-        self._note_due = note_due
+        self._note_due, self._kept = note_due, kept
         self._retention = retention
         self._epochs = secrets.randbits(24)
         self._tokens = secrets.token_hex(8)
@@ -164,6 +166,8 @@ class Bus:
             if outcome == _UNWANTED:
                 return Unwanted(text.decode(), owner.decode())
             if outcome in (_STORED, _REPEATED):
+                if self._kept and len(heard_by) > 2:
+                    await self._kept(owner.decode(), heard_by[2])
                 return self._published(outcome, text, owner, heard_by)
             if outcome == _OLD_LETTERS:
                 await adopt(self._store, inbox, keep_seconds=self._retention.seconds)
@@ -235,8 +239,10 @@ class Bus:
         return f"{self._epochs & 0xFFFFFF:06x}"
 
     async def look_around(self) -> None:
-        """Sees whether processes of version 0.2 are there, see letters/version_0_2.py."""
-        await look_around(self._store)
+        """Sees whether Redis takes writes, and whether processes of version 0.2 are there (letters/version_0_2.py)."""
+        await self._store.try_write()
+        if not self._store.refuses_writes:
+            await look_around(self._store)
 
     async def ring(self, channel: str, payload: bytes) -> None:
         """Sends a probe over the way that doorbells take; who follows the channel receives its Echo."""

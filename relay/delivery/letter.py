@@ -39,6 +39,16 @@ class Letter:
             made = self.variants[_JSON] = self.sealed.json(str(self.id))
         return made
 
+    @property
+    def held_bytes(self) -> int:
+        """About what it takes while it waits in a socket: its frame, and what that is made of."""
+        return self.size_bytes + len(self.sealed.stored)
+
+    def forget_json(self) -> None:
+        """Frees :attr:`frame` of a large message: a frame has been made of it, and another can be made again."""
+        if self.size_bytes > _THREAD_BYTES:
+            self.variants.pop(_JSON, None)
+
     async def prepare(self) -> None:
         """Makes :attr:`frame` of a large message, in a thread: whoever delivers it would hold up all sockets."""
         if self.size_bytes > _THREAD_BYTES:

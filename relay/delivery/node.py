@@ -3,8 +3,7 @@
 Tasks of one owner (:meth:`Node.run`): the reader takes doorbells from the link, the leveller makes the link's
 subscriptions equal to what the hub wants, the prober asks whether the link still hears anything, the audit ends
 listeners whose right has ended, the survey answers who is here. When one of them fails, all end, and after a pause a
-new link begins: with all subscriptions, with an audit of everybody, and with what was missed meanwhile (catchup.py)
-before anything new.
+new link begins: with all subscriptions, an audit of everybody, and what was missed meanwhile (catchup.py) first.
 """
 
 from __future__ import annotations
@@ -34,12 +33,13 @@ from relay.errors import RelayError, Unavailable
 from relay.letters.layout import Sealed
 from relay.metrics import Metrics
 from relay.store import keys
-from relay.store.notices import Notice
+from relay.store.notices import Kind, Notice
 
 log = structlog.get_logger()
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0  # posts succeed again before the link is back, and live mail waits for it
+_DEAF = "the pub/sub link to Redis is deaf: what we publish does not come back"
 _ECHO_SECONDS = 5.0  # a link over which nothing comes for so long after a probe is dead
 
 
@@ -139,6 +139,10 @@ class Node:
             if not self.hub.wants(keys.domain_channel(domain)):
                 self._positions.end_domain(domain)
 
+    def key_ended(self, key_hash: str) -> None:
+        """The key with this hash has expired: its listeners are asked again, and end."""
+        self._revalidator.recheck(self.hub.concerned(Notice(Kind.KEY, key_hash)))
+
     async def run(self) -> None:
         """Owns the link; never returns. Ends only when cancelled."""
         pause = _FIRST_PAUSE_SECONDS
@@ -222,9 +226,7 @@ class Node:
             except TimeoutError:
                 if received == self._received:
                     self._metrics.probes_failed.inc()
-                    raise Unavailable(
-                        "the pub/sub link to Redis is deaf: what we publish does not come back"
-                    ) from None
+                    raise Unavailable(_DEAF) from None
             else:
                 return
 

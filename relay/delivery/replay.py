@@ -20,6 +20,7 @@ from relay.delivery.history import (
 )
 from relay.delivery.letter import Gap, Letter, Listener
 from relay.delivery.letterbox import Letterbox
+from relay.delivery.replay_budget import ReplayBudget
 from relay.message_id import MessageId
 from relay.metrics import Metrics
 from relay.store import keys
@@ -60,16 +61,31 @@ class Resuming(Listener, Protocol):
 class Replay:
     """Replays to all listeners of this process."""
 
-    def __init__(self, letterbox: Letterbox, metrics: Metrics, activity: Recorder, *, limit: int) -> None:
-        """``limit``: messages to one listener; beyond them it is told of a gap."""
+    def __init__(
+        self,
+        letterbox: Letterbox,
+        metrics: Metrics,
+        activity: Recorder,
+        *,
+        limit: int,
+        budget: ReplayBudget | None = None,
+    ) -> None:
+        """``limit``: messages to one listener; beyond them it is told of a gap. ``budget``: None = the usual one."""
         self._letterbox = letterbox
         self._metrics = metrics
         self._activity = activity
         self._limit = limit
         self._reading = asyncio.Semaphore(_READING_AT_ONCE)
+        self._budget = budget or ReplayBudget()
+        metrics.replay_bytes.set_function(lambda: self._budget.size_bytes)
 
     async def run(self, listener: Resuming, resume: Resume) -> None:
         """Returns when the listener is live, or has ended. It is admitted, and holds. Raises Unavailable."""
+        async with self._budget.turn(listener) as here:
+            if here:
+                await self._run(listener, resume)
+
+    async def _run(self, listener: Resuming, resume: Resume) -> None:
         left = self._limit
         starts: dict[str, Start] = {}
         while True:
@@ -80,6 +96,9 @@ class Replay:
                 return
             if not left:
                 await self._cut_short(listener, starts)
+            # Until it has taken what it was given: that is counted, and shared, as long.
+            if not await listener.room():
+                return
             if listener.release(_last(starts)):
                 return
 
@@ -111,23 +130,32 @@ class Replay:
             while True:
                 if not await listener.room():
                     return -1
-                async with self._reading:
-                    item = await history.next()
-                if item is None or not left:
-                    return left if item is None else 0
-                if isinstance(item, Letter):
-                    starts[item.inbox] = After(item.id)
-                    if item.owner != listener.account:
-                        continue  # it came when the inbox was somebody else's
-                    self._metrics.replayed.inc()
-                    left -= 1
-                    listener.send(item)
-                    continue
+                self._budget.taken(listener)
+                async with self._budget.reading(listener.account):
+                    async with self._reading:
+                        item = await history.next()
+                    if item is None or not left:
+                        return left if item is None else 0
+                    if isinstance(item, Letter):
+                        starts[item.inbox] = After(item.id)
+                        if item.owner != listener.account:
+                            continue  # it came when the inbox was somebody else's
+                        item = await self._budget.hold(listener, item)
+                        if item is None:
+                            return -1
+                        left -= 1
+                        self._send_one(listener, item)
+                        continue
                 if item.inbox is not None and item.next is None and item.reached:
                     starts[item.inbox] = After(item.reached)
                 self._tell(listener, item)
         finally:
             self._activity.replayed(listener.account, _names(listener), allowed - left)
+
+    def _send_one(self, listener: Resuming, letter: Letter) -> None:
+        self._metrics.replayed.inc()
+        listener.send(letter)
+        letter.forget_json()
 
     def _tell(self, listener: Resuming, gap: Gap) -> None:
         self._metrics.gaps.labels(gap.reason).inc()

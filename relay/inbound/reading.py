@@ -188,4 +188,5 @@ def _message(delivery: Delivery) -> Message:
         rtls=delivery.rtls,
         spam=delivery.spam,
         raw_synthesized=delivery.raw_synthesized,
+        truncated=parts.truncated,
     )

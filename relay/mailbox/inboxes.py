@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 from relay.address import domain_of
@@ -35,6 +35,7 @@ class Found:
 
     inboxes: list[Inbox]
     all: bool  # False: the account has more
+    newest: bool = True  # whether those that are left out have older mail than these
 
 
 class ScriptOf(NamedTuple):
@@ -48,8 +49,10 @@ class ScriptOf(NamedTuple):
 class Inboxes:
     """Every method raises Unavailable."""
 
-    def __init__(self, store: Store, *, keep_seconds: int) -> None:
+    def __init__(self, store: Store, *, keep_seconds: int, most: int = INBOXES) -> None:
+        """``most``: inboxes of one account that are looked at for one answer."""
         self._store = store
+        self._most = most
         self._keep_seconds = keep_seconds
         self._accounts = "" if store.clustered else keys.ACCOUNT_KEPT
 
@@ -107,24 +110,26 @@ class Inboxes:
         since_ms = await self.check_domain(account_id, domain)
         found = await self._mine_of(account_id, domain, since_ms)
         starred = [inbox for inbox in await self.with_stars(account_id) if domain_of(inbox.address) == domain]
-        return _newest([*found.inboxes, *starred], whole=found.all)
+        return self._newest([*found.inboxes, *starred], whole=found.all)
 
     async def of_account(self, account_id: str) -> Found:
         """All of an account: of its addresses, of its domains, and those with starred messages."""
         members, domains = await self.ask(
-            ("ZRANGE", keys.account_addresses(account_id), 0, INBOXES),
+            ("ZRANGE", keys.account_addresses(account_id), 0, self._most),
             ("SMEMBERS", keys.account_domains(account_id)),
         )
         inboxes = await self._reserved(account_id, [member.decode() for member in members])
         names = sorted(name.decode() for name in domains)
         rows = await self.ask(*(("HMGET", keys.domain(name), "owner", "since") for name in names)) if names else []
-        whole = len(members) <= INBOXES
+        # Addresses come in the order in which they were reserved: those left out may have newer mail.
+        newest = whole = len(members) <= self._most
         for name, (owner, since) in zip(names, rows, strict=True):
             if (owner or b"").decode() == account_id:
                 found = await self._mine_of(account_id, name, int(since or 0))
                 inboxes += found.inboxes
                 whole = whole and found.all
-        return _newest([*inboxes, *await self.with_stars(account_id)], whole=whole)
+        found = self._newest([*inboxes, *await self.with_stars(account_id)], whole=whole)
+        return replace(found, newest=newest)
 
     async def with_stars(self, account_id: str) -> list[Inbox]:
         """Those in which the account may have starred messages."""
@@ -148,7 +153,7 @@ class Inboxes:
 
     async def _mine_of(self, account_id: str, domain: str, since_ms: int) -> Found:
         """Indexed inboxes of an account's domain, without those that others reserved."""
-        indexed = await self.indexed(domain, 0, INBOXES + 1, since_ms=since_ms)
+        indexed = await self.indexed(domain, 0, self._most + 1, since_ms=since_ms)
         found: list[Inbox] = []
         for some in _groups(indexed):
             owners_of = await self.ask(*(("HGET", keys.address(inbox.address), "owner") for inbox in some))
@@ -157,7 +162,7 @@ class Inboxes:
                 for inbox, owner in zip(some, owners_of, strict=True)
                 if owner is None or owner.decode() == account_id
             ]
-        return Found(found, len(indexed) <= INBOXES)
+        return Found(found, len(indexed) <= self._most)
 
     async def _reserved(self, account_id: str, addresses: Sequence[str]) -> list[Inbox]:
         """Those of the addresses that the account has, and that got mail."""
@@ -171,6 +176,14 @@ class Inboxes:
                 if ms is not None and (owner or b"").decode() == account_id:
                     found.append(Inbox(address, int(ms)))
         return found
+
+    def _newest(self, inboxes: Iterable[Inbox], *, whole: bool) -> Found:
+        """Each once, newest mail first, and no more than are looked at. ``whole``: there are no others."""
+        known: dict[str, Inbox] = {}
+        for inbox in sorted(inboxes, key=lambda inbox: inbox.newest_ms, reverse=True):
+            known.setdefault(inbox.address, inbox)
+        found = list(known.values())
+        return Found(found[: self._most], whole and len(found) <= self._most)
 
 
 def owners(address: str) -> tuple[Command, Command]:
@@ -192,15 +205,6 @@ def checked(account_id: str, address: str, owner: bytes | None, domain: list[byt
 
 def _groups(items: Sequence[_Item]) -> Iterable[Sequence[_Item]]:
     return (items[at : at + _AT_ONCE] for at in range(0, len(items), _AT_ONCE))
-
-
-def _newest(inboxes: Iterable[Inbox], *, whole: bool) -> Found:
-    """Each once, newest mail first, and no more than :data:`INBOXES`. ``whole``: there are no others."""
-    known: dict[str, Inbox] = {}
-    for inbox in sorted(inboxes, key=lambda inbox: inbox.newest_ms, reverse=True):
-        known.setdefault(inbox.address, inbox)
-    found = list(known.values())
-    return Found(found[:INBOXES], whole and len(found) <= INBOXES)
 
 
 def _scored(reply: list[Any]) -> list[tuple[str, int]]:

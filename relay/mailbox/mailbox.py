@@ -14,7 +14,7 @@ from relay.letters.retention import Retention
 from relay.letters.sweeper import Sweeper
 from relay.mailbox import scripts
 from relay.mailbox.changes import Changes
-from relay.mailbox.inboxes import Found, Inbox, Inboxes, ScriptOf, checked, owners
+from relay.mailbox.inboxes import INBOXES, Found, Inbox, Inboxes, ScriptOf, checked, owners
 from relay.mailbox.newest_first import NewestFirst
 from relay.mailbox.stars import Stars
 from relay.mailbox.stored_message import (
@@ -69,15 +69,23 @@ class Mailbox:
     Every method raises Unavailable, and Unauthorized: not the account's, with one text for all that may be so.
     """
 
-    def __init__(self, store: Store, retention: Retention, *, starred_messages: int, starred_bytes: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        retention: Retention,
+        *,
+        starred_messages: int,
+        starred_bytes: int,
+        most_inboxes: int = INBOXES,
+    ) -> None:
         """``store`` has a queue of its own: who reads a lot holds up nobody who publishes.
 
-        ``starred_…``: limits of one inbox.
+        ``starred_…``: limits of one inbox. ``most_inboxes``: of an account, that are looked at for one answer.
         """
         self._clustered = store.clustered
         keep_seconds = retention.seconds
         self._sweeper = Sweeper(store, retention)
-        self._inboxes = Inboxes(store, keep_seconds=keep_seconds)
+        self._inboxes = Inboxes(store, keep_seconds=keep_seconds, most=most_inboxes)
         self.changes = Changes(self._inboxes, keep_messages=retention.messages, keep_seconds=keep_seconds)
         self.stars = Stars(
             self._inboxes, messages=starred_messages, size_bytes=starred_bytes, keep_seconds=keep_seconds
@@ -209,8 +217,9 @@ class Mailbox:
     ) -> Listing:
         newest = NewestFirst(self._inboxes, account_id, found.inboxes, since_ms=since_ms, before=before)
         listing = await _collect(newest, limit, skip, wanted)
-        # The inboxes that were not looked at have older mail than those that were.
-        return Listing(listing.entries, listing.whole and (found.all or len(listing.entries) == limit))
+        # A full page lacks nothing when the inboxes that were not looked at have older mail than those that were.
+        enough = found.newest and len(listing.entries) == limit
+        return Listing(listing.entries, listing.whole and (found.all or enough))
 
     async def count(self, account_id: str, email: str) -> Counts:
         """What one inbox holds."""

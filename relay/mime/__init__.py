@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from relay.errors import NotAMail
-from relay.message import EmailAddress
+from relay.message import Cut, EmailAddress
 from relay.mime import addresses, charset, headers, links, tree
 
 __all__ = ["Parts", "checked", "parse"]
@@ -26,6 +26,7 @@ class Parts:
     html: str  # likewise text/html
     attachments: tuple[str, ...]  # MD5 of each other leaf's decoded bytes, lower-case hex
     links: tuple[str, ...]  # http and https URLs of text and html, in order, each once
+    truncated: tuple[Cut, ...] = ()  # which of these are not whole
 
 
 def parse(raw: bytes) -> Parts:
@@ -40,18 +41,22 @@ def parse(raw: bytes) -> Parts:
     for name, value in fields:
         if name in found:
             found[name].append(value)
-    text, html, attachments = _bodies(raw, block)
+    cuts: list[Cut] = []
+    if block.left_out:
+        cuts.append(Cut("headers", len(fields), len(fields) + block.left_out))
+    text, html, attachments = _bodies(raw, block, cuts)
     return Parts(
         headers=tuple(fields),
-        sender=_mailboxes(found["from"]),
-        to=_mailboxes(found["to"]),
-        cc=_mailboxes(found["cc"]),
-        bcc=_mailboxes(found["bcc"]),
-        subject=_subject(found["subject"]),
+        sender=_mailboxes("from", found["from"], cuts),
+        to=_mailboxes("to", found["to"], cuts),
+        cc=_mailboxes("cc", found["cc"], cuts),
+        bcc=_mailboxes("bcc", found["bcc"], cuts),
+        subject=_subject(found["subject"], cuts),
         text=text,
         html=html,
         attachments=attachments,
-        links=links.find(text, html),
+        links=_links(text, html, cuts),
+        truncated=tuple(cuts),
     )
 
 
@@ -69,29 +74,49 @@ def checked(raw: bytes) -> bytes:
     return raw
 
 
-def _mailboxes(values: list[str]) -> tuple[EmailAddress, ...]:
-    """Of all fields of one name, within ``MAX_DECODED`` characters; what is cut off goes back to a comma."""
+def _mailboxes(what: str, values: list[str], cuts: list[Cut]) -> tuple[EmailAddress, ...]:
+    """Of all fields of one name, within ``MAX_DECODED`` characters; what is cut off goes back to a comma.
+
+    What is cut off is counted by its commas.
+    """
     found: list[EmailAddress] = []
-    left = headers.MAX_DECODED
+    left, left_out = headers.MAX_DECODED, 0
     for value in values:
-        if left > 0:
-            found += addresses.mailboxes(value if len(value) <= left else value[:left].rpartition(",")[0])
-            left -= len(value)
+        end = len(value) if len(value) <= left else value.rfind(",", 0, max(left, 0)) + 1
+        if end:
+            found += addresses.mailboxes(value[:end])
+        if end < len(value):
+            left_out += value.count(",", end) + 1
+        left -= len(value)
+    if left_out:
+        cuts.append(Cut(what, len(found), len(found) + left_out))
     return tuple(found)
 
 
 _LINE_BREAKS = re.compile(r"[\r\n]+")
 
 
-def _subject(values: list[str]) -> str:
-    return _LINE_BREAKS.sub(" ", headers.decode_words(values[0][: headers.MAX_DECODED])) if values else ""
+def _subject(values: list[str], cuts: list[Cut]) -> str:
+    if not values:
+        return ""
+    if len(values[0]) > headers.MAX_DECODED:
+        cuts.append(Cut("subject", headers.MAX_DECODED, len(values[0])))
+    return _LINE_BREAKS.sub(" ", headers.decode_words(values[0][: headers.MAX_DECODED]))
 
 
-def _bodies(raw: bytes, block: headers.Block) -> tuple[str, str, tuple[str, ...]]:
+def _links(text: str, html: str, cuts: list[Cut]) -> tuple[str, ...]:
+    found, left_out = links.find(text, html)
+    if left_out:
+        cuts.append(Cut("links", len(found), len(found) + left_out))
+    return found
+
+
+def _bodies(raw: bytes, block: headers.Block, cuts: list[Cut]) -> tuple[str, str, tuple[str, ...]]:
     """Text, HTML and the digests of the rest. Several texts are joined, each beginning on a line of its own."""
     bodies: dict[str, list[str]] = {"text/plain": [], "text/html": []}
     attachments: list[str] = []
-    for leaf in tree.leaves(raw, block):
+    leaves, left_out = tree.leaves(raw, block)
+    for leaf in leaves:
         if leaf.is_body:
             content = leaf.content
             if len(content) > _SPLIT_CHARACTERS:
@@ -99,6 +124,8 @@ def _bodies(raw: bytes, block: headers.Block) -> tuple[str, str, tuple[str, ...]
             bodies[leaf.kind].append(charset.decode(content, leaf.charset))
         else:
             attachments.append(leaf.checksum)
+    if left_out:
+        cuts.append(Cut("attachments", len(attachments), len(attachments) + left_out))
     return _joined(bodies["text/plain"]), _joined(bodies["text/html"]), tuple(attachments)
 
 

@@ -32,7 +32,7 @@ def find(raw: bytes) -> list[Attachment]:
         raw = checked(raw)
     except NotAMail:
         return []
-    leaves = tree.leaves(raw, headers.split(raw, 0, len(raw)))
+    leaves, _ = tree.leaves(raw, headers.split(raw, 0, len(raw)))
     return [_attachment(leaf, raw[leaf.block]) for leaf in leaves if not leaf.is_body]
 
 

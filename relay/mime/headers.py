@@ -34,10 +34,11 @@ MAX_DECODED = 102_400
 
 
 class Block(NamedTuple):
-    """Fields in order, names lower-case, values unfolded and trimmed; ``body`` is the offset behind the block."""
+    """Fields in order, names lower-case, values unfolded and trimmed."""
 
     fields: list[tuple[str, bytes]]
-    body: int
+    body: int  # the offset behind the block
+    left_out: int = 0  # fields beyond MAX_FIELDS
 
     def firsts(self) -> dict[str, bytes]:
         """Value of the first field of each name."""
@@ -99,7 +100,13 @@ def split_carefully(raw: bytes, start: int, end: int) -> Block:
             if raw[position:line_end] != b"\r" and not _STARTS.match(raw, line_end + 1, stop):
                 return Block(fields, position)
         position = line_end + 1
-    return Block(fields, body)
+    return Block(fields, body, _fields_in(raw[position:stop]))
+
+
+def _fields_in(lines: bytes) -> int:
+    """By their lines, those of folds left out."""
+    folds = lines.count(b"\n ") + lines.count(b"\n\t")
+    return lines.count(b"\n") - folds + (not lines.endswith(b"\n")) if lines else 0
 
 
 def _line_end(raw: bytes, start: int, end: int) -> int:

@@ -22,15 +22,20 @@ _HOST = re.compile(r"[\w\[]")
 _CLOSING = {")": "(", "]": "["}
 
 
-def find(text: str, html: str) -> tuple[str, ...]:
-    """URLs of the text, then of href and src in the HTML; each once, in order. At most ``MAX_LINKS``."""
+def find(text: str, html: str) -> tuple[tuple[str, ...], int]:
+    """URLs of the text, then of href and src in the HTML; each once, in order. At most ``MAX_LINKS``.
+
+    With the number of those that are left out; not each once, and what nobody looked at is not among them.
+    """
     links: dict[str, None] = {}
+    left_out = 0
     for source in (_in_text(text), _in_html(html)):
         for link in source:
-            if len(links) == MAX_LINKS:
-                break
-            links[link] = None
-    return tuple(links)
+            if len(links) < MAX_LINKS:
+                links[link] = None
+            elif link not in links:
+                left_out += 1
+    return tuple(links), left_out
 
 
 def _in_text(text: str) -> Iterator[str]:

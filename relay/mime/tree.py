@@ -67,9 +67,13 @@ class _Part(NamedTuple):
     head: Head
 
 
-def leaves(raw: bytes, block: headers.Block) -> list[Leaf]:
-    """The leaves below ``block``, in the order of the mail; message/rfc822 is a leaf. At most ``MAX_PARTS``."""
+def leaves(raw: bytes, block: headers.Block) -> tuple[list[Leaf], int]:
+    """The leaves below ``block``, in the order of the mail; message/rfc822 is a leaf. At most ``MAX_PARTS``.
+
+    With the number of parts that are left out, by the delimiters of the multipart in which there were too many.
+    """
     found: list[Leaf] = []
+    left_out = 0
     waiting = [_Part(0, block.body, len(raw), 0, "text/plain", head_of(block))]
     left = MAX_PARTS
     while waiting:
@@ -78,12 +82,14 @@ def leaves(raw: bytes, block: headers.Block) -> list[Leaf]:
         if not inner:
             found.append(_leaf(raw, part))
             continue
+        if len(inner) == left and not left_out:
+            left_out = _left_out(raw, part, inner[-1][0])
         left -= len(inner) - 1
         default = "message/rfc822" if part.head.kind == "multipart/digest" else "text/plain"
         for start, end in reversed(inner):
             head, body = head_at(raw, start, end)
             waiting.append(_Part(start, body, end, part.depth + 1, default, head))
-    return found
+    return found, left_out
 
 
 def head_at(raw: bytes, start: int, end: int) -> tuple[Head, int]:
@@ -162,6 +168,13 @@ def _split(raw: bytes, part: _Part, limit: int) -> list[tuple[int, int]]:
     if start >= 0:
         inner.append((start, part.end))
     return inner
+
+
+def _left_out(raw: bytes, part: _Part, last: int) -> int:
+    """How many parts come behind the one at ``last``."""
+    line = b"\n--" + part.head.boundary
+    delimiters = raw.count(line, last, part.end)
+    return delimiters - 1 if delimiters and raw.find(line + b"--", last, part.end) >= 0 else delimiters
 
 
 def _delimiters(raw: bytes, part: _Part) -> Iterator[tuple[int, re.Match[bytes]]]:

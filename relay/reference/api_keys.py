@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from relay.api.api_keys import KEYS_LIMIT
-from relay.reference.schemas import BODY_KEY, TIME, flag, number, record, text, texts
+from relay.reference.schemas import BODY_KEY, TIME, flag, number, or_null, record, text, texts
 from relay.reference.vocabulary import Answer, Body, Example, Noun, Operation, Parameter
 
 _KEY = {
@@ -11,6 +11,9 @@ _KEY = {
     "label": text('what it is for; "" = not said'),
     "source": text("`file`: the accounts file; `api`: made by REST; else by the operator"),
     "created": TIME,
+    "readOnly": flag("it may change and delete nothing"),
+    "address": or_null(text("whose mail alone it reaches; null = all of the account")),
+    "expires": or_null(TIME),
 }
 _ID = Parameter("key_id", "path", "the `id` of the key", text(examples=["0123456789ab"]))
 
@@ -40,7 +43,19 @@ NOUN = Noun(
             "Make a key",
             "This answer shows it, and no other ever will.",
             (Answer("the key", record({**_KEY, "key": text("to be kept secret")})),),
-            body=Body(record({}, {"label": text("what it is for", maxLength=100), **BODY_KEY}), required=False),
+            body=Body(
+                record(
+                    {},
+                    {
+                        "label": text("what it is for", maxLength=100),
+                        "readOnly": flag("it may change and delete nothing"),
+                        "address": text("a reserved address of yours: it reaches the mail of no other"),
+                        "expires": text("how long it lives: a number with s, m, h or d", examples=["30d"]),
+                        **BODY_KEY,
+                    },
+                ),
+                required=False,
+            ),
             examples=(Example("labelled", "/api/keys", body={"label": "end-to-end tests"}),),
         ),
         Operation(

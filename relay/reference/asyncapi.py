@@ -31,7 +31,7 @@ _SCHEMES = {
 def document(base_url: str, frames: dict[str, Any]) -> dict[str, Any]:
     """The whole document. ``base_url``: of this service; ``frames``: one of each kind, as it was recorded."""
     base = urlsplit(base_url)
-    shapes = {name: SCHEMAS[name] for name in ("Mailbox", "Message")}
+    shapes = {name: SCHEMAS[name] for name in ("Mailbox", "Message", "Truncated")}
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "relay", "version": __version__, "description": _SAYS},

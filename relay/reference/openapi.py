@@ -46,6 +46,7 @@ _RETRY_AFTER = {"Retry-After": {"description": "seconds to wait", "schema": {"ty
 ERRORS: Mapping[int, tuple[str, str]] = {
     400: ("BadRequest", "Mend the request: the same would fail again. `validationErrors` names what is wrong."),
     401: ("Unauthorized", "No key, a wrong or revoked one, or the thing belongs to another account."),
+    403: ("Forbidden", "The key is valid and may not do this: it is read-only, or for the mail of one address."),
     404: ("NotFound", "There is no such thing."),
     413: ("TooLarge", "More bytes than this path takes; the rest is not read."),
     429: (

@@ -1,4 +1,4 @@
-"""What the operator asks (relay/service/app.py). With ``RELAY_INTERNAL_PORT`` these are on that port only."""
+"""What the operator asks (relay/service/health.py). With ``RELAY_INTERNAL_PORT`` these are on that port only."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from relay.reference.vocabulary import Answer, Example, Noun, Operation
 
 _READY = record(
     {
-        "ready": flag("`redis` and `staying`"),
+        "ready": flag("`redis`, `writes` and `staying`"),
         "redis": flag("the link to Redis stands, and nothing that was missed is still to be read"),
+        "writes": flag(
+            "Redis takes writes; `reason` says why it does not: `OOM`, `MISCONF`, `READONLY`, `NOPERM`"
+        ),
         "accounts": flag(
             "the accounts file is applied; while it is not, whoever needs what is not there yet waits for it"
         ),
         "staying": flag("the process is not about to end"),
-    }
+    },
+    {"reason": text("for a person")},
 )
 
 NOUN = Noun(

@@ -101,11 +101,17 @@ _WHOLE = {
     "text": text("plain text"),
     "html": text("HTML as it was sent: not safe to show"),
 }
-_SOMETIMES = {
+_SOMETIMES: dict[str, Schema] = {
     "rawSynthesized": {
         "const": True,
         "description": "`raw` was rebuilt from what the provider had parsed: DKIM does not verify",
     },
+}
+_SOMETIMES["truncated"] = {
+    "type": "array",
+    "minItems": 1,
+    "description": "the members that do not have everything that the mail has (`raw` has)",
+    "items": ref("Truncated"),
 }
 _STATE = {
     "folder": text("`inbox`, `all`, `spam`, `trash`, or a name of your own"),
@@ -124,6 +130,15 @@ SCHEMAS: Mapping[str, Schema] = {
         {**_SUMMARY, **_WHOLE},
         {**_SOMETIMES, "rawEncoding": {"const": "latin1", "description": "encode `raw` as latin-1"}},
         "One mail for one inbox: what a WebSocket frame holds.",
+    ),
+    "Truncated": record(
+        {
+            "what": text(
+                "name of the member: `headers`, `from`, `to`, `cc`, `bcc`, `subject`, `attachments`, `links`"
+            ),
+            "kept": number("entries (of `subject`: characters) that it has", minimum=0),
+            "of": number("that the mail has, as far as they were counted", minimum=1),
+        }
     ),
     "MessageSummary": record({**_SUMMARY, **_STATE}, _SOMETIMES, "A message as a list has it."),
     "NearMiss": record(

@@ -105,7 +105,7 @@ class Operation:
 
     def all_errors(self) -> list[int]:
         """The statuses of its errors."""
-        of_key = {401, 503} if self.key else set()
+        of_key = {401, 403, 503} if self.key else set()
         of_body = {400, 413} if self.key and self.body else set()
         of_path = {400} if self.key and any(one.place == "path" for one in self.parameters) else set()
         return sorted({*self.errors, *of_key, *of_body, *of_path})

@@ -10,12 +10,10 @@ from urllib.parse import urlsplit
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from relay import api, network, store, web
+from relay import api, store, web
 from relay.accounts import Accounts
 from relay.activity import Journal, Reader, Recorder
 from relay.confined import Confined
@@ -32,10 +30,12 @@ from relay.inbound.unserved import UnservedPath
 from relay.inbound.webhook.provider import Provider
 from relay.letters.sweeper import Sweeper
 from relay.mailbox import Mailbox
-from relay.metrics import CONTENT_TYPE, Metrics
+from relay.mailbox.account_room import AccountRoom
+from relay.metrics import Metrics
 from relay.queues.fetches import Fetches
 from relay.queues.parked import Parked
 from relay.service import late
+from relay.service.health import Health, State
 from relay.service.recovery import AccountsRecovery
 from relay.settings import Settings
 from relay.stream.door import Door as StreamDoor
@@ -86,21 +86,35 @@ class Service:
             metrics=self.metrics,
         )
         self.sweeper = Sweeper(self.store.with_own_queue(), retention)
-        self.bus = Bus(self.store, retention, restore=self._recovery.restored, note_due=self.sweeper.note)
+        beside = self.store.with_own_queue()
+        journal = Journal(beside, keep_seconds=settings.keep_seconds)
+        self._reader = Reader(journal)
+        self._activity = Recorder(beside, journal, self.metrics, on_written=self._reader.wake)
+        room = AccountRoom(
+            self.store.with_own_queue(),
+            limit_bytes=settings.account_bytes,
+            journal=self._activity,
+            metrics=self.metrics,
+        )
+        self.bus = Bus(
+            self.store,
+            retention,
+            restore=self._recovery.restored,
+            note_due=self.sweeper.note,
+            kept=None if self.store.clustered else room.kept,
+        )
         self.mailbox = Mailbox(
             self.store.with_own_queue(),
             retention,
             starred_messages=settings.starred_messages,
             starred_bytes=settings.starred_bytes,
         )
-        beside = self.store.with_own_queue()
-        journal = Journal(beside, keep_seconds=settings.keep_seconds)
-        self._reader = Reader(journal)
-        self._activity = Recorder(beside, journal, self.metrics, on_written=self._reader.wake)
         self.node = self._made_node()
+        self.accounts.gate.on_expiry(self.node.key_ended)
         self._fetches = Fetches(self.store)
         self._confined = Confined()
         self.work = WorkBytes(settings.work_bytes, largest_bytes=settings.max_message_bytes)
+        self.metrics.refuses_writes.set_function(lambda: bool(self.store.refuses_writes))
         self._documents = late.document_cache(settings)
         self._observer = Observer(self.metrics, self._activity)
         self._intake = self._made_intake()
@@ -115,7 +129,7 @@ class Service:
         self._leaving = False
         self.failed: asyncio.Future[None] | None = None  # set while running; ends with the error that ended it
         self.internal = (
-            _without_redirects(Starlette(routes=self._internal_routes()))
+            _without_redirects(Starlette(routes=self._health().routes()))
             if settings.internal_port is not None
             else None
         )
@@ -171,7 +185,7 @@ class Service:
             *api.routes(self._rooms()),
             *web.routes(),
             *late.reference_routes(self.settings.public_url),
-            *([] if self.internal else self._internal_routes()),
+            *([] if self.internal else self._health().routes()),
         ]
         handlers = dict(api.exception_handlers())
         handlers[HTTPException] = web.or_missing(handlers[HTTPException])
@@ -249,7 +263,7 @@ class Service:
     def ready(self) -> bool:
         """Whether this process should get traffic. A long accounts file that is being applied is no reason against it:
         who needs what is not there yet waits for it."""
-        return self.node.connected and not self._leaving
+        return self.node.connected and not self._leaving and not self.store.refuses_writes
 
     def _note_readiness(self) -> None:
         """Keeps both events equal to ``ready``. Called when something that it is made of has changed."""
@@ -267,32 +281,16 @@ class Service:
         self._waiting.leave()
         await self._stream.leave(seconds=self.settings.drain_seconds)
 
-    def _internal_routes(self) -> list[Route]:
-        return [
-            Route("/livez", self._livez),
-            Route("/readyz", self._readyz),
-            Route("/metrics", self._metrics),
-        ]
+    def _health(self) -> Health:
+        networks = None if self.settings.internal_port is not None else self.settings.metrics_networks
+        return Health(self._state, self.metrics, networks=networks)
 
-    async def _livez(self, _request: Request) -> Response:
-        """Alive means: this process answers. Redis is not asked, or its outage would restart every pod."""
-        return PlainTextResponse("ok\n")
-
-    def _is_of_operator(self, request: Request) -> bool:
-        """Whoever reaches the internal port; on the public one loopback and RELAY_METRICS_NETWORKS."""
-        near = (*network.LOOPBACK, *network.networks(self.settings.metrics_networks))
-        return self.internal is not None or network.is_in(request.client.host if request.client else "", near)
-
-    async def _readyz(self, request: Request) -> Response:
+    def _state(self) -> State:
+        refused = self.store.refuses_writes
         checks = {
             "redis": self.node.connected,
+            "writes": not refused,
             "accounts": self._recovery.applied.is_set(),
             "staying": not self._leaving,
         }
-        shown = checks if self._is_of_operator(request) else {}
-        return JSONResponse({"ready": self.ready, **shown}, status_code=200 if self.ready else 503)
-
-    async def _metrics(self, request: Request) -> Response:
-        if not self._is_of_operator(request):
-            raise HTTPException(403, "not for this address: the operator may add it to RELAY_METRICS_NETWORKS")
-        return Response(self.metrics.render(), media_type=CONTENT_TYPE)
+        return State(self.ready, checks, f"Redis refuses writes: {refused}" if refused else "")

@@ -17,7 +17,7 @@ from relay.accounts import file as accounts_file
 from relay.accounts.applied import AppliedFile
 from relay.accounts.file import AccountsFile
 from relay.delivery.letterbox import Letterbox
-from relay.errors import ConfigError, RelayError, Unavailable
+from relay.errors import ConfigError, RelayError, Starting
 from relay.settings import Settings
 from relay.store import Store
 
@@ -97,7 +97,7 @@ class AccountsRecovery:
             async with asyncio.timeout(self._wait_seconds):
                 await self.applied.wait()
         except TimeoutError:
-            raise Unavailable("the accounts file is being applied; try again") from None
+            raise Starting("the accounts file is being applied; try again") from None
 
     async def run(self) -> None:
         """Applies the file whenever that is wanted; never returns. Raises ConfigError: what it says is wrong."""

@@ -16,7 +16,9 @@ OLD_FORM = (
     f"{PREFIX}{{form}}:0.2"  # string: version 0.2 was here within a day; mail is kept as it wants it as well
 )
 SURVEY = f"{PREFIX}census"  # channel: whose sockets somebody wants to see, see delivery/survey.py; the name of 0.1
+WRITES = f"{PREFIX}{{writes}}"  # string: written by who wants to know whether Redis takes writes
 ACCOUNTS = f"{PREFIX}accounts"  # set of account ids
+ACCOUNTS_DECLARED = f"{PREFIX}{{{ACCOUNTS}}}:declared"  # set of ids: those that an accounts file named last
 # String: Unix ms at which all of an accounts file was there. In the slot of ACCOUNTS: one node fewer that may be away.
 ACCOUNTS_APPLIED = f"{PREFIX}{{{ACCOUNTS}}}:applied"
 # String: which accounts file that was, for who finds nothing of it changed, see accounts/applied.py.

@@ -23,6 +23,7 @@ from redis.asyncio import Connection
 from redis.exceptions import NoPermissionError, NoScriptError
 
 from relay.errors import Unavailable
+from relay.store import keys as names
 from relay.store import lineage, trouble
 from relay.store.script import Argument, Script, ScriptCall
 
@@ -32,6 +33,7 @@ Client = redis_asyncio.Redis
 Command = Sequence[Argument]
 _MAX_BATCH_BYTES = 1024 * 1024  # a larger mail goes alone; small ones behind it wait no longer than that takes
 _MAX_COPIED_BYTES = 64 * 1024
+_WRITTEN_SECONDS = 60
 _WAIT_SHARE = 0.25  # of the time limit, for replicas to confirm; what is asked meanwhile waits for it as well
 
 
@@ -52,6 +54,7 @@ class _Logged:
     """The trouble that the log knows of; those beside each other have the same."""
 
     text = ""
+    refuses_writes = ""  # the code of trouble.refusal
 
 
 class Store:
@@ -81,6 +84,23 @@ class Store:
         self._asking: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
         self._beside: list[Store] = []
+
+    @property
+    def refuses_writes(self) -> str:
+        """With which code Redis refused to write, as far as is known: OOM, MISCONF, …; "" = it did not."""
+        return self._logged.refuses_writes
+
+    async def try_write(self) -> None:
+        """Sees whether Redis takes writes; :attr:`refuses_writes` tells. Raises Unavailable: it is away."""
+        try:
+            await self.ask(("SET", names.WRITES, 1, "EX", _WRITTEN_SECONDS))
+        except Unavailable:
+            if not self._logged.refuses_writes:
+                raise
+        else:
+            if self._logged.refuses_writes:
+                log.info("redis.takes_writes", where=self._where)
+            self._logged.refuses_writes = ""
 
     @asynccontextmanager
     async def call(self) -> AsyncIterator[Client]:
@@ -262,6 +282,7 @@ class Store:
     def _unavailable(self, exc: Exception) -> Unavailable:
         """What callers are told; the log is told once where it is."""
         text = trouble.words(exc)
+        self._logged.refuses_writes = trouble.refusal(exc) or self._logged.refuses_writes
         if text != self._logged.text:
             self._logged.text = text
             log.warning("redis.trouble", where=self._where, error=text, kind=type(exc).__name__)

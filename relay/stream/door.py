@@ -22,7 +22,7 @@ from relay.activity.kinds import shown
 from relay.delivery.letter import Listener
 from relay.delivery.node import Node
 from relay.delivery.replay import Replay, Resume, Resuming
-from relay.errors import LEAVING, OUR_FAULT, UNAUTHORIZED, Close, Refused, TooManyRequests, Unavailable
+from relay.errors import LEAVING, OUR_FAULT, UNAUTHORIZED, Close, Refused, Starting, TooManyRequests, Unavailable
 from relay.metrics import Metrics
 from relay.settings import Settings
 from relay.stream import frames, handshake
@@ -96,9 +96,9 @@ class Door:
             await self._refuse(websocket, refused)
         except Unavailable as error:
             log.warning("socket.unavailable", error=str(error), client=client)
-            names = self._asked_for(websocket)
-            self._activity.socket_refused("", OUR_FAULT.code, str(error), client=client, asked_for=names)
-            await self._refuse(websocket, Refused(OUR_FAULT, str(error)))
+            names, close = self._asked_for(websocket), LEAVING if isinstance(error, Starting) else OUR_FAULT
+            self._activity.socket_refused("", close.code, str(error), client=client, asked_for=names)
+            await self._refuse(websocket, Refused(close, str(error)))
         except WebSocketDisconnect:
             pass  # the client left during the handshake
 

@@ -11,6 +11,7 @@ from relay import clock
 from relay.accounts import Accounts
 from relay.accounts.addresses import Addresses
 from relay.accounts.reservation import Change, Reservation
+from relay.accounts.shared_domains import SharedDomains
 from relay.errors import BadRequest, RelayError, Unauthorized
 from relay.store import Store, keys
 from relay.store.notices import Kind, Notice
@@ -269,7 +270,7 @@ async def test_a_place_that_a_crash_left_over_is_cleared_and_one_under_way_is_no
 ) -> None:
     await accounts.accounts.update("ann", address_credits=1)
     clock = {"ms": 1_800_000_000_000}
-    addresses = Addresses(store, shared_domains=("mailsac.com",), now_ms=lambda: clock["ms"])
+    addresses = Addresses(store, shared=SharedDomains(("mailsac.com",)), now_ms=lambda: clock["ms"])
     # What remains when a process ends between taking its place and claiming the address.
     await store.client.zadd(keys.account_addresses("ann"), {"ghost@mailsac.com": clock["ms"]})
     assert await addresses.list("ann") == []
@@ -282,7 +283,7 @@ async def test_a_place_that_a_crash_left_over_is_cleared_and_one_under_way_is_no
 
 async def test_a_release_that_was_cut_off_gives_its_credit_back(accounts: Accounts, store: Store) -> None:
     await accounts.accounts.update("ann", address_credits=1)
-    addresses = Addresses(store, shared_domains=("mailsac.com",), now_ms=lambda: 1_000)
+    addresses = Addresses(store, shared=SharedDomains(("mailsac.com",)), now_ms=lambda: 1_000)
     await addresses.reserve("ann", USER1)
     await store.client.delete(keys.address(USER1))  # the hash decides, and it went first
     await accounts.addresses.reserve("ann", "user2@mailsac.com")

@@ -148,10 +148,17 @@ async def test_an_address_of_a_long_list_that_is_anothers_is_named_by_its_place(
 
 
 @pytest.mark.anyio
-async def test_an_account_that_is_no_longer_named_stays(accounts: Accounts, path: Path) -> None:
+async def test_an_account_that_is_no_longer_named_is_out_and_keeps_its_mail(
+    accounts: Accounts, path: Path
+) -> None:
     await _load(path, accounts, FILE)
+    before = await _state(accounts)
     await _load(path, accounts, "")
+    assert await accounts.keys.find(KEY) is None
+    assert [one.owner for one in await accounts.addresses.list("carl")] == ["carl", "carl"]
+    await _load(path, accounts, FILE)
     assert await accounts.keys.find(KEY) == "carl"
+    assert await _state(accounts) == before
 
 
 @pytest.mark.anyio

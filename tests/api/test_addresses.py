@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from relay.accounts import Accounts
+from relay.address import canonical_address
 from relay.api.chunked_response import ResponseMemory, StreamedResponse
 from relay.errors import TooManyRequests, Unavailable
 from relay.store import Store, keys
@@ -412,3 +413,19 @@ async def test_bulk_refuses_and_reserves_nothing(ann: httpx2.AsyncClient, body: 
 async def test_of_fifty_posts_by_two_accounts_one_is_200(ann: httpx2.AsyncClient, bob: httpx2.AsyncClient) -> None:
     answers = await asyncio.gather(*((ann, bob)[n % 2].post(PATH) for n in range(50)))
     assert sorted(answer.status_code for answer in answers) == [200] + [400] * 24 + [401] * 25
+
+
+@pytest.mark.parametrize("name", ["admin", "POSTMASTER", "host.master+tag", '"abuse"', "mailer-daemon", "n.o.c"])
+async def test_names_that_run_a_shared_domain_are_the_operators(
+    ann: httpx2.AsyncClient, accounts: Accounts, name: str
+) -> None:
+    path = f"/api/addresses/{name}@mailsac.com"
+    refused = await ann.post(path)
+    assert (refused.status_code, "this name is the operator's" in refused.text) == (400, True)
+    assert (
+        await ann.post("/api/private-addresses-bulk", json={"addresses": [f"{name}@mailsac.com"]})
+    ).status_code == 400
+    assert (await ann.get(f"{path}/availability")).json()["available"] is False
+    await accounts.addresses.declare("ann", canonical_address(f"{name}@mailsac.com"), enablews=True)
+    assert (await ann.get(path)).json()["owner"] == "ann"
+    assert (await ann.post("/api/addresses/administer@mailsac.com")).status_code == 200

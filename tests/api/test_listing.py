@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
+from relay.accounts.rights import Rights
 from relay.api import listing
 from relay.api.rest import Call
 from relay.errors import BadRequest
@@ -17,7 +18,7 @@ from relay.errors import BadRequest
 
 def call(**query: str) -> Call:
     text = urlencode(query, errors="replace").encode()
-    return Call("user1", Request({"type": "http", "query_string": text, "headers": []}), {})
+    return Call(Rights("user1"), Request({"type": "http", "query_string": text, "headers": []}), {})
 
 
 @given(st.text() | st.from_regex(r"[0-9TZ:. +-]{1,40}") | st.datetimes().map(str))

@@ -547,7 +547,7 @@ async def test_no_answer_looks_at_more_than_it_may_and_says_so(
         answer = await relay.rest("GET", f"{listed()}?until={answer.json()[-1]['_id']}")
         assert [message["subject"] for message in answer.json()] == ["1", "0"]
     with monkeypatch.context() as patch:
-        patch.setattr(inboxes, "INBOXES", 1)
+        patch.setattr(relay.process.service.mailbox._inboxes, "_most", 1)
         answer = await relay.rest("GET", "/api/inbox")
         assert [message["inbox"] for message in answer.json()["messages"]] == [IN_DOMAIN] * 4
         assert TRUNCATED in answer.headers

@@ -63,8 +63,8 @@ def test_a_key_is_shown_once_and_revoked_by_its_id(
     key = said.split()[-1]
     assert key.startswith("rk_")
     listed = here("key", "list", account, **settings).stdout
-    key_id, label, source, _ = listed.rstrip("\n").split("\t")
-    assert (label, source) == ("laptop", "cli")
+    key_id, label, source, _, limits = listed.rstrip("\n").split("\t")
+    assert (label, source, limits) == ("laptop", "cli", "")
     assert key not in listed
     assert asked("key", "revoke", account, key_id)["id"] == key_id
     assert asked("key", "list", account) == []

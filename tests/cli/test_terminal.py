@@ -42,7 +42,7 @@ def test_lists_are_tables(redis: RedisServer) -> None:
     assert on_terminal("account", "list", **settings) == "there are no accounts\n"
     assert run("account", "add", "user1", **settings).returncode == 0
     header, row = on_terminal("account", "list", **settings).splitlines()
-    assert header.split() == ["account", "address", "credits", "created"]
+    assert header.split() == ["account", "address", "credits", "created", "state"]
     assert row.split()[:2] == ["user1", "50"]
 
 

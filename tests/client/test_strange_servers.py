@@ -15,6 +15,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
+from websockets.utils import accept_key
 
 from relay.client import Backoff, Gap, Listener, Lost, NotWanted, listen
 from tests.client.conftest import subjects
@@ -219,3 +220,35 @@ async def work() -> None:
 
 class EnoughError(Exception):
     """It has tried often enough."""
+
+
+async def test_who_brings_a_message_slowly_is_not_dead() -> None:
+    """Its pong stands behind the message, which takes ten times as long as a silent peer may take."""
+    waits: list[float] = []
+
+    async def bring(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        [key] = [line.split(": ")[1] for line in head.splitlines() if line.lower().startswith("sec-websocket-key")]
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
+        writer.write(f"Sec-WebSocket-Accept: {accept_key(key)}\r\n\r\n".encode() + _text_frame(LISTENING))
+        for byte in _text_frame(mail(1)):
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.02)
+        await reader.read()  # until the client has what it wants, and goes
+        writer.close()
+
+    async def note(seconds: float) -> None:
+        waits.append(seconds)
+
+    async with await asyncio.start_server(bring, "127.0.0.1", 0) as running:
+        url = f"ws://127.0.0.1:{running.sockets[0].getsockname()[1]}"
+        backoff = Backoff(random=lambda: 0.0, sleep=note)
+        async with listen(url, key="k", addresses="a@x.test", backoff=backoff, ping_seconds=0.1) as messages:
+            assert (await anext(messages))["subject"] == "1"
+    assert waits == []
+
+
+def _text_frame(text: str) -> bytes:
+    payload = text.encode()
+    length = bytes([len(payload)]) if len(payload) < 126 else b"\x7e" + len(payload).to_bytes(2)
+    return b"\x81" + length + payload

@@ -46,6 +46,38 @@ async def test_a_token_brings_one_mail_whatever_body_it_comes_with(relay: Relay)
         assert [await socket.subject() for _ in range(2)] == ["theirs", "the next"]
 
 
+_SHADOWS = [
+    ("recipient", "somebody@else.test"),
+    ("event", "clicked"),
+    ("message-url", "https://api.mailgun.net/v3/domains/x/messages/1"),
+    ("attachments", "[]"),
+    ("body-mime", "Subject: another\r\n\r\nmail"),
+    ("subject", "another"),
+    ("body-plain", "another text"),
+    ("message-headers", '[["To", "nobody@x.test"]]'),
+]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before", "behind"])
+@pytest.mark.parametrize("shadow", _SHADOWS, ids=lambda shadow: shadow[0])
+def test_a_header_of_the_mail_shadows_no_field_of_mailgun(shadow: tuple[str, str], *, first: bool) -> None:
+    """A parsed post has each header as a field of its own, among Mailgun's."""
+    headers = [["To", ADDRESS], ["Subject", "theirs"], list(shadow)]
+    own = [
+        ("recipient", ADDRESS),
+        ("subject", "theirs"),
+        ("body-plain", "the text"),
+        ("message-headers", json.dumps(headers)),
+        *signed().items(),
+    ]
+    fields = [shadow, *own] if first else [*own, shadow]
+    [delivery] = provider.parse(post([("content-type", FORM)], urlencode(fields).encode()))
+    assert isinstance(delivery, Delivery)
+    assert delivery.recipients == (ADDRESS,)
+    assert (delivery.parts.subject, delivery.parts.text) == ("theirs", "the text")
+    assert [mailbox.address for mailbox in delivery.parts.to] == [ADDRESS]
+
+
 @pytest.mark.parametrize("name", ["message-url", "attachments"])
 def test_a_notification_of_store_is_told_by_either_of_its_fields_and_not_in_mime(name: str) -> None:
     fields = {"recipient": ADDRESS, "body-plain": "text", name: "https://storage.mailgun.test/1"}

@@ -14,6 +14,7 @@ import pytest
 from relay import store
 from relay.accounts.addresses import Addresses
 from relay.accounts.reservation import Change
+from relay.accounts.shared_domains import SharedDomains
 from relay.delivery.bus import Bus, Published
 from relay.errors import BadRequest, NotFound
 from relay.letters.retention import Retention
@@ -65,7 +66,7 @@ class World:
         self.bus = Bus(self.store, RETENTION, restore=never)
         self.mailbox = Mailbox(self.store, RETENTION, **LIMITS)
         self.sweeper = Sweeper(self.store, RETENTION)
-        self.addresses = Addresses(self.store, shared_domains=("mailsac.com",))
+        self.addresses = Addresses(self.store, shared=SharedDomains(("mailsac.com",)))
 
     async def begin(self) -> None:
         await self.store.ask(

@@ -125,11 +125,12 @@ CALLS: dict[str, Call] = {
     "accounts/lua/domain_add.lua": (["domains", "proof"], ["x", "token", 1, 10], b"done"),
     "accounts/lua/domain_disown.lua": (["domain", "digest"], NOTICE, 0),
     "accounts/lua/domain_forget.lua": (["domains", "proof", "digest"], ["x"], 0),
-    "accounts/lua/domain_own.lua": (["domain"], ["ann"], b"ann"),
+    "accounts/lua/domain_own.lua": (["domain"], ["ann", "dns"], b"ann"),
     "accounts/lua/domain_update.lua": (["proof"], ["errors", ""], 0),
-    "accounts/lua/key_add.lua": (["key"], ["ann", "label", "x"], b"ann"),
+    "accounts/lua/key_add.lua": (["key"], ["ann", "account", "ann"], b"ann"),
     "accounts/lua/key_leave.lua": (["keys"], ["hash", "-hash", "other"], 1),
     "accounts/lua/key_list.lua": (["keys"], ["hash", 1], 1),
+    "accounts/lua/key_suspend.lua": (["key"], ["ann", "c", "key\nx", 1], 0),
     "accounts/lua/key_revoke.lua": (["key", "digest"], [*NOTICE, "file", ""], 0),
     "activity/lua/write.lua": (["all", "of ann"], [60, 10, 10, 2, "ann", "{}"], None),
     "delivery/lua/floor.lua": (["index", "deleted"], [5, 60_000], []),
@@ -157,6 +158,7 @@ CALLS: dict[str, Call] = {
         None,
     ),
     "letters/lua/adopted.lua": (["meta"], [1], None),
+    "letters/lua/room.lua": (["index", "letter:", "meta"], ["ann", 2**53, 1000, "kept:%s"], [0, 0, b"-1"]),
     "letters/lua/expire.lua": (["index", "letter:", "meta", "due"], ["a@x", 10, 1000, 60_000, "kept:%s"], b"0"),
     "mailbox/lua/copies.lua": (INBOX, [*ANN, 1000, ID], [[b"", b"", 0]]),
     "mailbox/lua/count.lua": (INBOX, [*ANN, 0], [0, 0, 0]),
@@ -214,14 +216,14 @@ async def test_the_scripts_of_an_inbox_one_after_the_other(opened: Store) -> Non
             return await opened.run(SCRIPTS[script], keys=names, args=args)
         return await opened.run(SCRIPTS[script], keys=inbox, args=("ann", tag, keys.ACCOUNT_KEPT, 60_000, *args))
 
-    ids = []
+    ids: list[str] = []
     for letter in (b"letter", b""):
         await opened.ask(("SET", beside, b"letter"))
         arguments = (box, "", tag, "abcdef", 10, 1000, "bell", "bell of x", 0, keys.ACCOUNT_KEPT, 9, 60, b"row")
-        outcome, message_id, owner, listening, old = await run(
+        outcome, message_id, owner, listening, old, total = await run(
             "delivery/lua/publish.lua", *arguments, "", letter, names=published
         )
-        assert (outcome, owner, listening, old) == (1, b"ann", 0, 0)
+        assert (outcome, owner, listening, old, total) == (1, b"ann", 0, 0, 9 * (len(ids) + 1))
         ids.append(message_id.decode())
     first, second = ids
     page = [b"", [second.encode(), first.encode()], [b"row", b"row"], [b"", b""], [b"0", b"0"], []]

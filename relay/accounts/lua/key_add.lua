@@ -5,7 +5,7 @@
 local key = KEYS[1]
 local account = ARGV[1]
 
-local owner = redis.call('HGET', key, 'account')
+local owner = redis.call('HGET', key, 'account') or redis.call('HGET', key, 'owner')
 if owner then return owner end
-redis.call('HSET', key, 'account', account, unpack(ARGV, 2))
+redis.call('HSET', key, unpack(ARGV, 2))
 return account

@@ -7,7 +7,8 @@
 local key = KEYS[1]
 local account, control, notice, from_file, token = unpack(ARGV)
 
-if redis.call('HGET', key, 'account') ~= account then return 0 end
+local owner = redis.call('HGET', key, 'account') or redis.call('HGET', key, 'owner')
+if owner ~= account then return 0 end
 if redis.call('HGET', key, 'source') == from_file then doubt(KEYS[2], token) end
 redis.call('DEL', key)
 redis.call('PUBLISH', control, notice)

@@ -15,7 +15,8 @@
 --      13 row
 --      14 the message JSON without _id, for version 0.2; "" = it was not here for a day, as far as is known
 --      15 letter; "" = it was brought beside
--- Returns {1, _id, owner, processes that listen (on a cluster, of those linked to this node), 1 = 13 is wanted},
+-- Returns {1, _id, owner, processes that listen (on a cluster, of those linked to this node), 1 = 14 is wanted,
+--         bytes that the account keeps now (0 on a cluster)},
 --         {2, _id it was stored under before, owner}, {0, reason, owner}, or before anything is changed
 --         {3, "", ""}: letters of version 0.2 are to be put into the index, {4, "", ""}: the letter beside is gone,
 --         {5, "", ""}: version 0.2 was here within a day, and the JSON for it was not brought.
@@ -71,7 +72,8 @@ if not epoch then
   epoch, seq, ms = fresh_epoch, 0, 0
   -- Rows of a lost epoch: nobody can resume them, and their ids could clash.
   sweep(index, letters, kept, math.huge, 0, 0, SWEPT_AT_ONCE)
-  redis.call('DEL', index, old_letters, old_ids)
+  -- Not in vain: once a script has written, a full Redis lets it write on.
+  if redis.call('EXISTS', index, old_letters, old_ids) > 0 then redis.call('DEL', index, old_letters, old_ids) end
   kept.letters, kept.bytes = 0, 0
 elseif mark and known_mark and mark ~= known_mark then
   epoch = fresh_epoch
@@ -102,7 +104,7 @@ redis.call('HSET', meta, 'epoch', epoch, 'seq', number, 'indexed', number, 'ms',
   'bytes', string.format('%.0f', kept.bytes), 'oldest', oldest_at)
 if mark and mark ~= known_mark then redis.call('HSET', meta, 'mark', mark) end
 if kept.cut then redis.call('HSET', meta, 'cut', kept.cut) end
-count_accounts(accounts, kept)
+local total = count_accounts(accounts, kept)[owner] or 0
 -- The counter outlives the letters, so that a listener who comes back late learns that it missed something.
 if first_of_minute then
   redis.call('PEXPIRE', meta, string.format('%.0f', math.max(kept_ms * 4, 30 * 86400 * 1000)))
@@ -143,4 +145,4 @@ elseif not lineage then -- the nodes of a cluster do not see all processes: thos
   redis.call('PUBLISH', inbox_channel, owner .. '\n' .. inbox .. '\n' .. id .. '\n')
   redis.call('PUBLISH', domain_channel, owner .. '\n' .. inbox .. '\n' .. id .. '\n')
 end
-return {1, id, owner, listening, for_both and 1 or 0}
+return {1, id, owner, listening, for_both and 1 or 0, total}

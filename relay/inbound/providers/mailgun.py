@@ -22,6 +22,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -77,6 +78,7 @@ _FIELDS = frozenset(
         *(f"attachment-{number}" for number in range(MAX_FIELDS)),
     ]
 )
+_ALWAYS = frozenset(["recipient", "from", "subject", "timestamp", "token"])
 _TRACKING = (
     "this is a delivery event of Mailgun: point a route (Receiving > Routes) at this URL, and webhooks elsewhere"
 )
@@ -127,7 +129,7 @@ class Mailgun(WebhookProvider):
         """One mail, or what to ask for it. Raises BadRequest or UnsupportedMediaType."""
         if media_type(post) == _JSON:
             raise WrongWebhook(_TRACKING)
-        form = parse_form(post.headers.get("content-type", ""), post.body, _FIELDS)
+        form = _own(parse_form(post.headers.get("content-type", ""), post.body, _FIELDS))
         recipient = _recipient(form)
         given = form.last("body-mime") or b""
         if not given and (form.last("message-url") or form.last("attachments")):
@@ -149,7 +151,7 @@ class Mailgun(WebhookProvider):
 
     def fetched(self, fetch: Fetch, bodies: Sequence[bytes]) -> Delivery:
         """The mail. ``bodies``: the answer of ``message-url``. Raises BadRequest or UnsupportedMediaType."""
-        form = parse_form(dict(fetch.headers).get("content-type", ""), fetch.post, _FIELDS)
+        form = _own(parse_form(dict(fetch.headers).get("content-type", ""), fetch.post, _FIELDS))
         [answer] = bodies
         return replace(_delivery(form, _stored(answer), fetch.received), retry_seconds=fetch.retry_seconds)
 
@@ -167,6 +169,24 @@ class Mailgun(WebhookProvider):
             headers=kept(post.headers.items()),
             accept=_MIME,
         )
+
+
+def _own(form: Form) -> Form:
+    """Mailgun's own fields. Each header of the mail is a field too, and one may have the name of one of Mailgun's."""
+    headers = Counter((name, value.strip()) for name, value in _headers(form))
+    if not any(name in _FIELDS for name, _ in headers):
+        return form
+    of_mail: set[int] = set()
+    for index, one in enumerate(form.fields):
+        header = (one.name, one.value.decode("utf-8", "replace").strip())
+        if one.filename is None and headers[header] and one.name != "message-headers":
+            headers[header] -= 1
+            of_mail.add(index)
+    left = [one for index, one in enumerate(form.fields) if index not in of_mail]
+    # What every post has is there without a header of that name; two of one value are the same.
+    names = {one.name for one in left}
+    left += [one for index, one in enumerate(form.fields) if index in of_mail and one.name in _ALWAYS - names]
+    return replace(form, fields=tuple(left))
 
 
 def _delivery(form: Form, raw: bytes, received: datetime) -> Delivery:
@@ -232,8 +252,18 @@ def _rebuilt(form: Form, recipient: str) -> bytes:
 
 
 def _headers(form: Form) -> list[tuple[str, str]]:
-    """In the order of the mail. A structured value is [value, {parameter: value}]: those describe the body, and go."""
-    pairs = form.json("message-headers")
+    """In the order of the mail. A structured value is [value, {parameter: value}]: those describe the body, and go.
+
+    A header of the mail may have the name of the list. The list names it, value and all, so it is the longest.
+    """
+    return _pairs(max((one.value for one in form.all("message-headers")), key=len, default=b""))
+
+
+def _pairs(given: bytes) -> list[tuple[str, str]]:
+    try:
+        pairs = orjson.loads(given or b"null")
+    except orjson.JSONDecodeError:
+        return []
     found: list[tuple[str, str]] = []
     for pair in pairs if isinstance(pairs, list) else []:
         if isinstance(pair, list) and len(pair) == 2:

@@ -20,12 +20,18 @@ local function count_account(accounts, owner, letters, bytes)
   if letters ~= 0 and redis.call('HINCRBY', kept, 'letters', letters) <= 0 then
     redis.call('DEL', kept) -- the last letter takes all bytes along
   elseif bytes ~= 0 then
-    redis.call('HINCRBY', kept, 'bytes', string.format('%.0f', bytes))
+    return redis.call('HINCRBY', kept, 'bytes', string.format('%.0f', bytes))
   end
+  return 0
 end
+-- Returns the bytes of each account whose count has changed, by account.
 local function count_accounts(accounts, kept)
-  if accounts == '' then return end
-  for owner, change in pairs(kept.changed) do count_account(accounts, owner, change[1], change[2]) end
+  local totals = {}
+  if accounts == '' then return totals end
+  for owner, change in pairs(kept.changed) do
+    totals[owner] = count_account(accounts, owner, change[1], change[2])
+  end
+  return totals
 end
 local function settle(meta, accounts, kept)
   if not next(kept.changed) then return end

@@ -21,6 +21,7 @@ const KINDS = {
   replayed: ["plain", "replayed"],
   gap: ["warn", "gap"],
   "near-miss": ["warn", "near miss"],
+  trimmed: ["warn", "made room"],
 };
 
 /** The section; what happens meanwhile appears by itself. */

@@ -5,7 +5,7 @@ import { fill, make } from "./dom.js";
 import { copyable } from "./shell.js";
 import { toast } from "./toast.js";
 import { request } from "./dashboard-account.js";
-import { field, formDialog, lastingDialog } from "./dashboard-dialogs.js";
+import { check, field, formDialog, lastingDialog } from "./dashboard-dialogs.js";
 import { badge, button, day, head, loading, notice, table, trouble } from "./dashboard-parts.js";
 
 const SOURCES = { file: "accounts file", cli: "relay command", api: "API or dashboard" };
@@ -31,20 +31,31 @@ function row(key, refresh) {
   const name = key.label || "no label";
   const revoke = button("Revoke", "trash", { class: "button-danger button-small", "aria-label": `Revoke ${name} (${key.id})`, onclick: () => openRevoke(key, refresh) });
   return [
-    make("div", {}, make("strong", { class: key.label ? null : "soft" }, name), " ", key.current && badge("good", "this session"), make("div", { class: "mono small soft" }, key.id)),
+    make("div", {}, make("strong", { class: key.label ? null : "soft" }, name), " ", key.current && badge("good", "this session"), limits(key), make("div", { class: "mono small soft" }, key.id)),
     make("span", { class: "small soft" }, day(key.created)),
     make("span", { class: "small soft" }, SOURCES[key.source] ?? key.source),
     make("div", { class: "row row-end" }, revoke),
   ];
 }
 
+/** What the key may less than the account. */
+function limits({ address, readOnly, expires }) {
+  const said = [address && `mail of ${address}`, readOnly && "read-only", expires && `until ${day(expires)}`].filter(Boolean);
+  return said.length ? make("div", { class: "small" }, said.join(", ")) : null;
+}
+
 function openMake(refresh) {
   formDialog({
     title: "Make API Key",
-    fields: [field("label", "Label (optional)", "Whose it is, or what for.", { maxlength: "100", placeholder: "end-to-end tests" })],
+    fields: [
+      field("label", "Label (optional)", "Whose it is, or what for.", { maxlength: "100", placeholder: "end-to-end tests" }),
+      field("address", "Only for the mail of (optional)", "One of your addresses: the key reaches no other mail, and not your account.", { maxlength: "320", type: "email", placeholder: "signup@example.com" }),
+      field("expires", "Lives for (optional)", "A number with s, m, h or d. Without it the key works until you revoke it.", { maxlength: "20", placeholder: "30d", pattern: "[1-9][0-9]{0,5}[smhd]" }),
+      check("readOnly", "Read-only", "It changes and deletes nothing.", false),
+    ],
     submit: "Make API Key",
-    work: async ({ label }) => {
-      const made = await request("POST", "/api/keys", { body: { label } });
+    work: async ({ label, address, expires, readOnly }) => {
+      const made = await request("POST", "/api/keys", { body: { label, address, expires, readOnly } });
       await refresh();
       showOnce(made);
     },
