@@ -23,6 +23,7 @@ _PLAIN_HOST = re.compile(_HOST)
 _MAX_LOCAL_BYTES = 64  # RFC 5321 section 4.5.3.1.1
 _MAX_ADDRESS_BYTES = 254  # RFC 5321 section 4.5.3.1.3 less the angle brackets
 _MAX_DOMAIN_BYTES = 253
+_KNOWN_CHARACTERS = 320
 
 
 class BadAddress(BadRequest):
@@ -34,33 +35,32 @@ def canonical_address(text: str, *, member: str = "") -> str:
 
     Raises BadAddress, with ``member`` naming where the text stood.
     """
+    # What is too long is not worth a place among what is remembered.
+    known = _canonical_address if len(text) <= _KNOWN_CHARACTERS else _canonical_address.__wrapped__
     try:
-        return _canonical_address(text)
+        return known(text)
     except _NotCanonical as exc:
         raise BadAddress(f"{_shortened(text)} is not a mail address: {exc}", member=member) from exc
 
 
 def canonical_domain(text: str, *, member: str = "") -> str:
     """The canonical form of a domain name, without trailing dot. Raises BadAddress."""
+    known = _canonical_domain if len(text) <= _KNOWN_CHARACTERS else _canonical_domain.__wrapped__
     try:
-        return _canonical_domain(text)
+        return known(text)
     except _NotCanonical as exc:
         raise BadAddress(f"{_shortened(text)} is not a domain: {exc}", member=member) from exc
-
-
-def from_query(text: str) -> str:
-    """An address or domain of a query string, in which a bare ``+`` has become a blank.
-
-    An address without quotes has no blank, so one between its characters can only have been a ``+``. Those around it
-    are of a list that was written with blanks.
-    """
-    stripped = text.strip(" ")
-    return stripped if '"' in stripped or "<" in stripped else stripped.replace(" ", "+")
 
 
 def domain_of(address: str) -> str:
     """The domain of a canonical address."""
     return address.rpartition("@")[2]
+
+
+def out_of_query(text: str) -> str:
+    """An address as a query has it, where "+" means a blank: in one without quotes a blank can only have been a "+"."""
+    trimmed = text.strip()
+    return trimmed if '"' in trimmed else trimmed.replace(" ", "+")
 
 
 def bare_name(address: str) -> str:
@@ -89,7 +89,11 @@ def _canonical_address(text: str) -> str:
         )
     except EmailNotValidError as exc:
         raise _NotCanonical(str(exc)) from exc
-    return f"{valid.local_part.lower()}@{valid.ascii_domain}"
+    canonical = f"{valid.local_part.lower()}@{valid.ascii_domain}"
+    # Quotes that are needed count, too: what is stored under a name must be found under it.
+    if len(valid.local_part.encode()) > _MAX_LOCAL_BYTES or len(canonical.encode()) > _MAX_ADDRESS_BYTES:
+        raise _NotCanonical("it is too long")
+    return canonical
 
 
 @lru_cache(maxsize=1024)

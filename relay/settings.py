@@ -117,17 +117,17 @@ class Settings(BaseModel):
         ge=1,
         description="open connections of one client address in one process, trusted proxies excepted; over it: 429",
     )
+    keepalive_seconds: float = Field(
+        75,
+        gt=0,
+        le=3600,
+        description="time that a connection without a request stays open; longer than the proxy in front keeps it",
+    )
     request_seconds: float = Field(
         5,
         gt=0,
         le=3600,
         description="time for the head of a request, and for its body before it must keep 64 KiB/s",
-    )
-    keepalive_seconds: int = Field(
-        75,
-        ge=1,
-        le=3600,
-        description="time that an idle connection is kept open for the next request; keep it above the proxy's own",
     )
     ping_seconds: float = Field(
         25.0, ge=1, le=3600, description="time between pings to a socket; without an answer in 10 s it is closed"

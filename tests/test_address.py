@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay import address as address_module
 from relay.address import BadAddress, canonical_address, canonical_domain, domain_of
 
 
@@ -80,3 +81,22 @@ def test_any_text_is_a_domain_and_stays_one_or_is_refused(text: str) -> None:
         return
     assert canonical_domain(canonical) == canonical
     assert canonical.isascii()
+
+
+@pytest.mark.parametrize("length", [62, 63])
+def test_quotes_count_among_the_octets_of_a_local_part(length: int) -> None:
+    """What is stored under a name must be found under it again."""
+    address = f'"{"a b" * 30}'[: length + 1] + '"@example.com'
+    if length <= 62:
+        assert canonical_address(canonical_address(address)) == address
+    else:
+        with pytest.raises(BadAddress, match="too long"):
+            canonical_address(address)
+
+
+def test_what_is_too_long_is_not_remembered() -> None:
+    before = address_module._canonical_address.cache_info().currsize
+    for number in range(10):
+        with pytest.raises(BadAddress):
+            canonical_address(f"{number}{'x' * 20_000}@example.com")
+    assert address_module._canonical_address.cache_info().currsize == before

@@ -30,13 +30,13 @@ def alike(addresses: Iterable[str]) -> dict[str, list[str]]:
 
 
 def nearest(inbox: str, addresses: Mapping[str, list[str]]) -> str:
-    """The one of an account's addresses that looks most like ``inbox``; "" when none does, or ``inbox`` is one."""
-    near = addresses.get(_skeleton(inbox), ())
+    """The one of an account's addresses that looks most like ``inbox``, on the same domain: the same name elsewhere is
+    as a rule another mailbox. "" when none does, or ``inbox`` is one."""
+    domain = domain_of(inbox)
+    near = [address for address in addresses.get(_skeleton(inbox), ()) if domain_of(address) == domain]
     if not near or inbox in near:
         return ""
-    return min(
-        near, key=lambda address: (domain_of(address) != domain_of(inbox), len(address), address), default=""
-    )
+    return min(near, key=lambda address: (len(address), address))
 
 
 def _skeleton(address: str) -> str:

@@ -34,6 +34,11 @@ _NOTHING = (
     "frame-ancestors 'none'; sandbox"
 )
 _NAME = r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}"  # RFC 6838 section 4.2
+# WHATWG MIME Sniffing section 4.6, and styles: a page with script-src 'self' would run them from here.
+_ACTIVE = re.compile(
+    r"(?:text|application)/(?:x-)?(?:javascript(?:1\.[0-5])?|ecmascript|jscript|livescript|module)|text/css",
+    re.IGNORECASE,
+)
 _MEDIA_TYPE = re.compile(f"{_NAME}/{_NAME}")
 _CHARSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,39}")
 _TEXT = "text/plain; charset=utf-8"
@@ -176,9 +181,9 @@ def _as_json(attachment: Attachment) -> dict[str, Any]:
 
 
 def _content_type(attachment: Attachment) -> str:
-    """As claimed, when it is well formed."""
+    """As claimed, when it is well formed, and nothing that a page of ours could be made to load as its own."""
     kind = attachment.content_type
-    if not _MEDIA_TYPE.fullmatch(kind):
+    if not _MEDIA_TYPE.fullmatch(kind) or _ACTIVE.fullmatch(kind):
         return "application/octet-stream"
     if kind.startswith("text/") and _CHARSET.fullmatch(attachment.charset):
         return f"{kind}; charset={attachment.charset}"

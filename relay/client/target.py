@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlunsplit
 
-from relay.address import BadAddress, canonical_address, canonical_domain, domain_of, from_query
+from relay.address import BadAddress, canonical_address, canonical_domain, domain_of, out_of_query
 from relay.network import split
 
 _PATH = "/incoming-messages"
@@ -46,7 +46,7 @@ def parse(text: str, *, account: str = "", addresses: Sequence[str] = ()) -> Tar
     since = query.pop("since", "")
     given = {"_id": account, "addresses": ",".join(addresses), "frames": "envelope"}
     query |= {name: value for name, value in given.items() if value}
-    names = tuple(name for name in map(from_query, query.get("addresses", "").split(",")) if name)
+    names = tuple(name for name in map(out_of_query, query.get("addresses", "").split(",")) if name)
     if not names:
         raise BadTarget("no addresses: name those to listen to, such as a@example.com, or a domain of yours")
     encoded = urlencode(query, quote_via=quote, safe="@,")

@@ -105,8 +105,8 @@ class Process:
                 server_header=False,
                 proxy_headers=True,
                 forwarded_allow_ips=self._settings.trusted_proxies,
-                timeout_keep_alive=self._settings.keepalive_seconds,
                 timeout_graceful_shutdown=round(_POSTS_FINISH_SECONDS),
+                timeout_keep_alive=self._settings.keepalive_seconds,  # type: ignore[arg-type]  # a float will do
                 # These are for uvicorn's own WebSockets.
                 ws_max_size=_MAX_CLIENT_FRAME_BYTES,
                 ws_ping_interval=self._settings.ping_seconds,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
-from relay.address import BadAddress, canonical_address, canonical_domain, from_query
+from relay.address import BadAddress, canonical_address, canonical_domain, out_of_query
 from relay.delivery import since
 from relay.delivery.replay import Resume
 from relay.errors import BAD_REQUEST, UNAUTHORIZED, Refused
 from relay.stream.frames import FORMATS, Format
 
-_SUBPROTOCOL = "relay"
-_KEY_SUBPROTOCOL = "relay.key."
+SUBPROTOCOL = "relay"
+KEY_SUBPROTOCOL = "relay.key."
 _MAX_QUERY_CHARS = 64 * 1024
 _MAX_PARAMETERS = 1000  # lists are written with commas
 
@@ -62,16 +62,6 @@ def parse(connection: HTTPConnection, *, default_frames: Format, max_addresses: 
     )
 
 
-def chosen_subprotocol(offered: Sequence[str]) -> str | None:
-    """Of those that the client offered: RFC 6455 section 4.2.2 allows no other.
-
-    A browser that offered some and is answered with none fails the connection, and shows no close code.
-    """
-    if _SUBPROTOCOL in offered:
-        return _SUBPROTOCOL
-    return next((name for name in offered if name.startswith(_KEY_SUBPROTOCOL)), None)
-
-
 def asked_for(connection: HTTPConnection, *, max_addresses: int) -> frozenset[str]:
     """What a client that is refused wanted to listen to; nothing where that cannot be read. Canonical.
 
@@ -103,12 +93,12 @@ def _keys(connection: HTTPConnection) -> Iterator[str]:
     if scheme.lower() == "bearer":
         yield token.strip()
     for name in connection.scope.get("subprotocols", ()):
-        if name.startswith(_KEY_SUBPROTOCOL):
-            yield name.removeprefix(_KEY_SUBPROTOCOL)
+        if name.startswith(KEY_SUBPROTOCOL):
+            yield name.removeprefix(KEY_SUBPROTOCOL)
 
 
 def _listened(values: list[str], max_addresses: int) -> tuple[frozenset[str], frozenset[str]]:
-    names = [name for value in values for name in map(from_query, value.split(",")) if name]
+    names = [name for value in values for name in map(out_of_query, value.split(",")) if name]
     if not names:
         raise Refused(BAD_REQUEST, "no addresses: give ?addresses=a@example.com,b@example.com (or a domain)")
     if len(set(names)) > max_addresses:

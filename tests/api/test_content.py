@@ -313,3 +313,14 @@ async def test_what_is_anothers_and_what_is_not_there(relay: Relay) -> None:
     assert (await relay.rest("HEAD", f"/api/raw/{ADDRESS}/{message_id}")).headers["content-length"] == str(
         len(MAIL)
     )
+
+
+@pytest.mark.parametrize("kind", ["text/javascript", "application/x-javascript", "TEXT/CSS", "text/ecmascript"])
+async def test_an_attachment_is_no_script_of_our_own(relay: Relay, kind: str) -> None:
+    """A page may load scripts and styles from here, and what a mail brings is neither."""
+    part = f"--b\r\nContent-Type: {kind}\r\nContent-Disposition: attachment\r\n\r\nalert(1)\r\n--b--\r\n"
+    raw = f"Content-Type: multipart/mixed; boundary=b\r\n\r\n{part}".encode()
+    message_id = (await relay.post(raw, ADDRESS)).json()["accepted"][0]["_id"]
+    answer = await get(relay, message(message_id, f"/attachments/{md5(b'alert(1)')}"))
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.content == b"alert(1)"

@@ -17,7 +17,7 @@ from typing import ClassVar
 from starlette.datastructures import Headers
 
 from relay import mime
-from relay.address import from_query
+from relay.address import out_of_query
 from relay.errors import BadRequest, NotAMail, UnsupportedMediaType
 from relay.inbound.proof.signature import is_standard, verify_shared_secret, verify_standard, verify_standard_head
 from relay.inbound.webhook.provider import (
@@ -112,14 +112,11 @@ def _envelope_recipients(post: Post) -> tuple[str, ...]:
         value.encode("latin-1", "replace").decode("utf-8", "replace")
         for value in post.headers.getlist("x-envelope-to")
     ]
-    found = [_bare(part) for line in lines for part in _split(line)]
-    if not lines:
-        found = [from_query(_bare(part)) for line in post.query.getlist("to") for part in _split(line)]
+    given = [part for line in lines for part in _split(line)] or [
+        out_of_query(part) for line in post.query.getlist("to") for part in _split(line)
+    ]
+    found = (part.strip().removeprefix("<").removesuffix(">") for part in given)
     return tuple(recipient for recipient in found if recipient)
-
-
-def _bare(part: str) -> str:
-    return part.strip().removeprefix("<").removesuffix(">")
 
 
 def _split(line: str) -> list[str]:
