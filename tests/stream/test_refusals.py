@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -242,12 +241,3 @@ async def test_a_bare_plus_in_a_query_is_a_plus(relay: Relay) -> None:
         assert json.loads(await socket.recv())["subject"] == "plus"
     activity = await relay.rest("GET", f"/api/activity?inbox={tagged}")
     assert activity.status_code == 200
-
-
-@pytest.mark.settings(keepalive_seconds=0.2)
-async def test_a_connection_without_a_request_is_kept_as_long_as_is_set(relay: Relay) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
-    writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert (await reader.readuntil(b"ok\n")).startswith(b"HTTP/1.1 200")
-    assert await reader.read() == b""
-    writer.close()
