@@ -32,7 +32,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST = $(PY) -m pytest -n $(PROCESSES) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test coverage check format dist bench peers chaos lock changes release clean anew
+.PHONY: help install run test coverage check format dist bench peers chaos siege lock changes release clean anew
 
 help:  ## this list
 	@echo "make <target>:"
@@ -82,6 +82,9 @@ peers: $(STAMP)  ## get the services that bench compares with, into .peers/; wha
 
 chaos: $(STAMP)  ## live through bad days: kills, stalls, floods; some minutes, and a table of what was lost
 	@$(PY) -m chaos $(ARGS)
+
+siege: $(STAMP)  ## attack a service of its own, as strangers, senders and customers could; some minutes, and a table
+	@$(PY) -m siege $(ARGS)
 
 changes: $(STAMP)  ## show what CHANGELOG.md will say of the next version
 	@$(PY) -m towncrier build --draft --version next --date 'not released'

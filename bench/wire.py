@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 MARK = b"bench-"
 _DIGITS = 9
 _ID = b'"_id":"' + MARK
+_DEFLATED_END = b"\x00\x00\xff\xff"
 _HEAD_BYTES = 512  # the mark lies within
 BUFFER_BYTES = 1 << 20
 
@@ -77,7 +78,18 @@ class Tally:
 class Stream:
     """One open socket: what it has received, and what of a frame is still to come."""
 
-    __slots__ = ("closed_with", "frames", "index", "last", "left", "partial", "recv_into", "sock", "wrong")
+    __slots__ = (
+        "closed_with",
+        "ends_message",
+        "frames",
+        "index",
+        "last",
+        "left",
+        "partial",
+        "recv_into",
+        "sock",
+        "wrong",
+    )
 
     def __init__(self, index: int, sock: socket.socket) -> None:
         self.index = index
@@ -85,6 +97,7 @@ class Stream:
         self.recv_into = sock.recv_into
         self.left = 0  # bytes of the frame under way that have not come
         self.partial = b""  # the beginning of a frame, too short to be looked at
+        self.ends_message = True  # the frame under way, or it is a fragment and others follow
         self.frames = 0
         self.last = 0  # number of the last message
         self.wrong = 0  # messages that did not follow the one before
@@ -110,8 +123,7 @@ class Stream:
                 self.left = position - end
                 return
             self.left = 0
-            self.frames += 1
-            tally.frames += 1
+            self._count(tally)
         while position < end:
             payload, length = _header(buffer, position, end)
             if not payload or payload + min(length, _needed(buffer[position])) > end:
@@ -124,9 +136,19 @@ class Stream:
                 self._message(buffer, (payload, position), end, first, tally)
 
     def _message(self, buffer: bytearray, place: tuple[int, int], end: int, first: int, tally: Tally) -> None:
-        """One frame whose head is there, at ``place``; it is counted when all of it is."""
+        """One frame whose head is there, at ``place``; it is counted when all of it is, and ends a message."""
         payload, after = place
         tally.payload_bytes += after - payload
+        self.ends_message = bool(first & 0x80)
+        if first & 0x0F:  # else a fragment behind the first, which has the number
+            self._look(buffer, place, first, tally)
+        if after > end:
+            self.left = after - end
+        else:
+            self._count(tally)
+
+    def _look(self, buffer: bytearray, place: tuple[int, int], first: int, tally: Tally) -> None:
+        payload, after = place
         if first & _RSV1:
             number = self._inflated(bytes(buffer[payload:after]), tally)
         else:
@@ -136,16 +158,16 @@ class Stream:
         elif number != self.last + 1 and self.last:
             self.wrong += 1
         self.last = number
-        if after > end:
-            self.left = after - end
-        else:
+
+    def _count(self, tally: Tally) -> None:
+        if self.ends_message:
             self.frames += 1
             tally.frames += 1
 
     def _inflated(self, payload: bytes, tally: Tally) -> int:
         if payload != tally.inflated[0]:
             # RFC 7692 section 7.2.2; an object each, so a frame that leans on an earlier one is found out.
-            text = zlib.decompressobj(-zlib.MAX_WBITS).decompress(payload + b"\x00\x00\xff\xff")
+            text = zlib.decompressobj(-zlib.MAX_WBITS).decompress(payload + _DEFLATED_END * self.ends_message)
             tally.inflated = payload, _number(bytearray(text), 0, len(text))
         return tally.inflated[1]
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.bad_days import (
+    slow_lines,
     test_client_away,
     test_failover,
     test_large_mail,
@@ -70,6 +71,10 @@ DAYS: dict[str, Day] = {
     "large-mail": Day(
         "a mail of 20 MB among 1,000 small ones",
         partial(test_large_mail.scenario, large_bytes=20_000_000, mails=500),
+    ),
+    "slow-line": Day(
+        "a mail of 10 MB and 3 small ones over 1 Mbit/s, to 3 clients",
+        partial(slow_lines.scenario, large_bytes=10_000_000),
     ),
     "redis-emptied": Day(
         "FLUSHALL 3 times, under one client and behind another",

@@ -57,6 +57,12 @@ def domain_of(address: str) -> str:
     return address.rpartition("@")[2]
 
 
+def out_of_query(text: str) -> str:
+    """An address as a query has it, where "+" means a blank: in one without quotes a blank can only have been a "+"."""
+    trimmed = text.strip()
+    return trimmed if '"' in trimmed else trimmed.replace(" ", "+")
+
+
 def bare_name(address: str) -> str:
     """The name before the @ as people mean it: without quotes, +tag and dots, which many servers leave out too."""
     name, at, _ = address.rpartition("@")

@@ -90,6 +90,14 @@ class UnsupportedMediaType(RelayError):
     status = 415
 
 
+class UnsupportedEncoding(UnsupportedMediaType):
+    """The caller's: a Content-Encoding that is not read here, RFC 9110 section 15.5.16."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"accept-encoding": "gzip, deflate"}
+
+
 class TooManyRequests(RelayError):
     """The caller's, for now: wait. Never an answer to a mail sender (it would lose mail at some)."""
 

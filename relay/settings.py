@@ -119,6 +119,12 @@ class Settings(BaseModel):
         ge=1,
         description="open connections of one client address in one process, trusted proxies excepted; over it: 429",
     )
+    keepalive_seconds: float = Field(
+        75,
+        gt=0,
+        le=3600,
+        description="time that a connection without a request stays open; longer than the proxy in front keeps it",
+    )
     request_seconds: float = Field(
         5,
         gt=0,

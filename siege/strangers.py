@@ -50,7 +50,8 @@ async def _connections(
 
     async def one() -> None:
         while True:
-            with suppress(OSError, asyncio.IncompleteReadError):
+            # RuntimeError: uvloop, of a connection that the service has ended.
+            with suppress(OSError, RuntimeError, asyncio.IncompleteReadError):
                 reader, writer = await asyncio.open_connection(
                     target.host, target.port, local_addr=(next(clients), 0)
                 )

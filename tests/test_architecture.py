@@ -31,7 +31,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"cli"},
     ],
     "inbound": [
-        {"webhook", "budget"},
+        {"webhook", "budget", "encoding"},
         {"proof"},
         {"providers"},
         {"reading"},

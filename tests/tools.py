@@ -54,6 +54,8 @@ BROWSER = Tool(
 CURL = Tool("curl", ("curl",), "apt-get install curl")
 # These come with requirements-dev.lock, but not for every platform and Python.
 HELM = Tool("helm", ("helm",), "install Helm 3 into PATH")
+JAVA = Tool("Java 11 or newer", ("java",), "apt-get install default-jre-headless")
+NGINX = Tool("nginx", ("nginx",), "apt-get install nginx-light")
 NODE = Tool("Node.js", ("node",), "install Node.js 20 or newer, with npm, into PATH")
 REDIS = Tool("redis-server", ("redis-server",), "apt-get install redis-server")
 # The redis-server that comes with the lock was built without it.

@@ -112,7 +112,8 @@ class ApiKeys:
             rows = await _rows(client, account_id)
             found = [row for row in rows if key in (row.id, row.hash) or row.hash == key_hash]
             for row in found:
-                others = [other.hash for other in rows if other is not row]
+                # One that may less makes no others.
+                others = [other.hash for other in rows if other is not row and other.scope.whole]
                 await _revoke(self._store, account_id, row.hash, [row.hash] if last else others, token)
         if not found:
             raise NotFound(f"account {account_id} has no such key")

@@ -78,13 +78,13 @@ class Domains:
             raise BadRequest(f"an account has at most {DOMAINS_LIMIT} domains; remove one first")
         return await self.get(account_id, name)
 
-    async def declare(self, account_id: str, name: str) -> None:
+    async def declare(self, account_id: str, name: str, *, source: str = FROM_FILE) -> None:
         """Makes the account the owner because the operator's file says so, without asking the DNS.
 
         Raises BadRequest: shared by all; Unauthorized: another account owns it.
         """
         self._check_not_shared(name)
-        await self._own(account_id, name, source=FROM_FILE)
+        await self._own(account_id, name, source=source)
         await _note(self._store, account_id, name, limit=2**31)
 
     async def verify(self, account_id: str, name: str) -> Domain:

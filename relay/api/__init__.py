@@ -14,7 +14,7 @@ from starlette.routing import Route
 from relay.accounts import Accounts
 from relay.activity import Reader
 from relay.api import activity, addresses, api_keys, content, domains, inbox, me, messages, samples, sockets, wait
-from relay.api.rest import on_http_error, on_relay_error
+from relay.api.rest import PUBLIC_PATH, on_http_error, on_relay_error
 from relay.delivery.letterbox import Letterbox
 from relay.delivery.survey import Survey
 from relay.errors import RelayError
@@ -23,7 +23,7 @@ from relay.inbound.intake import Intake
 from relay.mailbox import Mailbox
 from relay.waiting.wait import Waiting
 
-__all__ = ["Rooms", "exception_handlers", "routes"]
+__all__ = ["PUBLIC_PATH", "Rooms", "exception_handlers", "routes"]
 
 _WIDE_AT_ONCE = 4  # answers that look into many inboxes: each takes Redis some seconds at worst
 _WIDE_OF_ACCOUNT = 2

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from relay.accounts.gate import Gate
 from relay.activity import Reader
 from relay.activity.reader import MAX_WAIT_SECONDS
-from relay.address import canonical_address
+from relay.address import canonical_address, out_of_query
 from relay.api.rest import Call, Json, route
 from relay.errors import BadRequest, Unauthorized
 
@@ -58,7 +58,7 @@ async def _still_lets_in(gate: Gate, call: Call) -> None:
 
 def _parsed(query: Mapping[str, str]) -> _Query:
     """Raises BadRequest. A parameter that is empty counts as not given."""
-    inbox = query.get("inbox", "")
+    inbox = out_of_query(query.get("inbox", ""))
     return _Query(
         limit=_limit(query.get("limit", "")),
         since=query.get("since", ""),

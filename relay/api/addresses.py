@@ -112,7 +112,7 @@ class AddressApi:
     async def list(self, call: Call) -> Response:
         skip = listing.skip(call, MAX_CREDITS)
         if call.request.query_params.get("limit"):
-            return await self._page(call.account_id, limit=listing.limit(call), skip=skip)
+            return await self._page(call, limit=listing.limit(call), skip=skip)
         parts = self._addresses.listed.parts(call.account_id, skip=skip)
         count = await self._addresses.count(call.account_id)
         if count <= listing.MOST:
@@ -125,10 +125,10 @@ class AddressApi:
             unread=self._unread,
         )
 
-    async def _page(self, account_id: str, *, limit: int, skip: int) -> Response:
-        page = await self._addresses.listed.page(account_id, skip=skip, limit=limit)
+    async def _page(self, call: Call, *, limit: int, skip: int) -> Response:
+        page = await self._addresses.listed.page(call.account_id, skip=skip, limit=limit)
         more = page.next_skip is not None and limit
-        link = listing.next_page(_PATH, limit=limit, skip=page.next_skip or 0) if more else {}
+        link = listing.next_page(call, _PATH, limit=limit, skip=page.next_skip or 0) if more else {}
         return Json([_as_json(reservation) for reservation in page.reservations], headers=link)
 
     async def get(self, call: Call) -> Response:

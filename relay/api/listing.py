@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from relay.api.rest import Call, Json, iso
+from relay.api.rest import Call, Json, iso, public_path
 from relay.errors import BadRequest
 from relay.mailbox import Listing, MessageSummary, Wanted
 from relay.message_id import BadMessageId, MessageId
@@ -32,9 +32,9 @@ def skip(call: Call, most: int = MOST_SKIPPED) -> int:
     return _number(call, "skip", 0, most)
 
 
-def next_page(path: str, **parameters: int) -> dict[str, str]:
+def next_page(call: Call, path: str, **parameters: int) -> dict[str, str]:
     """The header that names the page behind this one (RFC 8288), relative to the host: a proxy may have another."""
-    return {"link": f'<{path}?{urlencode(parameters)}>; rel="next"'}
+    return {"link": f'<{public_path(call, path)}?{urlencode(parameters)}>; rel="next"'}
 
 
 def _number(call: Call, name: str, default: int, most: int) -> int:

@@ -95,6 +95,14 @@ class Call:
             raise _invalid(exc) from None
 
 
+PUBLIC_PATH = "relay.public_path"  # of the scope: the path below which clients see "/", without a slash at its end
+
+
+def public_path(call: Call, path: str) -> str:
+    """A path of ours as the client sees it, for a Link: a proxy may serve us below another (RELAY_PUBLIC_URL)."""
+    return f"{call.request.scope.get(PUBLIC_PATH, '')}{path}"
+
+
 Handler = Callable[[Call], Awaitable[Response]]
 
 

@@ -17,7 +17,7 @@ from relay.accounts.gate import hash_key
 from relay.activity import Reader
 from relay.address import canonical_address, domain_of
 from relay.api import listing
-from relay.api.rest import Call, Json, route
+from relay.api.rest import Call, Json, public_path, route
 from relay.delivery import since
 from relay.delivery.history import After, Since
 from relay.delivery.letterbox import Letterbox
@@ -75,11 +75,14 @@ class WaitApi:
         entries = await self._entries(asked, misses)
         by_id = {str(miss.id): miss for miss in misses}
         shown = [{**entry, **_as_json(by_id[entry["_id"]], asked.wanted)} for entry in entries]
-        others = await self._activity.near_misses(
-            call.account_id, asked.inbox, since_ms=_begins_ms(asked), limit=NEAR_MISSES
-        )
+        # A key for one address is told nothing of the others.
+        others = () if call.rights.scope.address else await self._others(call, asked)
         told = [{name: event[name] for name in _OF_OTHERS if name in event} for event in others]
         return Json({"inbox": asked.inbox, "nearMisses": shown, "otherAddresses": told})
+
+    async def _others(self, call: Call, asked: Wait) -> Sequence[Mapping[str, Any]]:
+        since_ms = _begins_ms(asked)
+        return await self._activity.near_misses(call.account_id, asked.inbox, since_ms=since_ms, limit=NEAR_MISSES)
 
     async def _entries(self, asked: Wait, mails: Sequence[CheckedMail]) -> list[dict[str, Any]]:
         frames = [mail.frame for mail in mails]
@@ -163,7 +166,7 @@ def _links(call: Call, inbox: str, found: WaitResult) -> Mapping[str, str]:
     """RFC 8288: where to ask next, and what came instead. Without the key, which a query may hold."""
     given = call.request.query_params
     conditions = {name: given[name] for name in _CONDITIONS if given.get(name)}
-    path = f"/api/addresses/{quote(inbox, safe='@')}"
+    path = public_path(call, f"/api/addresses/{quote(inbox, safe='@')}")
     links = []
     reached = str(found.reached) if found.reached else ""
     if reached:

@@ -108,7 +108,7 @@ async def _add(accounts: Accounts, account: str, name: str, force: bool) -> Doma
     await accounts.accounts.get(account)  # the domains trust their caller in this
     if not force:
         return await accounts.domains.add(account, name)
-    await accounts.domains.declare(account, name)
+    await accounts.domains.declare(account, name, source="cli")  # what no file says, no file ends
     return await accounts.domains.get(account, name)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -30,6 +30,7 @@ from relay.errors import CLOSES, RelayError
 from relay.network import is_loopback, reason_of
 
 _LAST_WORDS_SECONDS = 1.0  # a server that does not answer our close frame is not waited for
+_LATE_SECONDS = 1.0  # a timer that fires so much later: this process did not run
 _PASSING = frozenset((408, 425, 429))  # HTTP statuses below 500 after which another attempt makes sense
 _RESTARTS = frozenset((CloseCode.GOING_AWAY, CloseCode.SERVICE_RESTART))
 _CLOCKS_DIFFER_MS = 60_000  # ours, where a server does not say what time it is
@@ -45,7 +46,7 @@ class Way:
 
     url: str
     key: str
-    ping_seconds: float  # a peer that answers nothing for twice as long is dead
+    ping_seconds: float  # a peer that sends nothing for twice as long is dead
     max_frame_bytes: int
 
     @property
@@ -54,10 +55,43 @@ class Way:
         return self.url.partition("?")[0]
 
 
+class _Socket(ClientConnection):
+    """One that knows when it has heard from its server.
+
+    A pong may stand behind a large message for minutes, so any byte is a sign of life. What we do not read, because
+    its consumer is slow or because we did not run, is not the server's silence.
+    """
+
+    heard = 0.0  # by the loop's clock
+    silent_seconds = 0.0  # for which the server had said nothing when it was given up, 0 = it was not
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = self.loop.time()
+        super().data_received(data)
+
+    async def watch(self, ping_seconds: float) -> None:
+        """Pings, and gives up a server that sends nothing. Returns when the connection has ended."""
+        with suppress(ConnectionClosed):
+            while True:
+                await asyncio.sleep(ping_seconds)
+                await self.ping()
+                asked = self.loop.time()
+                await asyncio.sleep(ping_seconds)
+                now = self.loop.time()
+                if self.heard >= asked or self._has_not_read(now - asked - ping_seconds):
+                    continue
+                self.silent_seconds = now - self.heard if self.heard else ping_seconds
+                self.transport.abort()
+                return
+
+    def _has_not_read(self, late_seconds: float) -> bool:
+        return late_seconds > _LATE_SECONDS or self.recv_messages.paused
+
+
 class Connection:
     """An open socket."""
 
-    def __init__(self, socket: ClientConnection, way: Way) -> None:
+    def __init__(self, socket: _Socket, way: Way) -> None:
         self._socket = socket
         self._way = way
         self._last_words = ""
@@ -87,9 +121,10 @@ class Connection:
             limit = self._way.max_frame_bytes
             return Unusable(f"a message is larger than the {limit} bytes of max_frame_bytes; allow more")
         if closed.rcvd is None:
-            silent = self._socket.silent_seconds if isinstance(self._socket, _Heard) else 0
             ours = f": {closed.sent.reason}" if closed.sent and closed.sent.reason else ""
-            return Lost(f"the connection broke{f': nothing came for {silent:g} s' if silent else ours}")
+            if self._socket.silent_seconds:
+                ours = f": the server sent nothing for {self._socket.silent_seconds:.0f} s"
+            return Lost(f"the connection broke{ours}")
         code = closed.rcvd.code
         text = (
             f"{self._last_words or closed.rcvd.reason or 'the server closed the connection'} (close code {code})"
@@ -117,9 +152,8 @@ async def open_connection(way: Way, since: str) -> AsyncIterator[Connection]:
             additional_headers={"Mailsac-Key": way.key},
             proxy=None if is_loopback(url) else True,
             max_size=way.max_frame_bytes,
-            ping_interval=way.ping_seconds,
-            ping_timeout=None,  # a pong may stand behind a large message: see _end_when_silent
-            create_connection=_Heard,
+            ping_interval=None,  # see _Socket.watch
+            create_connection=_Socket,
             close_timeout=_LAST_WORDS_SECONDS,
             logger=_silent,
         )
@@ -135,34 +169,13 @@ async def open_connection(way: Way, since: str) -> AsyncIterator[Connection]:
         raise Lost(f"cannot connect to {way.short}: {reason_of(error)}") from error
     except (InvalidHandshake, InvalidURI, InvalidProxy) as error:
         raise Unusable(f"{way.short} does not speak WebSocket: {error}", passing=True) from error
-    watching = asyncio.create_task(_end_when_silent(socket, 2 * way.ping_seconds), name="client.watch")
+    assert isinstance(socket, _Socket)  # noqa: S101  # as asked for above
+    watching = asyncio.create_task(socket.watch(way.ping_seconds), name="relay.client.watch")
     try:
         yield Connection(socket, way)
     finally:
         watching.cancel()
         await socket.close()
-
-
-class _Heard(ClientConnection):
-    """Knows when it has last got any bytes."""
-
-    heard_at = 0.0  # by the loop's clock
-    silent_seconds = 0.0  # after which it was given up; 0 = it was not
-
-    def data_received(self, data: bytes) -> None:
-        self.heard_at = self.loop.time()
-        super().data_received(data)
-
-
-async def _end_when_silent(socket: ClientConnection, seconds: float) -> None:
-    """Ends a connection over which nothing comes, neither a pong nor a piece of a message. A slow line brings some."""
-    if not isinstance(socket, _Heard):
-        return
-    socket.heard_at = socket.heard_at or socket.loop.time()
-    while (left := socket.heard_at + seconds - socket.loop.time()) > 0:  # noqa: ASYNC110  # time alone tells
-        await asyncio.sleep(left)
-    socket.silent_seconds = seconds
-    socket.transport.abort()
 
 
 def _denied(way: Way, response: Response) -> Lost | NotWanted:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlunsplit
 
-from relay.address import BadAddress, canonical_address, canonical_domain, domain_of
+from relay.address import BadAddress, canonical_address, canonical_domain, domain_of, out_of_query
 from relay.network import split
 
 _PATH = "/incoming-messages"
@@ -35,20 +35,24 @@ class Target:
 def parse(text: str, *, account: str = "", addresses: Sequence[str] = ()) -> Target:
     """The target that a URL names, with its query completed; what is given beside it wins.
 
-    The URL may be a base URL (``https://relay.example.com``) or the whole one of a socket, key included.
+    The URL may be a base URL (``https://example.com/relay``), or the whole one of a socket, key included: it ends with
+    the path of one, or has addresses in its query.
     Raises BadTarget.
     """
     parts = _split(text)
     query = dict(parse_qsl(parts.query))
+    names_in_url = "addresses" in query
     key = query.pop("key", "")
     since = query.pop("since", "")
     given = {"_id": account, "addresses": ",".join(addresses), "frames": "envelope"}
     query |= {name: value for name, value in given.items() if value}
-    names = tuple(name for name in map(str.strip, query.get("addresses", "").split(",")) if name)
+    names = tuple(name for name in map(out_of_query, query.get("addresses", "").split(",")) if name)
     if not names:
         raise BadTarget("no addresses: name those to listen to, such as a@example.com, or a domain of yours")
     encoded = urlencode(query, quote_via=quote, safe="@,")
-    path = parts.path if parts.path.strip("/") else _PATH
+    path = parts.path.rstrip("/")
+    if not (path.endswith(_PATH) or (path and names_in_url)):  # a base URL, which may have a path
+        path += _PATH
     return Target(urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, encoded, "")), names, key, since)
 
 

@@ -20,8 +20,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from relay import pace
 from relay.activity.kinds import shown
-from relay.errors import BadRequest, RelayError, TooLarge, Unavailable, UnsupportedMediaType
+from relay.errors import BadRequest, RelayError, TooLarge, Unavailable, UnsupportedEncoding, UnsupportedMediaType
 from relay.inbound.budget import Budget, Overloaded, Share
+from relay.inbound.encoding import Decoder, coding_of
 from relay.inbound.intake import Intake, Observer
 from relay.inbound.reading import too_large
 from relay.inbound.webhook.provider import (
@@ -38,6 +39,7 @@ from relay.inbound.webhook.provider import (
 from relay.work_bytes import WorkBytes
 
 # Who is refused by the head of a request may still be writing its body, and would never read why if it were cut off.
+_LATE_SECONDS = 1.0  # a timer that fires so much later: the process has been stopped, or busy
 _DISCARD_SECONDS = 5.0
 _LINGER_SECONDS = 2.0  # after the answer; 25 MiB come in that time with 100 Mbit/s
 # To prove a body takes time and, in some forms, as much memory again: beyond the small ones few are proven at once.
@@ -49,13 +51,15 @@ _NO_QUERY = QueryParams()
 class _Body:
     """What has come of a body. One of one chunk is never copied."""
 
-    __slots__ = ("_chunks", "_limit_bytes", "_too_long", "size_bytes", "whole")
+    __slots__ = ("_chunks", "_limit_bytes", "_too_long", "decoder", "sent_bytes", "size_bytes", "whole")
 
     def __init__(self, limit_bytes: int) -> None:
         """``limit_bytes``: beyond it the rest is not read."""
         self.limit(limit_bytes, too_large(limit_bytes))
         self._chunks: list[bytes] = []
-        self.size_bytes = 0
+        self.size_bytes = 0  # without its Content-Encoding
+        self.sent_bytes = 0  # as it comes
+        self.decoder: Decoder | None = None  # None = it has no Content-Encoding
         self.whole = False
 
     def limit(self, limit_bytes: int, too_long: RelayError) -> None:
@@ -68,10 +72,9 @@ class _Body:
         if size_bytes > self._limit_bytes:
             raise self._too_long
 
-    def add(self, chunk: bytes, *, last: bool) -> None:
+    def add(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
         self.size_bytes += len(chunk)
-        self.whole = last
 
     def take(self) -> bytes:
         chunks, self._chunks = self._chunks, []
@@ -160,7 +163,7 @@ class Entrance:
             answer = await self._answer(body, scope, receive)
         except RelayError as error:
             refused = self._refused(error, body, scope)
-            if isinstance(error, Unavailable) and not body.whole:
+            if not body.whole and (isinstance(error, Unavailable) or body.decoder):
                 return await self._put_off(refused, body, scope, receive, send)
             return await refused(scope, receive, send)
         self._posts("200").inc()
@@ -192,7 +195,9 @@ class Entrance:
             else:
                 self._limit_unproven(body, head)
                 _refuse_declared(headers, body)
-        except (NotProven, NotReady):
+            if coding := coding_of(headers.getlist("content-encoding")):
+                body.decoder = Decoder(coding)
+        except (NotProven, NotReady, UnsupportedEncoding):
             await self._discard(headers, body, receive)
             raise
         try:
@@ -237,24 +242,40 @@ class Entrance:
             return
         loop, request_seconds = asyncio.get_running_loop(), self._request_seconds
         began = loop.time()
-        try:
-            async with asyncio.timeout_at(None) as clock:
-                share.wait(lambda: clock.reschedule(loop.time()))
-                while not body.whole:
-                    clock.reschedule(began + pace.seconds_for(body.size_bytes, request_seconds=request_seconds))
-                    await self._read_chunk(body, share, receive)
-        except TimeoutError:
-            share.come()
-            least = f"{pace.LEAST_BYTES_PER_SECOND // 1024} KiB/s after {request_seconds:g} s"
-            raise Overloaded(f"the body came too slowly: {least} is the least; try again") from None
+        while not body.whole:
+            try:
+                async with asyncio.timeout_at(None) as clock:
+                    share.wait(partial(_give_up, clock))
+                    while not body.whole:
+                        clock.reschedule(
+                            began + pace.seconds_for(body.size_bytes, request_seconds=request_seconds)
+                        )
+                        await self._read_chunk(body, share, receive)
+            except TimeoutError:
+                share.come()
+                if loop.time() - (clock.when() or 0) < _LATE_SECONDS:
+                    least = f"{pace.LEAST_BYTES_PER_SECOND // 1024} KiB/s after {request_seconds:g} s"
+                    raise Overloaded(f"the body came too slowly: {least} is the least; try again") from None
+                began = loop.time()  # this process did not run, and what came meanwhile waits to be read
 
     async def _read_chunk(self, body: _Body, share: Share, receive: Receive) -> None:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise BadRequest("the connection ended before the body did")
-        chunk = message.get("body", b"")
-        share.hold(len(chunk))
-        body.add(chunk, last=not message.get("more_body", False))
+        chunk, last = message.get("body", b""), not message.get("more_body", False)
+        if body.decoder is None:
+            self._keep(body, share, chunk)
+        else:
+            body.sent_bytes += len(chunk)
+            body.look_at(body.sent_bytes)  # what has no end may hold nothing
+            for piece in body.decoder.decode(chunk, last=last):
+                self._keep(body, share, piece)
+                await asyncio.sleep(0)  # others have their turn
+        body.whole = last
+
+    def _keep(self, body: _Body, share: Share, piece: bytes) -> None:
+        share.hold(len(piece))
+        body.add(piece)
         body.look_at(body.size_bytes)
 
     async def _put_off(self, refused: Response, body: _Body, scope: Scope, receive: Receive, send: Send) -> None:
@@ -294,6 +315,10 @@ class Entrance:
         return Response(orjson.dumps(error.body()), status, headers, "application/json")
 
 
+def _give_up(clock: asyncio.Timeout) -> None:
+    clock.reschedule(asyncio.get_running_loop().time())
+
+
 def _status(answers: Answers, error: RelayError) -> int:
     """The status that has the error's effect at the provider."""
     if isinstance(error, NotProven):
@@ -302,6 +327,8 @@ def _status(answers: Answers, error: RelayError) -> int:
         return answers.too_large
     if isinstance(error, Unavailable):
         return answers.unavailable
+    if isinstance(error, UnsupportedEncoding):
+        return error.status  # it says what is taken instead
     # 400 leaves the error its own, which is more exact; where 200 is meant, what could be parked is not here.
     if isinstance(error, BadRequest | UnsupportedMediaType) and answers.unreadable not in (
         ANSWERS.unreadable,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import structlog
 from starlette.applications import Starlette
@@ -192,7 +193,11 @@ class Service:
             Starlette(routes=self.routes, lifespan=self._lifespan, exception_handlers=handlers)
         )
 
+        below = urlsplit(self.settings.public_url).path
+
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            if below:
+                scope[api.PUBLIC_PATH] = below
             if scope["type"] != "lifespan" and len(path := scope["path"]) > 1 and path.endswith("/"):
                 scope = {
                     **scope,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, cast
@@ -29,6 +30,9 @@ _MAX_HEADER_LINES = 200  # browsers send 20; a line costs us ten times the bytes
 _MAX_HEADERS_BYTES = 64 * 1024
 _MAX_FORWARDED_BYTES = 4 * 1024  # X-Forwarded-For is read name by name, each as an address
 _MAX_FRAMING_BYTES = 64 * 1024  # of chunks' extensions, or of what follows the last chunk, in a row
+_OF_UPGRADE = frozenset((b"upgrade", b"http2-settings"))
+_LATE_SECONDS = 1.0  # a timer that fires so much later: the process has been stopped, or busy
+_HOST = re.compile(rb"[\w.~!$&'()*+,;=%:\[\]-]*", re.ASCII)  # RFC 3986 section 3.2, without a user
 # A body outside of /inbound, or whose reader does not ask. The door answers first, in the words of its provider.
 _BODY_PATIENCE = 2
 
@@ -42,6 +46,10 @@ class Limits:
 
 
 class _HeadTooLarge(Exception):
+    pass
+
+
+class _BadHost(Exception):
     pass
 
 
@@ -99,6 +107,7 @@ class Connection(HttpToolsProtocol):
     _framing_bytes = 0  # of a body, since there was any of itself
     _trailers = 0
     _handshake: Handshake | None = None
+    _anew: bytes | None = None  # a head to be parsed once more, see _without_upgrade
     waits_since: float | None = None  # see relay.service.clients.Waiting
 
     def __init__(self, *args: Any, limits: Limits, **more: Any) -> None:
@@ -136,7 +145,7 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         heads, body_bytes = self._heads, self._body_bytes
         try:
-            self.parser.feed_data(data)
+            self._feed(data)
         except httptools.HttpParserUpgrade as upgrade:
             if self._upgraded(data[upgrade.args[0] :]):
                 return
@@ -149,6 +158,20 @@ class Connection(HttpToolsProtocol):
             self._expect_body(0 if self._body_bytes != body_bytes else len(data))
         elif self._heads:  # a head that has begun and is not whole
             self._hold_head(len(data) if self._heads == heads else 0)
+
+    def _feed(self, data: bytes) -> None:
+        """The parser's, which takes all that is behind a head with an Upgrade for another protocol."""
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                head, self._anew = self._anew, None
+                if head is None:
+                    raise
+                data = head + data[upgrade.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+            else:
+                return
 
     def _hold_head(self, more_bytes: int) -> None:
         fits = self._limits.clients.hold_head(self._head_bytes, more_bytes)
@@ -202,8 +225,12 @@ class Connection(HttpToolsProtocol):
         self._let_go_of_head()
         self.waits_since = None
         self._measure()
+        self._look_at_host()
         if self.ws_protocol_class is None and self.parser.should_upgrade() and self._asks_for_websocket():
             self._shake_hands()
+            return
+        if self.parser.should_upgrade() and not self._should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._anew = self._without_upgrade()
             return
         # A socket under uvicorn's own protocol is told by the endpoint, as one of ours is.
         to_socket = self.parser.should_upgrade() and self._should_upgrade()
@@ -226,11 +253,20 @@ class Connection(HttpToolsProtocol):
             if forwarded > _MAX_FORWARDED_BYTES:
                 raise _HeadTooLarge
 
+    def _look_at_host(self) -> None:
+        """RFC 9112 section 3.2. Raises _BadHost, which is answered 400."""
+        hosts = [value for name, value in self.headers if name == b"host"]
+        needed = self.parser.get_http_version() == "1.1"
+        if len(hosts) > 1 or (needed and not hosts) or not all(map(_HOST.fullmatch, hosts)):
+            raise _BadHost
+
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._anew is not None:
+            return
         self._state = _NOTHING
         self._meet_deadline()
         super().on_message_complete()
@@ -245,7 +281,15 @@ class Connection(HttpToolsProtocol):
             self._set_deadline()
 
     def _set_deadline(self) -> None:
-        self._deadline = self.loop.call_later(self._limits.request_seconds, self.transport.abort)
+        due = self.loop.time() + self._limits.request_seconds
+        self._deadline = self.loop.call_at(due, self._end_unless_late, due)
+
+    def _end_unless_late(self, due: float) -> None:
+        """Time in which this process did not run is not the client's: what it sent then waits to be read."""
+        if self.loop.time() - due > _LATE_SECONDS:
+            self._set_deadline()
+        else:
+            self.transport.abort()
 
     def _meet_deadline(self) -> None:
         if self._deadline is not None:
@@ -254,11 +298,13 @@ class Connection(HttpToolsProtocol):
 
     def _set_body_deadline(self) -> None:
         seconds = pace.seconds_for(self._body_bytes, request_seconds=self._limits.request_seconds * _BODY_PATIENCE)
-        self._deadline = self.loop.call_at(self._body_began + seconds, self._look_at_body)
+        due = max(self._body_began + seconds, self.loop.time())
+        self._deadline = self.loop.call_at(due, self._look_at_body, due)
 
-    def _look_at_body(self) -> None:
+    def _look_at_body(self, due: float) -> None:
         """Ends a body that is slower than may be. Where we are the slow ones, its time begins anew."""
-        if self.flow.read_paused or self.cycle.waiting_for_100_continue:
+        late = self.loop.time() - due > _LATE_SECONDS
+        if late or self.flow.read_paused or self.cycle.waiting_for_100_continue:
             self._body_began, self._body_bytes = self.loop.time(), 0
         seconds = pace.seconds_for(self._body_bytes, request_seconds=self._limits.request_seconds * _BODY_PATIENCE)
         if self.loop.time() < self._body_began + seconds:
@@ -284,7 +330,21 @@ class Connection(HttpToolsProtocol):
             return self.cycle.response_started
         return self.cycle is not None and not self.cycle.response_complete
 
-    # The way to a WebSocket
+    # The way to a WebSocket, or back to plain HTTP
+
+    def _without_upgrade(self) -> bytes:
+        """The head once more, of a request for a protocol that we do not speak: RFC 9110 section 7.8 has it ignored.
+
+        Java's HTTP client and ``curl --http2`` ask so for HTTP/2 with each request, and the body is none of HTTP/2.
+        """
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        for name, value in self.headers:
+            if name == b"connection":
+                kept = (one.strip() for one in value.split(b","))
+                value = b", ".join(one for one in kept if one.lower() not in _OF_UPGRADE)  # noqa: PLW2901
+            if name not in _OF_UPGRADE and (name != b"connection" or value):
+                lines.append(b"%b: %b" % (name, value))
+        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def _asks_for_websocket(self) -> bool:
         if self.cycle is not None and not self.cycle.response_complete:

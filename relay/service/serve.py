@@ -38,6 +38,9 @@ HURRY_SIGNAL = signal.SIGUSR1  # from the parent of several processes to each: e
 # accepted ones inherit it: a client that stopped reading could otherwise never be closed (its close frame waits
 # behind a full buffer), and would hold up the end of the process.
 _TCP_USER_TIMEOUT_MS = 20_000
+# What the kernel has not sent of a connection, inherited in the same way. Else it takes megabytes, of which a slow line
+# has a minute, and a ping, a pong or a close stands behind them all.
+_UNSENT_BYTES = 128 * 1024
 _BACKLOG = 4096  # connections that a restart may bring at once; the kernel caps it at net.core.somaxconn
 _PONG_SECONDS = 10.0
 _MAX_CLIENT_FRAME_BYTES = 4096  # clients have nothing to say on this socket
@@ -52,6 +55,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TCP_USER_TIMEOUT_MS)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # Linux and macOS
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         sock.bind((host, port))
         sock.listen(_BACKLOG)
     except OSError as exc:
@@ -81,6 +86,7 @@ class Process:
         self.service = Service(settings)
         self._settings = settings
         self._on_started = on_started
+        self.portable = portable
         self._ws: Literal["none", "websockets-sansio"] = "websockets-sansio" if portable else "none"
         self._servers = [(self._server(self.service.app, lifespan=True), public)]
         if self.service.internal and internal:
@@ -100,6 +106,7 @@ class Process:
                 proxy_headers=True,
                 forwarded_allow_ips=self._settings.trusted_proxies,
                 timeout_graceful_shutdown=round(_POSTS_FINISH_SECONDS),
+                timeout_keep_alive=self._settings.keepalive_seconds,  # type: ignore[arg-type]  # a float will do
                 # These are for uvicorn's own WebSockets.
                 ws_max_size=_MAX_CLIENT_FRAME_BYTES,
                 ws_ping_interval=self._settings.ping_seconds,

@@ -28,7 +28,7 @@ from relay.stream import frames, handshake
 from relay.stream.handshake_batcher import HandshakeBatcher
 from relay.stream.heartbeat import Wheel
 from relay.stream.portable import PortableListener, say_goodbye
-from relay.stream.request import SUBPROTOCOL, ListenRequest, asked_for, parse
+from relay.stream.request import KEY_SUBPROTOCOL, SUBPROTOCOL, ListenRequest, asked_for, parse
 from relay.stream.wire import Wire, WireContext
 
 log = structlog.get_logger()
@@ -246,5 +246,12 @@ def _opener(websocket: WebSocket) -> handshake.Open | None:
 
 
 def _chosen(websocket: WebSocket) -> str | None:
-    """RFC 6455 section 4.2.2: only what the client offered may be chosen."""
-    return SUBPROTOCOL if SUBPROTOCOL in websocket.scope.get("subprotocols", ()) else None
+    """RFC 6455 section 4.2.2: only what the client offered may be chosen.
+
+    A browser of whose offers none is chosen ends the connection before it has seen why: so its key is chosen, when it
+    offered nothing else.
+    """
+    offered: list[str] = websocket.scope.get("subprotocols", [])
+    if SUBPROTOCOL in offered:
+        return SUBPROTOCOL
+    return next((name for name in offered if name.startswith(KEY_SUBPROTOCOL)), None)

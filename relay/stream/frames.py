@@ -8,7 +8,7 @@ compressed here: letters come compressed (relay/letters/layout.py), and are infl
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import orjson
@@ -24,6 +24,8 @@ Variant = Literal["message", "envelope", "message+deflate", "envelope+deflate"]
 _FIN_TEXT = 0x81
 _FIN_TEXT_COMPRESSED = 0xC1
 _FIN_CLOSE = 0x88
+_FIN = 0x80
+_CONTINUATION = 0x00
 PING = b"\x89\x00"
 PONG_HEADER = 0x8A
 
@@ -76,6 +78,19 @@ def frame(first: int, payload: bytes) -> bytes:
     if size < 65536:
         return struct.pack("!BBH", first, 126, size) + payload
     return struct.pack("!BBQ", first, 127, size) + payload
+
+
+def fragments(whole: bytes, fragment_bytes: int) -> Iterator[bytes]:
+    """A frame of :func:`wire` in fragments of at most ``fragment_bytes`` of payload, RFC 6455 section 5.4.
+
+    Control frames may be written between two of them. A compressed message is marked in its first alone (RFC 7692).
+    """
+    first = whole[0] & ~_FIN
+    start = {126: 4, 127: 10}.get(whole[1], 2)
+    while start < len(whole):
+        end = min(start + fragment_bytes, len(whole))
+        yield frame(first | (_FIN if end == len(whole) else 0), whole[start:end])
+        start, first = end, _CONTINUATION
 
 
 def closing(close: Close) -> bytes:

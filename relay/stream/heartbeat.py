@@ -2,6 +2,10 @@
 
 A timer per socket would cost more memory than the socket. Here a socket stands in one of as many slots as a ping
 interval has seconds; each second one slot is pinged, and who was pinged ten seconds ago is asked for a sign of life.
+
+Time in which this process did not run (a stopped process, a virtual machine that moves, a throttled container) is not
+the silence of a peer: its answer waits to be read. So a turn that was missed is not made up for, and after a pause the
+next one comes a second later, when what came meanwhile has been read.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from collections import deque
 from typing import Protocol
 
 ANSWER_SECONDS = 10
+_TURN_SECONDS = 1.0
 
 
 class Pulse(Protocol):
@@ -42,13 +47,16 @@ class Wheel:
         self._slots[slot].discard(socket)
 
     async def run(self) -> None:
-        """Turns the wheel every second; never returns."""
+        """Turns the wheel every second that this process runs; never returns."""
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
-            due += 1.0
+            due += _TURN_SECONDS
             await asyncio.sleep(max(0.0, due - loop.time()))
-            self.turn()
+            if loop.time() - due > _TURN_SECONDS:
+                due = loop.time()  # we did not run, and have read nothing yet
+            else:
+                self.turn()
 
     def turn(self) -> None:
         """One second has passed."""

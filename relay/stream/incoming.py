@@ -62,6 +62,12 @@ class Incoming:
         return Outcome(reply)
 
     def _take(self, data: bytes) -> Outcome:
+        if _is_badly_measured(data):
+            self._protocol.fail(CloseCode.PROTOCOL_ERROR, "a length must be written in the fewest bytes")
+            return Outcome(b"".join(self._protocol.data_to_send()), CloseCode.PROTOCOL_ERROR, mistake=True)
+        if data[0] & 0x0F == Opcode.CLOSE:
+            # It may come between the fragments of a message, RFC 6455 section 5.4. To websockets that is a mistake.
+            self._protocol.current_size = None
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
             assert isinstance(event, Frame)  # noqa: S101  # the handshake is over
@@ -86,6 +92,16 @@ class Incoming:
         if frame.fin:
             self._text = None
         return True
+
+
+def _is_badly_measured(data: bytes) -> bool:
+    """Whether the length of a frame is not as RFC 6455 section 5.2 wants it: the fewest bytes, the highest bit 0."""
+    written = data[1] & 0x7F if len(data) > 1 else 0
+    if written == 126 and len(data) >= 4:
+        return struct.unpack_from("!H", data, 2)[0] < 126  # type: ignore[no-any-return]
+    if written == 127 and len(data) >= 10:
+        return not 1 << 16 <= struct.unpack_from("!Q", data, 2)[0] < 1 << 63
+    return False
 
 
 def _end_of_frame(data: bytearray) -> int:

@@ -1,13 +1,13 @@
 """A listening socket over plain ASGI: works under every server, and under a test client.
 
-The hub hands letters over without waiting; they wait here, limited in bytes, until the one writer sends them.
+The hub hands letters over without waiting; they wait in the outbox, limited in bytes, until the one writer sends them.
+How far a message is that the server has taken, ASGI does not tell: so a large one is given the time of a slow line.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -16,10 +16,11 @@ from relay.delivery.letter import Gap, Letter, SocketStatus
 from relay.errors import SLOW, Close, Refused
 from relay.message_id import MessageId
 from relay.stream import frames
-from relay.stream.pending import AlreadySent, PendingQueue
+from relay.stream.outbox import Outbox, Phase, Verdict
 from relay.stream.request import ListenRequest
 
-_STALLED_SECONDS = 30.0  # that a replay waits for a socket to take anything
+_STALLED_SECONDS = 30.0  # that a replay waits for a socket to take anything, beside the time for its bytes
+_LEAST_BYTES_PER_SECOND = 16 * 1024  # of a line that is slow, and alive
 _LAST_WORDS_SECONDS = 5.0  # a client that reads nothing does not get to see its close frame
 
 
@@ -38,93 +39,64 @@ class PortableListener:
         self.domains: Collection[str] = request.domains
         self._format = request.frames
         self._limit_bytes = limit_bytes
-        self._held = PendingQueue(limit_bytes=limit_bytes) if request.resume else None
-        self._already_sent: AlreadySent | None = None
-        self._waiting: deque[Letter | Gap] = deque()
-        self._waiting_bytes = 0  # of letters within the limit; not of the one under way
-        self._large_waiting = False  # one letter beyond the limit has a place of its own
+        self._outbox = Outbox(limit_bytes=limit_bytes)
+        self._outbox.open()
+        if request.resume is None:
+            self._outbox.release({})
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()  # for a replay
         self._end: Refused | None = None
         self._ended = asyncio.Event()
 
     def deliver(self, letter: Letter | Gap) -> None:
-        """See :class:`relay.delivery.letter.Listener`.
-
-        However large a mail is, the socket that gets it is not slow for that: one letter beyond the limit may
-        wait beside those within it.
-        """
-        if self._end:
-            return
-        if self._held is not None:
-            self._held.put(letter)
-            return
-        if self._already_sent and not self._already_sent.is_new(letter):
-            return
-        size = _size(letter)
-        large = size > self._limit_bytes
-        if self._large_waiting if large else self._waiting_bytes + size > self._limit_bytes:
+        """See :class:`relay.delivery.letter.Listener`."""
+        verdict = self._outbox.offer(letter, _size(letter))
+        if verdict is Verdict.TOO_SLOW:
             self.end(SLOW, f"more than {self._limit_bytes} bytes were waiting for this socket; read faster")
-            return
-        self.send(letter)
-
-    def _count(self, letter: Letter | Gap, *, waits: bool) -> None:
-        size = _size(letter)
-        if size > self._limit_bytes:
-            self._large_waiting = waits
-        else:
-            self._waiting_bytes += size if waits else -size
+        elif verdict is Verdict.WRITE:
+            self._filled.set()
 
     def end(self, close: Close, text: str) -> None:
         """See :class:`relay.delivery.letter.Listener`. What still waits is not sent: its right or reader is gone."""
         if self._end is None:
             self._end = Refused(close, text)
-            self._waiting.clear()
+            self._outbox.end()
             self._ended.set()
             self._emptied.set()
 
     def status(self) -> SocketStatus:
         """See :class:`relay.delivery.letter.Listener`. What waits in the server's own buffers is not known here."""
-        held = self._held.size_bytes if self._held is not None else 0
-        waiting = held + sum(map(_size, self._waiting))
-        return SocketStatus(self.opened_us, self._format, self.client, waiting, self.delivered)
+        return SocketStatus(self.opened_us, self._format, self.client, self._outbox.waiting_bytes, self.delivered)
 
     # For a socket that resumes, see relay/delivery/replay.py.
 
     def hold(self) -> None:
         """See :class:`relay.delivery.replay.Resuming`."""
-        if self._held is not None:
-            self._held.clear()
+        self._outbox.hold()
 
     def send(self, item: Letter | Gap) -> None:
         """See :class:`relay.delivery.replay.Resuming`."""
-        if self._end is None:
-            self._waiting.append(item)
-            self._count(item, waits=True)
-            self._emptied.clear()
+        self._emptied.clear()
+        if self._outbox.put(item, _size(item)) is Verdict.WRITE:
             self._filled.set()
 
     async def room(self) -> bool:
         """See :class:`relay.delivery.replay.Resuming`. One that takes nothing for a while is slow."""
-        if self._large_waiting or self._waiting_bytes > self._limit_bytes // 4:
+        if not self._outbox.has_room:
+            seconds = _STALLED_SECONDS + self._outbox.waiting_bytes / _LEAST_BYTES_PER_SECOND
             try:
-                async with asyncio.timeout(_STALLED_SECONDS):
+                async with asyncio.timeout(seconds):
                     await self._emptied.wait()
             except TimeoutError:
-                self.end(SLOW, f"nothing was read from this socket for {_STALLED_SECONDS:g} s; read faster")
-        return self._end is None
+                self.end(SLOW, f"nothing was read from this socket for {seconds:.0f} s; read faster")
+        return self._outbox.phase is not Phase.ENDED
 
     def release(self, last: Mapping[str, MessageId]) -> bool:
         """See :class:`relay.delivery.replay.Resuming`."""
-        held = self._held
-        if held is None or self._end:
-            return True
-        if held.overflowed:
-            return False
-        self._held, self._already_sent = None, AlreadySent(last)
-        for letter in held.take():
+        held = self._outbox.release(last)
+        for letter in held or ():
             self.deliver(letter)
-        return True
+        return held is not None
 
     async def carry(self, websocket: WebSocket, replay: Callable[[], Awaitable[None]] | None) -> Refused | None:
         """Sends until the client leaves (None), or the socket is ended: then the caller says goodbye.
@@ -150,9 +122,7 @@ class PortableListener:
 
     async def _send(self, websocket: WebSocket) -> None:
         while True:
-            while self._waiting:
-                letter = self._waiting.popleft()
-                self._count(letter, waits=False)
+            while letter := self._outbox.next():
                 self.delivered += 1
                 await websocket.send_text(frames.text(letter, self._format))
             self._emptied.set()

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
-from relay.address import BadAddress, canonical_address, canonical_domain
+from relay.address import BadAddress, canonical_address, canonical_domain, out_of_query
 from relay.delivery import since
 from relay.delivery.replay import Resume
 from relay.errors import BAD_REQUEST, UNAUTHORIZED, Refused
 from relay.stream.frames import FORMATS, Format
 
 SUBPROTOCOL = "relay"
-_KEY_SUBPROTOCOL = "relay.key."
+KEY_SUBPROTOCOL = "relay.key."
 _MAX_QUERY_CHARS = 64 * 1024
 _MAX_PARAMETERS = 1000  # lists are written with commas
 
@@ -93,12 +93,12 @@ def _keys(connection: HTTPConnection) -> Iterator[str]:
     if scheme.lower() == "bearer":
         yield token.strip()
     for name in connection.scope.get("subprotocols", ()):
-        if name.startswith(_KEY_SUBPROTOCOL):
-            yield name.removeprefix(_KEY_SUBPROTOCOL)
+        if name.startswith(KEY_SUBPROTOCOL):
+            yield name.removeprefix(KEY_SUBPROTOCOL)
 
 
 def _listened(values: list[str], max_addresses: int) -> tuple[frozenset[str], frozenset[str]]:
-    names = [name for value in values for name in map(str.strip, value.split(",")) if name]
+    names = [name for value in values for name in map(out_of_query, value.split(",")) if name]
     if not names:
         raise Refused(BAD_REQUEST, "no addresses: give ?addresses=a@example.com,b@example.com (or a domain)")
     if len(set(names)) > max_addresses:

@@ -1,12 +1,14 @@
 """Files of this package as pages: read once, given out with the headers that keep a page to itself.
 
-A page is a file in pages/ and a line in ``_PAGES``; scripts, style and pictures lie in static/ and need no line.
+A page is a file in pages/ and a line in ``_PAGES``; scripts, style and pictures lie in static/ and need no line. All
+links are relative, and scripts know the service by where they lie: a proxy may serve us below a path of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,9 @@ _PAGES: Mapping[str, str] = MappingProxyType(
 
 # Whose askers are programs, whatever they accept.
 _OF_PROGRAMS = ("/api/", "/inbound/", "/static/")
+
+_LINK = re.compile(rb'(?<= )(?:href|src)="(?![#/]|[a-z]+:)')
+_MOST_SLASHES = 32
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -80,7 +85,8 @@ class _File:
         known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
         if known & {self.headers["etag"], "*"}:
             return Response(status_code=304, headers={**self.headers})
-        return Response(self.body, headers={**self.headers})
+        is_page = self.headers["content-type"] == _MEDIA_TYPES[".html"]
+        return Response(_linked(request, self.body) if is_page else self.body, headers={**self.headers})
 
 
 def routes() -> list[Route]:
@@ -123,10 +129,20 @@ def or_missing(otherwise: Handler) -> Handler:
 
     async def handler(request: Request, exc: Exception) -> Response:
         if isinstance(exc, HTTPException) and exc.status_code == 404 and _by_person(request):
-            return Response(file.body, 404, headers)
+            return Response(_linked(request, file.body), 404, headers)
         return await otherwise(request, exc)
 
     return handler
+
+
+def _linked(request: Request, body: bytes) -> bytes:
+    """A page with its links as they must be where its path has more slashes than one: that of nobody, or ``/docs/``.
+
+    A path that nobody has may be of any length; one with hundreds of slashes gets links that lead nowhere.
+    """
+    path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    up = b"../" * min(path.count(b"/") - 1, _MOST_SLASHES)
+    return _LINK.sub(rb"\g<0>" + up, body) if up else body
 
 
 def _by_person(request: Request) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.stream.wire import Wire
+from relay.delivery.letter import Gap, Letter
+from relay.stream.outbox import Outbox, Phase, Verdict
 from tests import harness
 from tests.bad_days.listener import Listener
 from tests.bad_days.posting import Poster
@@ -52,8 +53,11 @@ async def test_without_room_for_one_large_mail(
 ) -> None:
     """Of all frames alike, no more than the limit may wait: who listens is cut off."""
 
-    def is_full(self: Wire, size: int) -> bool:
-        return self._transport.get_write_buffer_size() + size > self._context.limit_bytes
+    offer = Outbox.offer
 
-    monkeypatch.setattr(Wire, "_is_full", is_full)
+    def offer_alike(self: Outbox, item: Letter | Gap, size_bytes: int) -> Verdict:
+        too_much = self.waiting_bytes + size_bytes > self._limit_bytes
+        return Verdict.TOO_SLOW if self.phase < Phase.REPLAYING and too_much else offer(self, item, size_bytes)
+
+    monkeypatch.setattr(Outbox, "offer", offer_alike)
     assert (await scenario(server, tmp_path, large_bytes=20 * _MB, mails=5)).lost == 2 * 7

@@ -56,7 +56,7 @@ def test_scripts_are_executable(script: str) -> None:
 
 
 def test_ci_installs_nothing_that_is_there(checkout: Path) -> None:
-    done = ci(checkout, "redis-server", "curl", "luacheck", "chromium", "apt-get")
+    done = ci(checkout, "redis-server", "curl", "luacheck", "chromium", "nginx", "java", "apt-get")
     assert done.returncode == 0, done.stderr
     assert "apt-get install" not in done.stdout
     assert [line for line in done.stdout.splitlines() if line.startswith("make ")] == [
@@ -75,6 +75,8 @@ def test_ci_installs_what_is_missing_after_one_update(checkout: Path) -> None:
         "apt-get install -y -qq --no-install-recommends curl",
         "apt-get install -y -qq --no-install-recommends lua-check",
         "apt-get install -y -qq --no-install-recommends chromium",
+        "apt-get install -y -qq --no-install-recommends nginx-light",
+        "apt-get install -y -qq --no-install-recommends default-jre-headless",
         "apt-get install -y -qq --no-install-recommends python3-venv",
     ]
 
@@ -97,12 +99,14 @@ def test_ci_goes_on_where_it_cannot_install(checkout: Path, programs: tuple[str,
 
 
 def test_ci_is_told_to_the_tests(checkout: Path) -> None:
-    done = ci(checkout, "redis-server", "curl", "luacheck", "chromium", make='echo "CI=$CI"')
+    done = ci(checkout, "redis-server", "curl", "luacheck", "chromium", "nginx", "java", make='echo "CI=$CI"')
     assert done.stdout.splitlines().count("CI=true") == 2
 
 
 def test_ci_stops_at_the_first_failure(checkout: Path) -> None:
-    done = ci(checkout, "redis-server", "curl", "luacheck", "chromium", make='echo "make $*"; exit 3')
+    done = ci(
+        checkout, "redis-server", "curl", "luacheck", "chromium", "nginx", "java", make='echo "make $*"; exit 3'
+    )
     assert done.returncode == 3
     assert "make check" in done.stdout
     assert "make coverage" not in done.stdout
@@ -114,7 +118,7 @@ TWO = r"3.12.1 /opt/a folder/python3\n3.13.0 /opt/python3.13\n"
 
 
 def test_every_other_python_is_said_and_tried_in_an_environment_of_its_own(checkout: Path) -> None:
-    done = ci(checkout, "redis-server", "curl", "luacheck", "chromium", pythons=TWO)
+    done = ci(checkout, "redis-server", "curl", "luacheck", "chromium", "nginx", "java", pythons=TWO)
     assert done.returncode == 0, done.stderr
     assert "3.12.1 /opt/a folder/python3\n3.13.0 /opt/python3.13\n" in done.stdout
     tried = [line for line in done.stdout.splitlines() if line.startswith("make test ")]
@@ -127,14 +131,14 @@ def test_every_other_python_is_said_and_tried_in_an_environment_of_its_own(check
 
 
 def test_no_other_python_is_said_too(checkout: Path) -> None:
-    done = ci(checkout, "redis-server", "curl", "luacheck", "chromium")
+    done = ci(checkout, "redis-server", "curl", "luacheck", "chromium", "nginx", "java")
     assert done.returncode == 0, done.stderr
     assert "on this machine:\nnone\n" in done.stdout
 
 
 def test_one_that_fails_is_a_failure_and_the_rest_are_tried(checkout: Path) -> None:
     make = 'echo "make $*"; case "$*" in *folder/python3*) exit 2;; esac'
-    done = ci(checkout, "redis-server", "curl", "luacheck", "chromium", make=make, pythons=TWO)
+    done = ci(checkout, "redis-server", "curl", "luacheck", "chromium", "nginx", "java", make=make, pythons=TWO)
     assert done.returncode != 0
     assert "make test PYTHON=/opt/python3.13" in done.stdout
     assert "failed on Python 3.12.1 (/opt/a folder/python3)" in done.stdout

@@ -22,6 +22,7 @@ TARGETS = [
     "bench",
     "peers",
     "chaos",
+    "siege",
     "lock",
     "changes",
     "release",

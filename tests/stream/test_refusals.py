@@ -10,9 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
 
 from relay.errors import CLOSES
-from tests.harness import ACCOUNT, ADDRESS, DOMAIN, KEY, OTHER_ADDRESS, OTHER_KEY, QUIET_ADDRESS, Relay
+from tests.harness import ACCOUNT, ADDRESS, DOMAIN, KEY, OTHER_ADDRESS, OTHER_KEY, QUIET_ADDRESS, SECRET, Relay
 
 pytestmark = pytest.mark.anyio
 
@@ -109,6 +110,19 @@ async def test_ways_to_give_the_key(relay: Relay, way: str) -> None:
         assert socket.subprotocol == ("relay" if "subprotocols" in options else None)
 
 
+async def test_the_key_alone_as_subprotocol_is_chosen(relay: Relay) -> None:
+    """A browser that is answered with none of what it offered fails the connection, and shows no close code."""
+    offered: Any = [f"relay.key.{KEY}"]
+    async with connect(relay.socket_url(addresses=ADDRESS), proxy=None, subprotocols=offered) as socket:
+        assert socket.subprotocol == f"relay.key.{KEY}"
+        await relay.send("for you")
+        assert json.loads(await socket.recv())["subject"] == "for you"
+    offered = ["relay.key.wrong"]
+    async with connect(relay.socket_url(addresses=ADDRESS), proxy=None, subprotocols=offered) as socket:
+        await socket.wait_closed()
+        assert (socket.subprotocol, socket.close_code) == ("relay.key.wrong", 4401)
+
+
 async def test_case_of_addresses_does_not_matter(relay: Relay) -> None:
     async with relay.listen(ADDRESS.upper()) as socket:
         await relay.send("found", ADDRESS.title())
@@ -199,3 +213,31 @@ async def test_128_long_addresses_fit_into_one_url(relay: Relay) -> None:
     async with relay.listen(",".join(names)) as socket:
         await relay.send("last", names[-1])
         assert await socket.subject() == "last"
+
+
+@pytest.mark.parametrize(("key", "code"), [(KEY, None), ("guess-of-somebody", 4401)])
+async def test_a_key_alone_among_the_subprotocols_is_chosen(relay: Relay, key: str, code: int | None) -> None:
+    """Else a browser ends the connection before it has seen the close code."""
+    name = Subprotocol(f"relay.key.{key}")
+    url = f"ws://127.0.0.1:{relay.port}/incoming-messages?addresses={ADDRESS}"
+    async with connect(url, subprotocols=[name], proxy=None) as socket:
+        assert socket.subprotocol == name
+        if code:
+            await socket.wait_closed()
+            assert socket.close_code == code
+
+
+async def test_a_bare_plus_in_a_query_is_a_plus(relay: Relay) -> None:
+    """As people write it into a URL by hand; a form would mean a blank, which no such address has."""
+    tagged = f"shop+1@{DOMAIN}"
+    assert (await relay.rest("POST", f"/api/addresses/{tagged}", json={"enablews": True})).status_code == 200
+    url = f"ws://127.0.0.1:{relay.port}/incoming-messages?addresses={tagged},+{ADDRESS}"
+    async with connect(url, additional_headers={"mailsac-key": KEY}, proxy=None) as socket:
+        headers = {"authorization": f"Bearer {SECRET}"}
+        posted = await relay.http.post(
+            f"/inbound/raw?to={tagged}", content=b"Subject: plus\r\n\r\n", headers=headers
+        )
+        assert [one["inbox"] for one in posted.json()["accepted"]] == [tagged]
+        assert json.loads(await socket.recv())["subject"] == "plus"
+    activity = await relay.rest("GET", f"/api/activity?inbox={tagged}")
+    assert activity.status_code == 200

@@ -67,11 +67,13 @@ async def test_what_is_no_file_of_ours_is_not_found(http: httpx2.AsyncClient, na
     assert (await http.get(f"/static/{name}")).status_code == 404
 
 
-async def test_a_browser_that_is_lost_is_led_back(relay: Relay, browser: Browser) -> None:
-    async with visit(browser, f"{relay.url}/dashbord") as visitor:
+@pytest.mark.parametrize("path", ["dashbord", "dash/bo/rd/", "nobody/"])
+async def test_a_browser_that_is_lost_is_led_back(relay: Relay, browser: Browser, path: str) -> None:
+    async with visit(browser, f"{relay.url}/{path}") as visitor:
         await expect(visitor.page.get_by_role("heading", level=1)).to_have_text("There is no such page")
         links = visitor.page.locator("main a")
-        assert [await link.get_attribute("href") for link in await links.all()] == ["/", "/dashboard", "/docs"]
+        hrefs = [await link.evaluate("link => link.href") for link in await links.all()]
+        assert hrefs == [f"{relay.url}/", f"{relay.url}/dashboard", f"{relay.url}/docs"]
         await visitor.pictures("missing", schemes=("dark", "light"))
         visitor.complaints.clear()  # of the 404
 

@@ -17,6 +17,7 @@ from typing import ClassVar
 from starlette.datastructures import Headers
 
 from relay import mime
+from relay.address import out_of_query
 from relay.errors import BadRequest, NotAMail, UnsupportedMediaType
 from relay.inbound.proof.signature import is_standard, verify_shared_secret, verify_standard, verify_standard_head
 from relay.inbound.webhook.provider import (
@@ -110,8 +111,11 @@ def _envelope_recipients(post: Post) -> tuple[str, ...]:
     lines = [
         value.encode("latin-1", "replace").decode("utf-8", "replace")
         for value in post.headers.getlist("x-envelope-to")
-    ] or post.query.getlist("to")
-    found = (part.strip().removeprefix("<").removesuffix(">") for line in lines for part in _split(line))
+    ]
+    given = [part for line in lines for part in _split(line)] or [
+        out_of_query(part) for line in post.query.getlist("to") for part in _split(line)
+    ]
+    found = (part.strip().removeprefix("<").removesuffix(">") for part in given)
     return tuple(recipient for recipient in found if recipient)
 
 

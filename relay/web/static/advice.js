@@ -1,6 +1,6 @@
 // What the service advises, in the words of these pages: it speaks of REST, whoever reads it here has buttons.
 
-const WHERE = location.pathname === "/dashboard" ? "under" : "on the dashboard under";
+const WHERE = location.pathname.endsWith("/dashboard") ? "under" : "on the dashboard under";
 const ADDRESSES = `${WHERE} Manage Email Addresses`;
 const DOMAINS = `${WHERE} Custom Domains`;
 const OF_PATH = "[^\\s,;)]+"; // the rest of a path, inside of a sentence

@@ -1,5 +1,6 @@
 // REST calls with the key of this session: in a header, never in a URL.
 
+import { at } from "./service.js";
 import * as session from "./session.js";
 import { inWordsOfPages } from "./advice.js";
 
@@ -44,7 +45,7 @@ export async function ask(method, url, { body, key = session.key(), signal, pati
   }
   let response;
   try {
-    response = await fetch(url, {
+    response = await fetch(at(url), {
       method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),

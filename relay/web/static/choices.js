@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { fill, make } from "./dom.js";
+import { at } from "./service.js";
 import { toast } from "./toast.js";
 
 const TICKED_AT_FIRST = 10; // of those that can be listened to; more are for whoever ticks them
@@ -30,7 +31,7 @@ export function ticked(box) {
 }
 
 function none() {
-  const link = make("a", { href: "/dashboard" }, "dashboard");
+  const link = make("a", { href: at("dashboard") }, "dashboard");
   return make("p", { class: "field-hint" }, "This account has no address yet. Reserve one on the ", link, ".");
 }
 

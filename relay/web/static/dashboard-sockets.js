@@ -3,6 +3,7 @@
 import { fill, make, size, time } from "./dom.js";
 import { asked } from "./dashboard-account.js";
 import { badge, count, empty, head, loading, repeat, table, troubles } from "./dashboard-parts.js";
+import { at } from "./service.js";
 
 const PAUSE_MS = 2_000;
 const NAMED = 3; // addresses of one socket; the others are counted
@@ -36,7 +37,7 @@ export function sockets(root, _rest, signal) {
 }
 
 function nobody() {
-  const test = make("a", { class: "button button-primary", href: "/" }, "Open the test page");
+  const test = make("a", { class: "button button-primary", href: at("") }, "Open the test page");
   return empty("plug", "Nobody is listening", "Mail is kept meanwhile. Open the test page, or connect a program, and its socket appears here.", test);
 }
 

@@ -1,6 +1,8 @@
 // The reference: the reader's own host in the examples, a filter over everything, and where in it one is.
 
-const HTTP = location.origin;
+import { BASE } from "./service.js";
+
+const HTTP = BASE;
 const find = document.getElementById("find");
 const found = document.getElementById("found");
 const side = document.querySelector(".docs-side");

@@ -45,7 +45,7 @@ function set(element, name, value) {
 export function icon(name) {
   const picture = document.createElementNS(SVG, "svg");
   const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `/static/icons.svg#${name}`);
+  use.setAttribute("href", new URL(`icons.svg#${name}`, import.meta.url).href);
   picture.setAttribute("class", "icon");
   picture.setAttribute("aria-hidden", "true");
   picture.append(use);

@@ -1,6 +1,7 @@
 // The HTML of a mail: in a frame without any rights, inside of a frame without a network (mail_frame.js).
 
 import { fill, icon, make } from "./dom.js";
+import { at } from "./service.js";
 
 const HTML_CHARS = 2_000_000; // more of one of these is no mail to look at, but one to choke on
 const HTML_TAGS = 50_000;
@@ -17,7 +18,7 @@ export function showHtml(panel, html, attachments) {
     fill(panel, make("p", { class: "soft" }, "This HTML is too long, or too deep, to be shown. Raw has it."));
     return;
   }
-  const attributes = { class: "letter", src: "/letter", sandbox: "allow-scripts", title: "HTML of the mail" };
+  const attributes = { class: "letter", src: at("letter"), sandbox: "allow-scripts", title: "HTML of the mail" };
   const frame = make("iframe", attributes);
   const post = (said) => frame.contentWindow?.postMessage(said, "*");
   const heard = ({ source, data }) => {

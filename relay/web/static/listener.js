@@ -2,6 +2,7 @@
 
 import * as closes from "./closes.js";
 import { inWordsOfPages } from "./advice.js";
+import { socketUrl } from "./service.js";
 
 const PATIENCE_MS = 15_000; // for a handshake
 const FIRST_MS = 1_000; // the first wait is up to this; it doubles from failure to failure
@@ -73,8 +74,7 @@ export class Listener {
 
   /** `base`: of the service, https://…; `names`: addresses and domains. */
   constructor({ base, key, names, on }) {
-    const url = new URL("/incoming-messages", base);
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    const url = socketUrl(base);
     url.search = new URLSearchParams({ addresses: names.join(","), frames: "envelope" });
     this.#url = url;
     this.#protocols = ["relay", `relay.key.${key}`];

@@ -1,5 +1,7 @@
 // The same without this page: code to copy, with this service and these addresses filled in.
 
+import { socketUrl } from "./service.js";
+
 const PLACEHOLDER = "YOUR_API_KEY";
 const BROWSER_NOTE = "In a browser, of any origin. The key travels as a subprotocol, not in the URL.";
 const PYTHON_NOTE = "Connects again and resumes by itself; relay.client comes with relay.";
@@ -7,12 +9,11 @@ const PYTHON_NOTE = "Connects again and resumes by itself; relay.client comes wi
 /** `[{name, note, code}]`. `base`: of the service; `names`: addresses and domains; `key`: "" for a placeholder. */
 export function snippets({ base, names, key }) {
   const secret = key || PLACEHOLDER;
-  const url = new URL("/incoming-messages", base);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  const url = socketUrl(base);
   const given = names.length > 0 ? names : ["you@example.com"];
   const address = given.find((name) => name.includes("@")) ?? `anything@${given[0]}`;
   const query = given.map(encodeURIComponent).join(",").replaceAll("%40", "@");
-  const filled = { base: new URL(base).origin, url: `${url}?addresses=${query}`, given, address, secret };
+  const filled = { base: new URL(base).href.replace(/\/$/, ""), url: `${url}?addresses=${query}`, given, address, secret };
   return [
     { name: "JavaScript", note: BROWSER_NOTE, code: browser(filled) },
     { name: "Node", note: "npm install ws", code: node(filled) },

@@ -5,6 +5,7 @@ import { offer, ticked } from "./choices.js";
 import * as closes from "./closes.js";
 import { byId, fill, make } from "./dom.js";
 import { Listener } from "./listener.js";
+import { BASE } from "./service.js";
 import * as session from "./session.js";
 import { copyable } from "./shell.js";
 import { snippets } from "./snippets.js";
@@ -125,7 +126,7 @@ async function start(event) {
   offerSample();
   const mine = key.value.trim();
   const heard = { state, message: (message, text) => arrived(message, text, mine), gap };
-  listener = new Listener({ base: location.origin, key: mine, names, on: heard });
+  listener = new Listener({ base: BASE, key: mine, names, on: heard });
   showRunning(true);
   listener.start();
   if (NARROW.matches) {
@@ -267,7 +268,7 @@ async function sendSample() {
 let language = 0;
 
 function showSnippets() {
-  const filled = { base: location.origin, names: chosen(), key: byId("with-key").checked ? key.value.trim() : "" };
+  const filled = { base: BASE, names: chosen(), key: byId("with-key").checked ? key.value.trim() : "" };
   const entries = snippets(filled).map(({ name, note, code }, index) => ({
     name,
     show: () => {
