@@ -19,7 +19,7 @@ from pydantic import (
     ValidationError,
 )
 
-from relay import work_bytes
+from relay import setting_files, work_bytes
 from relay.errors import ConfigError
 from relay.letters.retention import Retention
 from relay.redis_url import EMBEDDED
@@ -45,8 +45,6 @@ RESERVED_NAMES = (
 )
 # Names of version 0.1, still read in 0.2, with a warning.
 RENAMED = {"RELAY_FRAMES": "RELAY_DEFAULT_FRAMES", "RELAY_PROBE_SECONDS": "RELAY_REDIS_PROBE_SECONDS"}
-_FILE = "_FILE"
-_SECRET = ("_SECRET", "_API_KEY", "_REDIS_URL")  # ends of the names that may be files
 
 
 class Settings(BaseModel):
@@ -293,7 +291,7 @@ def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
     environ = os.environ if environ is None else environ
     given = _under_new_names({name: value for name, value in environ.items() if name.startswith(PREFIX)})
     fields = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
-    problems = _from_files(given, fields)
+    problems = setting_files.put(given, fields)
     problems += [_unknown(name, fields) for name in sorted(given) if name not in fields]
     values: dict[str, Any] = {fields[name]: value for name, value in given.items() if name in fields and value}
     values |= {name: value for name, value in flags.items() if value is not None}
@@ -305,33 +303,6 @@ def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
     if problems:
         raise ConfigError(problems)
     return settings
-
-
-def _from_files(given: dict[str, str], fields: Mapping[str, str]) -> list[str]:
-    """Puts what the files of ``<NAME>_FILE`` hold in the place of these names. The answer is what is wrong."""
-    problems = []
-    for name in sorted(given):
-        setting = name.removesuffix(_FILE)
-        if name in fields or setting == name or setting not in fields or not setting.endswith(_SECRET):
-            continue
-        path = given.pop(name)
-        if path and given.get(setting):
-            problems.append(f"{name}: {setting} is set as well; set one of them")
-        elif path:
-            given[setting], problem = _secret_in(Path(path))
-            problems += [f"{name}: {problem}"] if problem else []
-    return problems
-
-
-def _secret_in(path: Path) -> tuple[str, str]:
-    """What the file holds, and what is wrong with it, or "". The text of errors may repeat the file: it is left out."""
-    try:
-        secret = path.read_text("utf-8").rstrip("\r\n")
-    except OSError as exc:
-        return "", f"cannot be read: {exc.strerror}"
-    except ValueError:
-        return "", "is not UTF-8"
-    return secret, "" if secret else "is empty"
 
 
 def renamed(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -349,8 +320,8 @@ def _under_new_names(given: Mapping[str, str]) -> dict[str, str]:
 def provider_secret(name: str) -> str:
     """The secrets of a provider in the environment as they stand there, whatever else is; "" when it has none."""
     setting = f"{PREFIX}{name.upper()}_SECRET"
-    given = {key: os.environ[key] for key in (setting, setting + _FILE) if key in os.environ}
-    _from_files(given, {setting: ""})
+    given = {key: os.environ[key] for key in (setting, setting + setting_files.SUFFIX) if key in os.environ}
+    setting_files.put(given, {setting: ""})
     return given.get(setting, "")
 
 

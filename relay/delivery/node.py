@@ -17,7 +17,6 @@ from typing import Protocol
 
 import structlog
 
-from relay import clock
 from relay.activity import Recorder
 from relay.delivery.bus import Bus, Link
 from relay.delivery.catchup import CatchUp
@@ -27,6 +26,7 @@ from relay.delivery.letter import Letter, Listener
 from relay.delivery.letterbox import Letterbox
 from relay.delivery.positions import Positions, Verdict
 from relay.delivery.readahead import Asked, ReadAhead
+from relay.delivery.redis_clock import RedisClock
 from relay.delivery.revalidation import Gate, Revalidator
 from relay.delivery.subscriptions import Subscriptions
 from relay.delivery.survey import Survey
@@ -41,7 +41,6 @@ log = structlog.get_logger()
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0  # posts succeed again before the link is back, and live mail waits for it
 _DEAF = "the pub/sub link to Redis is deaf: what we publish does not come back"
-_CLOCKS_DIFFER_SECONDS = 2.0  # more is logged
 _ECHO_SECONDS = 5.0  # a link over which nothing comes for so long after a probe is dead
 
 
@@ -104,7 +103,7 @@ class Node:
         self._received = 0  # events of this link
         self._turn_bytes = 0  # delivered since sockets had a turn to write
         self._heard = asyncio.Event()  # the echo of the last probe
-        self._clocks_differ = False
+        self._redis_clock = RedisClock(letterbox, metrics)
         self.connected = False
 
     async def admit(self, listener: Listener, claimed_account: str | None) -> None:
@@ -168,7 +167,7 @@ class Node:
         """One link's life. Raises when it, or what is done over it, fails."""
         self._bus.doubted.clear()
         await self._recovery.prepare()
-        await self._compare_clocks()
+        await self._redis_clock.now_ms()
         self._catch_up.forget()
         link = await self._bus.link()
         try:
@@ -213,24 +212,12 @@ class Node:
             self._bus.doubted.clear()
             await self._recovery.restore()
             await self._bus.look_around()
-            now_ms = await self._compare_clocks()
+            now_ms = await self._redis_clock.now_ms()
             self._heard.clear()
             await self._bus.ring(self._probe_channel, b"%d" % now_ms)
             await self._hear()
             self._positions.confirm_until(now_ms)
             self._set_connected(True)
-
-    async def _compare_clocks(self) -> int:
-        """Redis' time. Tells of a difference when it begins to matter. Raises Unavailable."""
-        asked_ms = clock.now_ms()
-        redis_ms = await self._letterbox.now_ms()
-        seconds = (redis_ms - (asked_ms + clock.now_ms()) / 2) / 1000
-        self._metrics.clock_difference.set(seconds)
-        differ = abs(seconds) > _CLOCKS_DIFFER_SECONDS
-        if differ and not self._clocks_differ:
-            log.warning("clock.differs", redis_ahead_seconds=round(seconds, 1), hint="set both by NTP")
-        self._clocks_differ = differ
-        return redis_ms
 
     async def _hear(self) -> None:
         """Returns with the echo. While anything comes, the link works, and the echo is behind it."""

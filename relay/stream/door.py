@@ -191,7 +191,8 @@ class Door:
             websocket,
             default_frames=self._settings.default_frames,
             max_addresses=self._settings.max_addresses_per_socket,
-            now_ms=await self._history.now_ms() if websocket.query_params.get("since") else 0,
+            # Asked in the bytes: the query is not parsed before its length is looked at.
+            now_ms=await self._history.now_ms() if b"since=" in websocket.scope["query_string"] else 0,
         )
 
     def _asked_for(self, websocket: WebSocket) -> frozenset[str]:
