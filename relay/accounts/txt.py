@@ -17,6 +17,8 @@ from relay.errors import ConfigError
 
 TIMEOUT_SECONDS = 5.0
 _DNS_PORT = 53
+_AT_ONCE = 8
+_MAX_WAITING = 64
 
 
 class NoRecords(Exception):
@@ -30,9 +32,24 @@ class TxtResolver:
         """Raises ConfigError: a server is not ``host[:port]``."""
         self._servers = [_host_and_port(server) for server in servers]
         self._timeout_seconds = timeout_seconds
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._waiting = 0
 
     async def strings(self, domain: str) -> list[bytes]:
-        """The TXT values at exactly this domain; the parts of a long one are joined. Raises NoRecords."""
+        """The TXT values at exactly this domain; the parts of a long one are joined. Raises NoRecords.
+
+        Questions take turns: each opens files of its own.
+        """
+        if self._waiting >= _MAX_WAITING:
+            raise NoRecords(f"too many domains are being looked up; try {domain} again in a minute")
+        self._waiting += 1
+        try:
+            async with self._turn:
+                return await self._ask(domain)
+        finally:
+            self._waiting -= 1
+
+    async def _ask(self, domain: str) -> list[bytes]:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 resolver = await self._resolver()

@@ -211,3 +211,18 @@ async def test_a_server_name_that_does_not_exist_is_said() -> None:
 
 def test_addresses_of_both_families_are_servers() -> None:
     TxtResolver(["::1", "[::1]:5353", "127.0.0.1", "127.0.0.1:5353", "dns.example:53"])
+
+
+async def test_questions_take_turns_and_too_many_are_told_to_come_back(dns: DnsServer) -> None:
+    """Each opens files of its own: 480 at once opened a thousand."""
+    resolver = TxtResolver([dns.address])
+    names = [f"n{number}.example" for number in range(100)]
+    dns.held |= set(names)
+    asking = [asyncio.ensure_future(resolver.strings(name)) for name in names]
+    done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+    assert all("too many domains are being looked up" in str(one.exception()) for one in done)
+    assert len(done) == 36
+    assert len(set(dns.asked)) <= 8
+    for one in asking:
+        one.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
