@@ -71,7 +71,7 @@ def test_a_path_that_is_no_relay_is_exit_code_5(here: Here, service: Service) ->
     url = f"{service.url}/elsewhere"
     ended = here("listen", url, "--addresses", ADDRESS, MAILSAC_KEY=KEY)
     assert ended.returncode == exits.REFUSED
-    assert "/elsewhere answers 40" in ended.stderr
+    assert "/elsewhere/incoming-messages answers 404" in ended.stderr
 
 
 def test_a_key_revoked_while_listening_is_exit_code_5(service: Service) -> None:
