@@ -6,6 +6,7 @@ Exit codes: 0 stopped on request, 1 something failed that should not, 2 the conf
 from __future__ import annotations
 
 import signal
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Literal, NoReturn
@@ -42,13 +43,16 @@ def serve(
     Every flag wins over the RELAY_ variable of its name, such as RELAY_PORT.
     Secrets have no flags, because `ps` shows a command line to everybody:
     set RELAY_REDIS_URL and RELAY_RAW_SECRET. Logs go to stderr.
+    SIGHUP reads the accounts file and secrets in files again.
 
     Example:
       RELAY_RAW_SECRET=change-me relay serve --accounts-file accounts.toml
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)  # until the service takes them; as PID 1 we could not be stopped otherwise
-    loaded = settings.load(
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the service takes it: to reload
+    read = partial(
+        settings.load,
         host=host,
         port=port,
         internal_port=internal_port,
@@ -58,6 +62,7 @@ def serve(
         log_format=log_format,
         log_level=log_level,
     )
+    loaded = read()
     logs.configure(loaded.log_format, loaded.log_level)
     for old, new in settings.renamed().items():
         log.warning(
@@ -68,7 +73,7 @@ def serve(
     url, internal_url = url_of(public), internal and url_of(internal)
     log.info("service.listening", url=url, internal_url=internal_url, test_page=f"{url}/")
     try:
-        raise typer.Exit(workers.run(loaded, public, internal))
+        raise typer.Exit(workers.run(loaded, public, internal, again=read))
     finally:
         for sock in filter(None, (public, internal)):
             sock.close()

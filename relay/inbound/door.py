@@ -16,7 +16,7 @@ import orjson
 import structlog
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from relay import pace
 from relay.activity.kinds import shown
@@ -91,7 +91,7 @@ def entrances(
     max_message_bytes: int,
     request_seconds: float,
     public_url: str = "",
-) -> dict[str, ASGIApp]:
+) -> dict[str, Entrance]:
     """What answers at which path. A provider without a secret is not among them, and its path does not exist.
 
     ``work``: what bodies are counted by. One that could never fit is too large, whatever its provider allows.
@@ -138,7 +138,6 @@ class Entrance:
         request_seconds: float,
     ) -> None:
         """As of :func:`entrances`. ``proving``: held while a large body is proven."""
-        self._provider = provider
         self._intake = intake
         self._activity = observer.activity
         self._budget = budget
@@ -148,11 +147,16 @@ class Entrance:
         self._request_seconds = request_seconds
         self._max_message_bytes = max_message_bytes
         self._proving = proving
-        self._body_proven = provider if isinstance(provider, BodyProven) else None
-        self._head_proven = provider if isinstance(provider, HeadProven) else None
+        self.use(provider)
         # labels() takes longer than inc(), and there are few: a status each.
         self._posts = lru_cache(maxsize=32)(partial(observer.metrics.inbound.labels, provider.name))
         self._log = structlog.get_logger().bind()
+
+    def use(self, provider: Provider) -> None:
+        """Another one of the same name: with other secrets. Posts under way are proven by the one before."""
+        self._provider = provider
+        self._body_proven = provider if isinstance(provider, BodyProven) else None
+        self._head_proven = provider if isinstance(provider, HeadProven) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers whatever is a RelayError; others are the server's."""

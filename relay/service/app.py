@@ -23,7 +23,7 @@ from relay.delivery.node import Node, NodeLimits
 from relay.delivery.replay import Replay
 from relay.errors import ConfigError
 from relay.inbound import providers
-from relay.inbound.door import entrances
+from relay.inbound.door import Entrance, entrances
 from relay.inbound.intake import Intake, Observer
 from relay.inbound.unserved import PATH as UNSERVED_PATH
 from relay.inbound.unserved import UnservedPath
@@ -164,9 +164,9 @@ class Service:
             max_message_bytes=self.settings.max_message_bytes,
         )
 
-    def _entrances(self) -> Mapping[str, ASGIApp]:
+    def _entrances(self) -> Mapping[str, Entrance]:
         return entrances(
-            self._providers(),
+            self._providers(self.settings),
             self._intake,
             self._observer,
             self.work,
@@ -177,7 +177,7 @@ class Service:
         )
 
     def _app(self) -> ASGIApp:
-        inbound = self._entrances()
+        inbound = self._inbound = self._entrances()
         self.routes: list[BaseRoute] = [
             *(Route(path, entrance, methods=["POST", "HEAD"]) for path, entrance in inbound.items()),
             Route(UNSERVED_PATH, UnservedPath(self.metrics, self._activity, inbound)),
@@ -221,9 +221,9 @@ class Service:
             self.node.survey,
         )
 
-    def _providers(self) -> list[Provider]:
-        known = providers.enabled(self.settings)
-        return list(late.with_documents(known, self._documents, self.settings).values())
+    def _providers(self, settings: Settings) -> list[Provider]:
+        known = providers.enabled(settings)
+        return list(late.with_documents(known, self._documents, settings).values())
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
@@ -272,6 +272,16 @@ class Service:
             now, before = before, now
         before.clear()
         now.set()
+
+    async def reload(self, settings: Settings) -> None:
+        """Takes the accounts file and the secrets of providers anew, and drops nobody. All else is as it was started.
+
+        Raises ConfigError: the file is wrong, and nothing changes.
+        """
+        await self._recovery.reload()
+        for provider in self._providers(settings):
+            if entrance := self._inbound.get(f"/inbound/{provider.name}"):
+                entrance.use(provider)
 
     async def leave(self) -> None:
         """Stops being ready, and closes the sockets, spread over ``RELAY_DRAIN_SECONDS`` at most."""

@@ -38,6 +38,7 @@ class AccountsRecovery:
         self._file = AccountsFile.open(settings.accounts_file) if settings.accounts_file else None
         if self._file and len(self._file.content) <= _READ_AT_ONCE_BYTES:
             self._file.accounts()
+        self._shared_domains = settings.domains
         self._digest = self._file.digest(settings.domains) if self._file else ""
         beside = store.with_own_queue()  # pipelines of hundreds: mail does not wait behind them
         self._note = AppliedFile(beside)
@@ -62,6 +63,16 @@ class AccountsRecovery:
         with suppress(TimeoutError):
             async with asyncio.timeout(_FIRST_SECONDS):
                 await self.applied.wait()
+
+    async def reload(self) -> None:
+        """Reads the file again, and has it applied. Raises ConfigError: it is wrong, and nothing changes."""
+        if self._file is None:
+            return
+        file = await asyncio.to_thread(AccountsFile.open, self._file.path)
+        await asyncio.to_thread(file.accounts)
+        self._file, self._digest = file, file.digest(self._shared_domains)
+        self.applied.clear()  # who has a key that only the new one names waits for it
+        self._wanted.set()
 
     async def restore(self) -> bool:
         """Sees that the file is applied to a Redis that has forgotten every account (FLUSHALL). Waits for nothing.

@@ -32,6 +32,7 @@ EXIT_FAILED = 1
 EXIT_CONFIG = 2
 
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+RELOAD_SIGNAL = signal.SIGHUP
 HURRY_SIGNAL = signal.SIGUSR1  # from the parent of several processes to each: end at once
 
 # After this a peer that acknowledges nothing is gone, whatever waits for it. On the listening socket, because
@@ -77,12 +78,17 @@ class Process:
         *,
         on_started: Callable[[Service], None] = lambda _service: None,
         portable: bool = False,
+        again: Callable[[], Settings] | None = None,
     ) -> None:
         """``on_started`` is called once, in the event loop, when requests are taken. ``portable``: WebSockets by
         uvicorn's own protocol, as any other server would run them.
 
+        ``again`` reads the settings anew, for :meth:`reload`; None = they are as they were.
+
         Raises ConfigError.
         """
+        self._again = again or (lambda: settings)
+        self._reloads: set[asyncio.Task[None]] = set()
         self.service = Service(settings)
         self._settings = settings
         self._on_started = on_started
@@ -125,6 +131,21 @@ class Process:
     def stop(self) -> None:
         """Asks for a graceful end. Asking again changes nothing."""
         self._stopping.set()
+
+    def reload(self) -> None:
+        """Reads the accounts file and the secrets again; what is wrong is logged, and changes nothing."""
+        task = asyncio.ensure_future(self._reload())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    async def _reload(self) -> None:
+        try:
+            await self.service.reload(await asyncio.to_thread(self._again))
+        except ConfigError as error:
+            problems = error.problems
+            log.error("service.not_reloaded", problems=problems, hint="nothing has changed")  # noqa: TRY400
+        else:
+            log.info("service.reloaded")
 
     def hurry(self) -> None:
         """Ends without waiting for anybody."""
@@ -192,11 +213,17 @@ def open_sockets(settings: Settings) -> tuple[socket.socket, socket.socket | Non
 
 
 def run_process(
-    settings: Settings, public: socket.socket, internal: socket.socket | None, *, parent_fd: int | None = None
+    settings: Settings,
+    public: socket.socket,
+    internal: socket.socket | None,
+    *,
+    parent_fd: int | None = None,
+    again: Callable[[], Settings] | None = None,
 ) -> int:
     """Serves in this process until SIGTERM or SIGINT; returns the exit code. Raises ConfigError.
 
-    ``parent_fd``: of a parent that has several of us; it becomes readable when the parent is gone.
+    ``again``: as of :class:`Process`. ``parent_fd``: of a parent that has several of us; it becomes readable when the
+    parent is gone.
     """
 
     descriptors.raise_limit()
@@ -207,15 +234,16 @@ def run_process(
         gc.freeze()
         # And the rest seldom: nearly all goes by itself, and a look costs the more, the more sockets are open.
         gc.set_threshold(20_000, 50, 50)
-        process = Process(settings, public, internal, on_started=_announce)
+        process = Process(settings, public, internal, on_started=_announce, again=again)
         loop = asyncio.get_running_loop()
         for number in ENDING_SIGNALS:
             loop.add_signal_handler(number, process.stop_or_hurry if parent_fd is None else process.stop)
+        loop.add_signal_handler(RELOAD_SIGNAL, process.reload)
         if parent_fd is not None:
             loop.add_signal_handler(HURRY_SIGNAL, process.hurry)
             loop.add_reader(parent_fd, _orphaned, loop, parent_fd, process)
         # Who started us may have held them back until somebody listens for them.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*ENDING_SIGNALS, RELOAD_SIGNAL))
         return await process.run()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

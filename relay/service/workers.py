@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
@@ -27,6 +28,7 @@ from relay.service.serve import (
     EXIT_FAILED,
     EXIT_STOPPED,
     HURRY_SIGNAL,
+    RELOAD_SIGNAL,
     run_process,
 )
 from relay.settings import Settings
@@ -40,8 +42,15 @@ _SHORTEST_LIFE_SECONDS = 5.0
 class Workers:
     """The parent of ``settings.workers`` processes. It serves nothing itself."""
 
-    def __init__(self, settings: Settings, public: socket.socket, internal: socket.socket | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        public: socket.socket,
+        internal: socket.socket | None,
+        again: Callable[[], Settings] | None = None,
+    ) -> None:
         self._settings = settings
+        self._again = again
         self._sockets = (public, internal)
         self._started: dict[int, float] = {}  # pid -> time.monotonic()
         self._stopping = False
@@ -54,6 +63,7 @@ class Workers:
         """Returns when all workers have ended: 0 after a signal, else the code of the one that failed."""
         for number in ENDING_SIGNALS:
             signal.signal(number, self._told)
+        signal.signal(RELOAD_SIGNAL, self._told_to_reload)
         for _ in range(self._settings.workers):
             if not self._stopping:
                 self._start()
@@ -65,6 +75,10 @@ class Workers:
     def _told(self, _number: int, _frame: FrameType | None) -> None:
         self._pass_on(HURRY_SIGNAL if self._stopping else signal.SIGTERM)
 
+    def _told_to_reload(self, number: int, _frame: FrameType | None) -> None:
+        for pid in tuple(self._started):
+            os.kill(pid, number)
+
     def _pass_on(self, number: signal.Signals) -> None:
         self._stopping = True
         for pid in tuple(self._started):
@@ -73,12 +87,12 @@ class Workers:
     def _start(self) -> None:
         # Held back around the fork: a signal must not reach a child that still has our handler, nor us before we
         # know the child. The child takes them from its own loop on.
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, (*ENDING_SIGNALS, RELOAD_SIGNAL))
         pid = os.fork()
         if pid == 0:
             self._work()
         self._started[pid] = time.monotonic()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*ENDING_SIGNALS, RELOAD_SIGNAL))
         log.info("worker.started", pid=pid)
 
     def _work(self) -> NoReturn:
@@ -86,7 +100,7 @@ class Workers:
         code = EXIT_FAILED
         try:
             os.close(self._our_end)
-            code = run_process(self._settings, *self._sockets, parent_fd=self._parent_fd)
+            code = run_process(self._settings, *self._sockets, parent_fd=self._parent_fd, again=self._again)
         except ConfigError as error:
             log.error("service.misconfigured", problems=error.problems)  # noqa: TRY400  # its text says all
             code = EXIT_CONFIG
@@ -111,8 +125,17 @@ class Workers:
         self._pass_on(signal.SIGTERM)
 
 
-def run(settings: Settings, public: socket.socket, internal: socket.socket | None) -> int:
-    """One process, or a parent of several, as the settings say. Returns the exit code. Raises ConfigError."""
+def run(
+    settings: Settings,
+    public: socket.socket,
+    internal: socket.socket | None,
+    *,
+    again: Callable[[], Settings] | None = None,
+) -> int:
+    """One process, or a parent of several, as the settings say. Returns the exit code. Raises ConfigError.
+
+    ``again`` reads the settings anew, when that is asked for by SIGHUP.
+    """
     if settings.workers == 1:
-        return run_process(settings, public, internal)
-    return Workers(settings, public, internal).run()
+        return run_process(settings, public, internal, again=again)
+    return Workers(settings, public, internal, again).run()
