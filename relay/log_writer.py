@@ -24,8 +24,11 @@ _LAST_SECONDS = 2.0  # at the end of the process; a stalled reader must not hold
 class LogWriter:
     """Writes to the file descriptor of ``stream``; to the stream itself where it has none, as in tests."""
 
-    def __init__(self, stream: IO[bytes], *, told: Callable[[int], bytes]) -> None:
-        """``told`` makes the line that says how many were dropped, written when lines can be written again."""
+    def __init__(self, stream: IO[bytes], *, told: Callable[[int], bytes], forks: bool = False) -> None:
+        """``told`` makes the line that says how many were dropped, written when lines can be written again.
+
+        ``forks``: this process makes others of itself, and must have no thread for that; they have one.
+        """
         self._stream = stream
         self._told = told
         try:
@@ -36,6 +39,7 @@ class LogWriter:
         self._untold = 0  # of these, those that the log does not tell of yet
         self._torn = False  # the last line in the file has no end
         self._begin()
+        self._direct = forks
         os.register_at_fork(after_in_child=self._begin)
         atexit.register(self.flush)
 
@@ -47,6 +51,7 @@ class LogWriter:
         self._idle = threading.Event()
         self._idle.set()
         self._thread: threading.Thread | None = None
+        self._direct = False
 
     def put(self, line: bytes) -> None:
         """Takes a line with its end. Drops it when too much waits."""
@@ -57,10 +62,10 @@ class LogWriter:
             self._waiting_bytes += len(line)
             self._idle.clear()
             self._lines.put(line)
-            if self._thread is None and self._fd is not None:
+            if self._thread is None and self._fd is not None and not self._direct:
                 self._thread = threading.Thread(target=self._run, name="log", daemon=True)
                 self._thread.start()
-        if self._fd is None:
+        if self._fd is None or self._direct:
             self._write_next()
 
     def flush(self, timeout_seconds: float = _LAST_SECONDS) -> None:

@@ -29,11 +29,14 @@ def _stamp(_logger: object, _name: str, event: EventDict) -> EventDict:
 _PROCESSORS: list[Processor] = [structlog.processors.add_log_level, _stamp]
 
 
-def configure(log_format: Literal["json", "console"], level: str) -> None:
-    """Sets up structlog, and sends what libraries log through the standard library the same way."""
+def configure(log_format: Literal["json", "console"], level: str, *, forks: bool = False) -> None:
+    """Sets up structlog, and sends what libraries log through the standard library the same way.
+
+    ``forks``: see :class:`relay.log_writer.LogWriter`.
+    """
     least = logging.getLevelNamesMapping()[level.upper()]
     renderers = _renderers(log_format)
-    lines = _Lines(LogWriter(sys.stderr.buffer, told=partial(_dropped_line, renderers[-1])))
+    lines = _Lines(LogWriter(sys.stderr.buffer, told=partial(_dropped_line, renderers[-1]), forks=forks))
     structlog.configure(
         processors=[*_PROCESSORS, *renderers],
         wrapper_class=structlog.make_filtering_bound_logger(least),

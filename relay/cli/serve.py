@@ -63,7 +63,7 @@ def serve(
         log_level=log_level,
     )
     loaded = read()
-    logs.configure(loaded.log_format, loaded.log_level)
+    logs.configure(loaded.log_format, loaded.log_level, forks=loaded.workers > 1)
     for old, new in settings.renamed().items():
         log.warning(
             "setting.renamed", setting=old, hint=f"set {new} instead: the old name is read by this version only"

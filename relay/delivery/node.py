@@ -167,7 +167,6 @@ class Node:
         """One link's life. Raises when it, or what is done over it, fails."""
         self._bus.doubted.clear()
         await self._recovery.prepare()
-        await self._redis_clock.now_ms()
         self._catch_up.forget()
         link = await self._bus.link()
         try:

@@ -91,7 +91,13 @@ class Store:
         return self._logged.refuses_writes
 
     async def try_write(self) -> None:
-        """Sees whether Redis takes writes; :attr:`refuses_writes` tells. Raises Unavailable: it is away."""
+        """Sees whether Redis takes writes; :attr:`refuses_writes` tells. Raises Unavailable: it is away.
+
+        On a cluster no node answers for the others: there each refusal counts until the next look.
+        """
+        if self.clustered:
+            self._logged.refuses_writes = ""
+            return
         try:
             await self.ask(("SET", names.WRITES, 1, "EX", _WRITTEN_SECONDS))
         except Unavailable:
